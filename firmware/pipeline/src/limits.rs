@@ -1,0 +1,112 @@
+//! Every capacity of the appliance, in one place.
+//!
+//! Nothing else in the workspace contains a bare capacity. Each limit states its meaning, unit,
+//! memory cost, the reason for the number, and what happens when it is hit.
+
+/// Samples per second of all audio inside Pressel: mono `i16`.
+///
+/// Why 16,000: Whisper, Silero and the wake-word networks all hear at this rate.
+pub const RATE_HZ: usize = 16_000;
+
+/// Samples in one audio block, the unit that moves through the block ring.
+///
+/// Units: samples; 256 = 16 ms. Memory: 512 bytes.
+/// Why 256: it divides the frame of the VAD (512), of the wake word (1,280) and the Whisper window.
+pub const BLOCK_SAMPLES: usize = 256;
+const _: () = assert!(UTTERANCE_SAMPLES_MAX.is_multiple_of(BLOCK_SAMPLES));
+
+/// Blocks in the ring from the main loop to listen.
+///
+/// Units: blocks; 128 = 2.05 s. Memory: 66 KiB, static.
+/// Why 128: listen may be late by one slow model call or one page fault storm, never by seconds.
+/// When full: the newest block is dropped, its samples are counted, and the next block that fits
+/// carries its true sample time, so that listen fills the gap with silence.
+pub const BLOCK_RING_BLOCKS: usize = 128;
+const _: () = assert!(BLOCK_RING_BLOCKS.is_power_of_two());
+
+/// Button, host and mute commands in the ring from the main loop to listen.
+///
+/// Units: commands. Why 32: 20 ms of debounce allows 50 edges a second, listen is late by 0.6 s then.
+/// When full: the main loop keeps the command and tries again at its next turn.
+pub const CONTROL_RING_COMMANDS: usize = 32;
+
+/// Events in the ring from listen to the main loop.
+///
+/// Units: events. Why 64: one open and one close for each slot, and speech and wake marks coalesced.
+/// When full: listen keeps utterance events and tries again before the next block; marks are
+/// dropped and counted.
+pub const EVENT_RING_EVENTS: usize = 64;
+
+/// Seconds in the longest utterance: what Whisper hears in one window.
+pub const UTTERANCE_SECONDS_MAX: usize = 30;
+
+/// Samples in the longest utterance. Memory: 960,000 bytes for each slot.
+///
+/// When hit: the utterance is closed with reason `full`, and the next sample opens another one.
+pub const UTTERANCE_SAMPLES_MAX: usize = UTTERANCE_SECONDS_MAX * RATE_HZ;
+
+/// Utterance slots in the memory that listen and the worker process share.
+///
+/// Memory: 6 x 960,000 bytes = 5.8 MB.
+/// Why 6: one at the worker, three waiting, one just closed and not yet seen by the main loop, and
+/// one being recorded.
+/// When all are taken: the utterance is not recorded and ends as `Dropped{busy}`.
+pub const SLOT_COUNT: usize = 6;
+
+/// Utterances that wait for the worker.
+///
+/// When full: the waiting utterance of the lowest priority, the oldest among equals, ends as
+/// `Dropped{busy}` and its slot is free again.
+pub const WAITING_UTTERANCES_MAX: usize = 3;
+const _: () = assert!(SLOT_COUNT == WAITING_UTTERANCES_MAX + 3); // at the worker, closed, open
+
+/// Samples of history that listen keeps of audio which belongs to no utterance yet.
+///
+/// Units: samples; 32,000 = 2 s. Memory: 64,000 bytes.
+/// Why 2 s: the longest pre-roll (500 ms) plus the latency of the gate and of the wake word.
+pub const HISTORY_SAMPLES: usize = 2 * RATE_HZ;
+const _: () = assert!(HISTORY_SAMPLES.is_multiple_of(BLOCK_SAMPLES));
+
+/// Bytes of UTF-8 text in one transcript.
+///
+/// Why 1,536: 30 s of the fastest speech gives about 224 tokens of about 5 bytes.
+/// When hit: the text is cut at a character boundary and the outcome says so.
+pub const TEXT_BYTES_MAX: usize = 1_536;
+
+/// Outcomes that wait for room in the link's buffer.
+///
+/// Memory: 8 x 1.6 KB. When full: the oldest waiting outcome is dropped from the link and counted in
+/// `link_dropped`; it stays in the log.
+pub const OUTCOMES_WAITING_MAX: usize = 8;
+
+/// Bytes in the buffer of whole frames towards the UART.
+///
+/// Why 8,192: five of the longest transcripts, framed. When full: outcomes wait (see above), state
+/// messages are coalesced.
+pub const LINK_BUFFER_BYTES: usize = 8_192;
+
+/// Bytes taken from the UART in one turn of the main loop. More waits for the next turn.
+pub const LINK_READ_BYTES: usize = 256;
+
+/// Records and log lines from the main loop, listen and worker supervision to the keeper.
+///
+/// When full: the line is dropped and counted in `records_dropped`; the count is printed.
+pub const KEEPER_QUEUE_RECORDS: usize = 256;
+
+/// File descriptors that one device may give to `poll(2)`.
+pub const DEVICE_FDS_MAX: usize = 4;
+
+/// LEDs of a board.
+pub const LEDS_MAX: usize = 4;
+
+/// Bytes in one request to or answer from the worker process, framing included.
+pub const WORKER_FRAME_BYTES: usize = 2_048;
+const _: () = assert!(TEXT_BYTES_MAX + 256 <= WORKER_FRAME_BYTES);
+
+/// Actions that one step of a state machine may return.
+pub const ACTIONS_MAX: usize = 4;
+
+/// Worker restarts inside [`RESTART_WINDOW_MS`] before the worker is left off for that long.
+pub const RESTARTS_MAX: usize = 3;
+/// Window in which worker restarts are counted: ten minutes.
+pub const RESTART_WINDOW_MS: u64 = 600_000;

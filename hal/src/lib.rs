@@ -1,0 +1,19 @@
+//! Doors to hardware: traits always, backends by feature.
+//!
+//! Flow: microphone and pins in, LEDs and link out. Nothing here decides anything.
+
+pub mod clock;
+pub mod link;
+pub mod microphone;
+pub mod pins;
+
+pub use clock::Clock;
+pub use libc::pollfd as PollFd;
+pub use link::{Link, LinkError};
+pub use microphone::{MicError, Microphone};
+pub use pins::{EdgePin, LedPin, PinError};
+
+#[cfg(feature = "linux")]
+pub mod linux;
+#[cfg(feature = "sim")]
+pub mod sim;

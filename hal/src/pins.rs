@@ -1,0 +1,60 @@
+//! Pins: embedded-hal traits, and the one thing they lack: a descriptor to wait for.
+//!
+//! Polarity, pull and kernel debounce are settled when a pin is opened: `is_high` means *pressed*
+//! and `set_high` means *on*, on every board.
+
+use embedded_hal::digital::{ErrorKind, ErrorType, InputPin, OutputPin};
+
+use crate::PollFd;
+
+/// An input that wakes the main loop at each edge.
+pub trait EdgePin: InputPin<Error = PinError> + Send {
+    /// Returns the descriptor that becomes readable at an edge.
+    fn poll_fd(&self) -> PollFd;
+
+    /// Takes all waiting edges, without blocking. The level is read afterwards with `is_high`.
+    ///
+    /// # Errors
+    /// [`PinError`] when the line cannot be read any more.
+    fn take_edges(&mut self) -> Result<(), PinError>;
+}
+
+/// An LED: on and off.
+pub trait LedPin: OutputPin<Error = PinError> + Send {}
+impl<P: OutputPin<Error = PinError> + Send> LedPin for P {}
+
+/// A pin could not be read or set. Recovery: report it once and go on without the pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinError {
+    /// Positive errno of the call that failed.
+    pub errno: i32,
+}
+
+impl core::fmt::Display for PinError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "pin failed errno={}", self.errno)
+    }
+}
+impl core::error::Error for PinError {}
+
+impl embedded_hal::digital::Error for PinError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
+
+/// A pin that the board does not have: never pressed, never lit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPin;
+
+impl ErrorType for NoPin {
+    type Error = PinError;
+}
+impl OutputPin for NoPin {
+    fn set_low(&mut self) -> Result<(), PinError> {
+        Ok(())
+    }
+    fn set_high(&mut self) -> Result<(), PinError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! Wake words: how likely each known word has just been said.
+
+use crate::ModelError;
+
+/// Samples in one frame: 80 ms at 16 kHz. Source: openWakeWord.
+pub const FRAME_SAMPLES: usize = 1_280;
+
+/// A streaming detector of one or more wake words.
+pub trait WakeWord {
+    /// Returns the number of words this detector knows.
+    fn word_count(&self) -> usize;
+
+    /// Hears one frame and writes one score, 0 to 1, for each word into `scores`.
+    ///
+    /// # Errors
+    /// [`ModelError`] from the model's session.
+    fn hear(&mut self, frame: &[i16; FRAME_SAMPLES], scores: &mut [f32]) -> Result<(), ModelError>;
+
+    /// Forgets what was heard, as after a gap in the stream.
+    fn reset(&mut self);
+}
