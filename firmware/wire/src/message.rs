@@ -1,0 +1,184 @@
+//! The messages of both directions, as postcard writes them.
+//!
+//! The order of variants and fields is the contract: variants are only appended, the fields of a
+//! variant never change. SPEC.md has the same lists with their bytes. Nothing here does anything.
+
+use heapless::String;
+use serde::{Deserialize, Serialize};
+
+use crate::codes::{DeviceState, DropReason, FailCode, Provider, Trigger};
+use crate::limits::{NAME_BYTES_MAX, PART_BYTES_MAX};
+
+/// Name of a board or of a model.
+pub type Name = String<NAME_BYTES_MAX>;
+
+/// `confidence` of an outcome without one.
+pub const CONFIDENCE_UNKNOWN: u8 = 255;
+
+/// From the appliance to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum DeviceMessage {
+    /// Who speaks. Sent at start and as the first answer to [`HostMessage::GetStatus`].
+    Hello(Hello),
+    /// What the appliance is doing. Sent at each change, at start, and on request.
+    State(State),
+    /// A part of an utterance's text. Sent before the outcome of the same utterance.
+    Transcript(Transcript),
+    /// The end of an utterance. Each utterance has exactly one.
+    Outcome(Outcome),
+    /// Counters since start. Sent on request and from time to time.
+    Counters(Counters),
+    /// The answer to [`HostMessage::Ping`].
+    Pong {
+        /// The number from the ping.
+        nonce: u32,
+    },
+}
+
+/// From the host to the appliance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostMessage {
+    /// Is anyone there? Answered by [`DeviceMessage::Pong`].
+    Ping {
+        /// Any number; the answer carries it.
+        nonce: u32,
+    },
+    /// The host's push-to-talk button went down.
+    PttDown,
+    /// The host's push-to-talk button went up.
+    PttUp,
+    /// Give up the utterance that is being recorded and all that wait or are being recognised.
+    Cancel,
+    /// Switch the microphone off (`true`) or on.
+    Mute(bool),
+    /// Answered by `Hello`, `State` and `Counters`, in this order.
+    GetStatus,
+}
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Link version, [`crate::limits::PROTOCOL`].
+    pub protocol: u8,
+    /// Version of the firmware: major, minor, patch.
+    pub version: [u16; 3],
+    /// Name of the board.
+    pub board: Name,
+    /// Differs at each start. Another number than before means: the appliance has restarted, and
+    /// the numbers of sequences and utterances begin again.
+    pub boot: u32,
+    /// Name of the speech model, empty when none is loaded.
+    pub model: Name,
+}
+
+/// What the appliance is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The one word for it.
+    pub state: DeviceState,
+    /// What runs the model.
+    pub provider: Provider,
+    /// False while the microphone is gone.
+    pub microphone_ok: bool,
+    /// False while no worker is ready to recognise.
+    pub worker_ok: bool,
+    /// True while the microphone is off on request.
+    pub muted: bool,
+    /// Utterances that wait for the worker.
+    pub waiting: u8,
+}
+
+/// A part of an utterance's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transcript {
+    /// Number of the utterance since start.
+    pub utterance: u32,
+    /// Index of this part, from 0.
+    pub part: u8,
+    /// Count of the parts, at least 1.
+    pub parts: u8,
+    /// Whole characters of UTF-8. The parts joined are the text.
+    pub text: String<PART_BYTES_MAX>,
+}
+
+/// The end of an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Number of this outcome since start, from 0, without gaps.
+    pub sequence: u32,
+    /// Number of the utterance since start.
+    pub utterance: u32,
+    /// What opened the utterance.
+    pub trigger: Trigger,
+    /// What became of it.
+    pub result: OutcomeResult,
+    /// Units: percent, 0 to 100; [`CONFIDENCE_UNKNOWN`] when there is none.
+    pub confidence: u8,
+    /// Units: milliseconds of recorded audio.
+    pub audio_ms: u32,
+    /// Where the time went.
+    pub timing: Timing,
+}
+
+/// What became of an utterance. This list is closed in link version 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutcomeResult {
+    /// It was recognised; its `Transcript` parts came before.
+    Text {
+        /// Bytes of UTF-8 in all its parts together.
+        bytes: u16,
+        /// True when the text was longer than [`crate::limits::TEXT_BYTES_MAX`] and was cut.
+        truncated: bool,
+    },
+    /// Nobody spoke.
+    NoSpeech,
+    /// It was given up without being recognised.
+    Dropped(DropReason),
+    /// It could not be recognised.
+    Failed(FailCode),
+}
+
+/// Where an utterance's time went. Units: milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// From the end of speech or the release to the closed utterance (hangover, post-roll).
+    pub capture_ms: u32,
+    /// From the closed utterance to the start of recognition.
+    pub queue_ms: u32,
+    /// Spectrogram and encoder.
+    pub encode_ms: u32,
+    /// Decoder.
+    pub decode_ms: u32,
+    /// From the end of recognition until this outcome was given to the link.
+    pub link_ms: u32,
+}
+
+/// Counters since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Units: seconds since start.
+    pub uptime_s: u32,
+    /// Utterances that were opened.
+    pub utterances: u32,
+    /// Outcomes with text.
+    pub texts: u32,
+    /// Outcomes without speech.
+    pub no_speech: u32,
+    /// Dropped utterances.
+    pub dropped: u32,
+    /// Failed utterances.
+    pub failed: u32,
+    /// Overruns of the sound device.
+    pub overruns: u32,
+    /// Units: samples lost in overruns, at 16 kHz.
+    pub lost_samples: u32,
+    /// Blocks of 256 samples that did not fit into the block ring.
+    pub dropped_blocks: u32,
+    /// Outcomes and messages that were never put on the link.
+    pub link_dropped: u32,
+    /// Frames or lines from the host that could not be read.
+    pub link_bad_frames: u32,
+    /// Starts of the worker after the first.
+    pub worker_restarts: u32,
+}
