@@ -52,13 +52,25 @@ impl State {
 #[must_use]
 pub fn step(state: &State, level: bool, now: Millis, debounce_ms: u64) -> Step {
     match *state {
-        State::Deaf { until, .. } if now < until => Step { next: *state, edge: None },
+        State::Deaf { until, .. } if now < until => Step {
+            next: *state,
+            edge: None,
+        },
         State::Settled { pressed } | State::Deaf { pressed, .. } => {
             if level == pressed {
-                Step { next: State::Settled { pressed }, edge: None }
+                Step {
+                    next: State::Settled { pressed },
+                    edge: None,
+                }
             } else {
-                let next = State::Deaf { pressed: level, until: now + debounce_ms };
-                Step { next, edge: Some(level) }
+                let next = State::Deaf {
+                    pressed: level,
+                    until: now + debounce_ms,
+                };
+                Step {
+                    next,
+                    edge: Some(level),
+                }
             }
         }
     }
@@ -89,12 +101,18 @@ mod tests {
 
     #[test]
     fn bounces_after_a_press_are_ignored() {
-        check(&[(5, true), (6, false), (8, true), (30, true)], &[(5, true)]);
+        check(
+            &[(5, true), (6, false), (8, true), (30, true)],
+            &[(5, true)],
+        );
     }
 
     #[test]
     fn release_inside_the_deaf_time_is_seen_when_it_is_over() {
-        check(&[(5, true), (10, false), (25, false)], &[(5, true), (25, false)]);
+        check(
+            &[(5, true), (10, false), (25, false)],
+            &[(5, true), (25, false)],
+        );
     }
 
     #[test]

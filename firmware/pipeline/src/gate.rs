@@ -83,16 +83,25 @@ pub fn step(state: &State, frame: Frame, tuning: &Tuning) -> Step {
                     next: State::Speech { last: frame.end },
                     mark: Some(Mark::SpeechStart(start)),
                 },
-                _ => Step { next: State::Silence { run }, mark: None },
+                _ => Step {
+                    next: State::Silence { run },
+                    mark: None,
+                },
             }
         }
         State::Speech { last } => {
             let last = if is_silence { last } else { frame.end };
             if last + tuning.hangover <= frame.end {
                 let next = State::Silence { run: None };
-                Step { next, mark: Some(Mark::SpeechEnd(last)) }
+                Step {
+                    next,
+                    mark: Some(Mark::SpeechEnd(last)),
+                }
             } else {
-                Step { next: State::Speech { last }, mark: None }
+                Step {
+                    next: State::Speech { last },
+                    mark: None,
+                }
             }
         }
     }
@@ -104,8 +113,12 @@ mod tests {
 
     use super::*;
 
-    const TUNING: Tuning =
-        Tuning { open_probability: 0.5, close_probability: 0.35, speech_min: 200, hangover: 300 };
+    const TUNING: Tuning = Tuning {
+        open_probability: 0.5,
+        close_probability: 0.35,
+        speech_min: 200,
+        hangover: 300,
+    };
 
     /// Plays frames of 100 samples and returns the marks.
     fn check(probabilities: &[f32], expected: &[Mark]) {
@@ -113,7 +126,15 @@ mod tests {
         let mut marks = Vec::new();
         for (n, &probability) in probabilities.iter().enumerate() {
             let start = n as u64 * 100;
-            let step = step(&state, Frame { start, end: start + 100, probability }, &TUNING);
+            let step = step(
+                &state,
+                Frame {
+                    start,
+                    end: start + 100,
+                    probability,
+                },
+                &TUNING,
+            );
             state = step.next;
             marks.extend(step.mark);
         }
@@ -145,11 +166,17 @@ mod tests {
 
     #[test]
     fn doubtful_frames_continue_what_is() {
-        check(&[0.4, 0.4, 0.9, 0.4, 0.9, 0.4, 0.4, 0.4, 0.4], &[Mark::SpeechStart(200)]);
+        check(
+            &[0.4, 0.4, 0.9, 0.4, 0.9, 0.4, 0.4, 0.4, 0.4],
+            &[Mark::SpeechStart(200)],
+        );
     }
 
     #[test]
     fn probability_that_is_no_number_neither_opens_nor_closes() {
-        check(&[f32::NAN, f32::NAN, 0.9, 0.9, f32::NAN], &[Mark::SpeechStart(200)]);
+        check(
+            &[f32::NAN, f32::NAN, 0.9, 0.9, f32::NAN],
+            &[Mark::SpeechStart(200)],
+        );
     }
 }

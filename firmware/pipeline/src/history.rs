@@ -25,7 +25,10 @@ impl History {
     /// Makes an empty history that ends at sample time 0.
     #[must_use]
     pub const fn new() -> Self {
-        Self { samples: [0; HISTORY_SAMPLES], end: 0 }
+        Self {
+            samples: [0; HISTORY_SAMPLES],
+            end: 0,
+        }
     }
 
     /// Returns the sample time just after the newest sample.
@@ -80,7 +83,10 @@ impl History {
 }
 
 /// Returns the place of a sample time in the ring.
-#[allow(clippy::cast_possible_truncation, reason = "the remainder is below HISTORY_SAMPLES")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the remainder is below HISTORY_SAMPLES"
+)]
 const fn index(time: SampleTime) -> usize {
     (time % HISTORY_SAMPLES as u64) as usize
 }
@@ -98,7 +104,10 @@ mod tests {
         let mut history = History::new();
         let blocks = HISTORY_SAMPLES / BLOCK_SAMPLES + 3;
         for n in 0..blocks {
-            history.push((n * BLOCK_SAMPLES) as u64, &block(i16::try_from(n).unwrap()));
+            history.push(
+                (n * BLOCK_SAMPLES) as u64,
+                &block(i16::try_from(n).unwrap()),
+            );
         }
         let mut out = [0; 4];
         let start = history.end() - 2 * BLOCK_SAMPLES as u64 - 2;

@@ -67,11 +67,9 @@ const _: () = assert!(SLOT_COUNT == WAITING_UTTERANCES_MAX + 3); // at the worke
 pub const HISTORY_SAMPLES: usize = 2 * RATE_HZ;
 const _: () = assert!(HISTORY_SAMPLES.is_multiple_of(BLOCK_SAMPLES));
 
-/// Bytes of UTF-8 text in one transcript.
-///
-/// Why 1,536: 30 s of the fastest speech gives about 224 tokens of about 5 bytes.
-/// When hit: the text is cut at a character boundary and the outcome says so.
-pub const TEXT_BYTES_MAX: usize = 1_536;
+/// Bytes of UTF-8 text in one transcript. A longer text is cut at a character boundary, and the
+/// outcome says so.
+pub use pressel_wire::limits::TEXT_BYTES_MAX;
 
 /// Outcomes that wait for room in the link's buffer.
 ///

@@ -97,10 +97,16 @@ pub struct Step {
 
 impl Step {
     const fn stay(state: State) -> Self {
-        Self { next: state, action: None }
+        Self {
+            next: state,
+            action: None,
+        }
     }
     const fn to(next: State, action: Action) -> Self {
-        Self { next, action: Some(action) }
+        Self {
+            next,
+            action: Some(action),
+        }
     }
 }
 
@@ -140,9 +146,8 @@ pub fn step(state: &State, event: Event, now: Millis, tuning: &Tuning) -> Step {
                 Step::to(Idle, Action::TalkStop)
             }
         }
-        (Held { .. } | Latched { .. }, Event::HostTalk(false)) | (Latched { .. }, Event::ButtonDown) => {
-            Step::to(Idle, Action::TalkStop)
-        }
+        (Held { .. } | Latched { .. }, Event::HostTalk(false))
+        | (Latched { .. }, Event::ButtonDown) => Step::to(Idle, Action::TalkStop),
         (Latched { since }, Event::Tick) if since + tuning.latched_ms_max <= now => {
             Step::to(Idle, Action::TalkStop)
         }
@@ -154,8 +159,14 @@ pub fn step(state: &State, event: Event, now: Millis, tuning: &Tuning) -> Step {
         // A release after the tap that ended, or while muted, means nothing; neither does a second
         // press of host and button together.
         (Idle, Event::ButtonUp | Event::HostTalk(false) | Event::Mute(false) | Event::Tick)
-        | (Held { .. }, Event::ButtonDown | Event::HostTalk(true) | Event::Mute(false) | Event::Tick)
-        | (Latched { .. }, Event::ButtonUp | Event::HostTalk(true) | Event::Mute(false) | Event::Tick)
+        | (
+            Held { .. },
+            Event::ButtonDown | Event::HostTalk(true) | Event::Mute(false) | Event::Tick,
+        )
+        | (
+            Latched { .. },
+            Event::ButtonUp | Event::HostTalk(true) | Event::Mute(false) | Event::Tick,
+        )
         | (Muted, Event::ButtonDown | Event::ButtonUp | Event::HostTalk(_))
         | (Muted, Event::Mute(true) | Event::Tick) => Step::stay(*state),
     }
@@ -167,8 +178,11 @@ mod tests {
 
     use super::*;
 
-    const TUNING: Tuning =
-        Tuning { mode: ButtonMode::HoldOrTap, tap_ms_max: 250, latched_ms_max: 120_000 };
+    const TUNING: Tuning = Tuning {
+        mode: ButtonMode::HoldOrTap,
+        tap_ms_max: 250,
+        latched_ms_max: 120_000,
+    };
 
     /// Plays (time, event) and returns the actions with their times.
     fn check(mode: ButtonMode, events: &[(Millis, Event)], expected: &[(Millis, Action)]) {
@@ -219,7 +233,11 @@ mod tests {
     fn toggle_mode_ignores_how_long_a_press_is() {
         check(
             ButtonMode::Toggle,
-            &[(0, Event::ButtonDown), (900, Event::ButtonUp), (2_000, Event::ButtonDown)],
+            &[
+                (0, Event::ButtonDown),
+                (900, Event::ButtonUp),
+                (2_000, Event::ButtonDown),
+            ],
             &[(0, Action::TalkStart), (2_000, Action::TalkStop)],
         );
     }
@@ -228,7 +246,11 @@ mod tests {
     fn forgotten_latch_ends_by_itself() {
         check(
             ButtonMode::HoldOrTap,
-            &[(0, Event::ButtonDown), (100, Event::ButtonUp), (120_000, Event::Tick)],
+            &[
+                (0, Event::ButtonDown),
+                (100, Event::ButtonUp),
+                (120_000, Event::Tick),
+            ],
             &[(0, Action::TalkStart), (120_000, Action::TalkStop)],
         );
     }
@@ -245,7 +267,11 @@ mod tests {
                 (40, Event::Mute(false)),
                 (50, Event::ButtonUp),
             ],
-            &[(0, Action::TalkStart), (10, Action::Mute), (40, Action::Unmute)],
+            &[
+                (0, Action::TalkStart),
+                (10, Action::Mute),
+                (40, Action::Unmute),
+            ],
         );
     }
 
@@ -253,8 +279,16 @@ mod tests {
     fn host_talks_and_cancels() {
         check(
             ButtonMode::HoldOrTap,
-            &[(0, Event::HostTalk(true)), (10, Event::HostTalk(false)), (20, Event::HostCancel)],
-            &[(0, Action::TalkStart), (10, Action::TalkStop), (20, Action::Cancel)],
+            &[
+                (0, Event::HostTalk(true)),
+                (10, Event::HostTalk(false)),
+                (20, Event::HostCancel),
+            ],
+            &[
+                (0, Action::TalkStart),
+                (10, Action::TalkStop),
+                (20, Action::Cancel),
+            ],
         );
     }
 }

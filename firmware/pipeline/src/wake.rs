@@ -42,13 +42,21 @@ pub struct Step {
 #[must_use]
 pub fn step(state: &State, score: f32, at: SampleTime, tuning: &Tuning) -> Step {
     match *state {
-        State::Refractory { until } if at < until => Step { next: *state, heard: false },
+        State::Refractory { until } if at < until => Step {
+            next: *state,
+            heard: false,
+        },
         State::Armed | State::Refractory { .. } => {
             if tuning.threshold <= score {
-                let next = State::Refractory { until: at + tuning.refractory };
+                let next = State::Refractory {
+                    until: at + tuning.refractory,
+                };
                 Step { next, heard: true }
             } else {
-                Step { next: State::Armed, heard: false }
+                Step {
+                    next: State::Armed,
+                    heard: false,
+                }
             }
         }
     }
@@ -62,10 +70,16 @@ mod tests {
 
     #[test]
     fn one_saying_is_heard_once() {
-        let tuning = Tuning { threshold: 0.5, refractory: 300 };
+        let tuning = Tuning {
+            threshold: 0.5,
+            refractory: 300,
+        };
         let mut state = State::Armed;
         let mut heard = Vec::new();
-        for (n, score) in [0.1, 0.6, 0.9, 0.7, 0.2, 0.8, f32::NAN].into_iter().enumerate() {
+        for (n, score) in [0.1, 0.6, 0.9, 0.7, 0.2, 0.8, f32::NAN]
+            .into_iter()
+            .enumerate()
+        {
             let at = n as u64 * 100;
             let step = step(&state, score, at, &tuning);
             state = step.next;
