@@ -1,0 +1,51 @@
+//! What xtask says to the person in front of it.
+//!
+//! In: short lines. Out: progress on stdout, faults on stderr. Nothing else in xtask prints.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for the terminal talks on the terminal; this file is its only mouth"
+)]
+
+use std::time::Duration;
+
+/// Says what is being done or was done.
+pub(crate) fn say(line: &str) {
+    println!("xtask: {line}");
+}
+
+/// Passes one line of another program on, as it is.
+pub(crate) fn pass_on(line: &str) {
+    println!("{line}");
+}
+
+/// Says what may be wrong, and goes on.
+pub(crate) fn warn(line: &str) {
+    eprintln!("xtask: warning: {line}");
+}
+
+/// Says why xtask stops.
+pub(crate) fn fail(message: &str) {
+    eprintln!("xtask: error: {message}");
+}
+
+/// Writes a time as a person reads it: `12.3 s`, `4 min 05 s`.
+pub(crate) fn time(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", elapsed.as_secs_f32())
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(time(Duration::from_millis(12_340)), "12.3 s");
+        assert_eq!(time(Duration::from_secs(245)), "4 min 05 s");
+    }
+}

@@ -1,0 +1,130 @@
+//! `cargo xtask`: one tool for everything around the code.
+//!
+//! In: a sub-command. Out: what it did, on stdout; what went wrong, on stderr; an exit code.
+//! One thread. Nothing here is linked into the appliance, and nothing here needs libasound or ONNX
+//! Runtime: this tool is what installs them.
+
+mod check;
+mod console;
+mod demo;
+mod fetch;
+mod packages;
+mod process;
+mod tidy;
+mod toolchain;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A result whose error is a text for a person: what failed, on what, and the remedy.
+type Fallible<T> = Result<T, String>;
+
+/// Exit codes, for the help text.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done        1  something failed: the last line says what, and the remedy
+  2  usage       any other of `demo`: what `pressel demo` ended with";
+
+/// Everything around the code of Pressel: try it, check it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The sub-commands.
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what is missing, builds, and runs the appliance on the simulated board
+    #[command(after_help = "Examples:
+  cargo xtask demo                     a scripted button and speech made by this project
+  cargo xtask demo --mic plughw:1,0    your own microphone; `arecord -l` lists them
+  cargo xtask demo -- --help           what `pressel demo` itself can do")]
+    Demo {
+        /// ALSA name of a real microphone, instead of the scripted speech
+        #[arg(long, value_name = "DEVICE")]
+        mic: Option<String>,
+        /// Passed on to `pressel demo`
+        #[arg(last = true, value_name = "ARGS")]
+        rest: Vec<OsString>,
+    },
+    /// Installs what is missing, then checks formatting, lints, documentation and every test
+    #[command(after_help = "Examples:
+  cargo xtask check                    what CI runs; stops at the first step that fails")]
+    Check,
+    /// Fetches ONNX Runtime and the Silero voice activity model, pinned by version and SHA-256
+    #[command(after_help = "Examples:
+  cargo xtask fetch                    into models/fetched; offline when it is already there
+  cargo xtask fetch --arch aarch64 --into target/board/fetched
+                                       what a 64-bit Raspberry Pi needs")]
+    Fetch {
+        /// Machine that will run it [default: this one]
+        #[arg(long, value_enum)]
+        arch: Option<fetch::Arch>,
+        /// Folder to fill
+        #[arg(long, value_name = "DIR", default_value_os_t = fetched_folder())]
+        into: PathBuf,
+    },
+    /// Checks the rules of style that a machine can check
+    #[command(after_help = "Examples:
+  cargo xtask tidy                     one line for each fault: file:line: what, and the remedy")]
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo { mic, rest } => demo::run(mic.as_deref(), &rest),
+        Command::Check => check::run(),
+        Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
+            .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
+            .and_then(|arch| fetch::run(arch, &into)),
+        Command::Tidy => tidy::run(root()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            console::fail(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+/// Where fetched libraries and models live.
+fn fetched_folder() -> PathBuf {
+    root().join("models/fetched")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_two_dashes_reach_the_demo() {
+        let parsed = Arguments::try_parse_from(["xtask", "demo", "--mic", "hw:1", "--", "--json"]);
+        let Ok(Arguments {
+            command: Command::Demo { mic, rest },
+        }) = parsed
+        else {
+            panic!("demo was not understood");
+        };
+        assert_eq!(mic.as_deref(), Some("hw:1"));
+        assert_eq!(rest, ["--json"]);
+    }
+}
