@@ -5,13 +5,15 @@
 pub mod clock;
 pub mod link;
 pub mod microphone;
+pub mod open_error;
 pub mod pins;
 
 pub use clock::Clock;
 pub use libc::pollfd as PollFd;
 pub use link::{Link, LinkError};
-pub use microphone::{MicError, Microphone};
-pub use pins::{EdgePin, LedPin, PinError};
+pub use microphone::{MicError, Microphone, MicrophoneConfig};
+pub use open_error::OpenError;
+pub use pins::{EdgePin, LedPin, PinConfig, PinError, Pull};
 
 #[cfg(feature = "linux")]
 pub mod linux;

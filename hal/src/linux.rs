@@ -1,1 +1,17 @@
 //! Real devices of a Linux board.
+//!
+//! Flow: [`clock`] and [`poll`] pace the main loop; [`alsa`] and [`gpio`] come in, [`serial`] goes out
+//! and in. `open` functions allocate and may take time; everything after them does neither.
+
+pub mod alsa;
+pub mod clock;
+pub mod cpu;
+pub mod gpio;
+pub mod poll;
+pub mod serial;
+
+pub use alsa::{AlsaMicrophone, Capture, list_captures, list_cards};
+pub use clock::MonotonicClock;
+pub use cpu::{CpuError, Pinned, online_count, pin_thread_to};
+pub use gpio::{CdevButton, CdevLed, ChipInfo, list_chips};
+pub use serial::{SerialLink, list_ports};

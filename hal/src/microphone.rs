@@ -5,6 +5,19 @@
 
 use crate::PollFd;
 
+/// What to open, as plain data; `boards` and the configuration fill it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MicrophoneConfig {
+    /// ALSA name, for example `plughw:CARD=Device` or `default`.
+    pub device: String,
+    /// Samples per second that the reader gets; the device may run at another rate behind `plug`.
+    pub rate_hz: u32,
+    /// Samples in one block: what one `read` fills, and the period asked of the device.
+    pub block_samples: usize,
+    /// Milliseconds of audio that the kernel should keep while the reader is late.
+    pub buffer_ms: u32,
+}
+
 /// A capture device that is open and running.
 pub trait Microphone: Send {
     /// Writes the descriptors to wait for into `fds` and returns how many were written.
@@ -14,7 +27,8 @@ pub trait Microphone: Send {
 
     /// Fills `block` when a whole block is there. Never blocks and never allocates.
     ///
-    /// Returns `Ok(false)` when less than a block has arrived.
+    /// Returns `Ok(false)` when less than a block has arrived. `block` is always of the length that
+    /// the microphone was opened with. The caller may read again at once until it gets `Ok(false)`.
     ///
     /// # Errors
     /// [`MicError`], whose variants say what the caller does next.
@@ -28,7 +42,7 @@ pub trait Microphone: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MicError {
     /// The kernel's buffer overflowed and the stream was restarted. Recovery: count
-    /// `lost_samples` (at 16 kHz, an estimate from the device's clock) as a gap, and go on reading.
+    /// `lost_samples` (at 16 kHz, an estimate from the monotonic clock) as a gap, and go on reading.
     Overrun {
         /// Samples that were not captured.
         lost_samples: u32,

@@ -7,6 +7,32 @@ use embedded_hal::digital::{ErrorKind, ErrorType, InputPin, OutputPin};
 
 use crate::PollFd;
 
+/// What to open, as plain data; `boards` fills it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinConfig {
+    /// What the pin is, for messages: `button`, `mute switch`, `led listening`.
+    pub role: String,
+    /// GPIO chip: a path (`/dev/gpiochip0`), a name (`gpiochip0`) or a label (`pinctrl-rp1`).
+    pub chip: String,
+    /// Line number on that chip, not the pin number on the header.
+    pub line: u32,
+    /// True when the line is low while pressed or lit.
+    pub active_low: bool,
+    /// Resistor inside the chip. Outputs ignore it.
+    pub pull: Pull,
+}
+
+/// A pull resistor inside the GPIO chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// Left as the device tree or firmware set it.
+    None,
+    /// Towards the supply.
+    Up,
+    /// Towards ground.
+    Down,
+}
+
 /// An input that wakes the main loop at each edge.
 pub trait EdgePin: InputPin<Error = PinError> + Send {
     /// Returns the descriptor that becomes readable at an edge.

@@ -1,0 +1,261 @@
+//! The serial line: raw bytes, 8 data bits, no parity, 1 stop bit, no flow control.
+//!
+//! Flow: bytes in and out on the main loop, one system call each, never waiting, never allocating.
+//! Works on a UART, a USB adapter and a pseudo-terminal.
+//!
+//! Why not `linux_embedded_hal::Serial`, or the `serialport` crate beneath it, for the data: the
+//! first makes a system call for every byte; the second switches the descriptor to blocking, so that
+//! a long write waits for the wire, and allocates an error for every read that finds nothing. The
+//! list of ports comes from `serialport`.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::termios::{
+    ControlModes, InputModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios,
+    ioctl_tiocexcl, tcflush, tcgetattr, tcsetattr,
+};
+
+use crate::{Link, LinkError, OpenError, PollFd};
+
+const DEVICE: &str = "serial port";
+
+/// A serial line that is open, exclusive, raw and non-blocking.
+#[derive(Debug)]
+pub struct SerialLink {
+    port: File,
+    name: String,
+}
+
+impl SerialLink {
+    /// Opens `path` at `baud` bits per second. Bytes that arrived before are thrown away.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the port is missing, busy, not permitted, not a serial port, or cannot run
+    /// at `baud`.
+    pub fn open(path: &str, baud: u32) -> Result<Self, OpenError> {
+        let port = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK)
+            .open(path)
+            .map_err(|error| open_failed(path, error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let failed = |errno: Errno| open_failed(path, errno.raw_os_error());
+        let mut settings = tcgetattr(&port).map_err(failed)?;
+        // The first refuses other users' programs, the second those of root.
+        ioctl_tiocexcl(&port).map_err(failed)?;
+        flock(&port, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
+            Errno::WOULDBLOCK => failed(Errno::BUSY),
+            errno => failed(errno),
+        })?;
+        make_raw(&mut settings, baud).map_err(failed)?;
+        tcsetattr(&port, OptionalActions::Now, &settings).map_err(failed)?;
+        let actual = tcgetattr(&port).map_err(failed)?.output_speed();
+        if actual.abs_diff(baud) > baud / 50 {
+            let cause = format!("it runs at {actual} baud instead of {baud}");
+            return Err(OpenError::new(
+                DEVICE,
+                path,
+                cause,
+                "choose a speed that the chip can do",
+            ));
+        }
+        tcflush(&port, QueueSelector::IFlush).map_err(failed)?;
+        Ok(Self {
+            port,
+            name: path.to_owned(),
+        })
+    }
+}
+
+impl Link for SerialLink {
+    fn poll_fd(&self) -> PollFd {
+        PollFd {
+            fd: self.port.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, LinkError> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        match rustix::io::read(&self.port, bytes) {
+            // A raw line never ends; 0 bytes is what a line gives that hung up.
+            Ok(0) => Err(LinkError::Lost { errno: libc::EIO }),
+            Ok(count) => Ok(count),
+            Err(errno) => nothing_or_lost(errno),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, LinkError> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        rustix::io::write(&self.port, bytes).or_else(nothing_or_lost)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Returns the serial ports of this machine by path, for `pressel devices`.
+pub fn list_ports() -> Vec<String> {
+    let ports = serialport::available_ports().unwrap_or_default();
+    let mut paths: Vec<String> = ports.into_iter().map(|port| port.port_name).collect();
+    // Raspberry Pi OS names the header's UART with a link, whichever UART it is.
+    paths.extend(
+        ["/dev/serial0", "/dev/serial1"]
+            .into_iter()
+            .filter(|path| std::path::Path::new(path).exists())
+            .map(str::to_owned),
+    );
+    paths.sort();
+    paths
+}
+
+fn nothing_or_lost(errno: Errno) -> Result<usize, LinkError> {
+    match errno {
+        Errno::AGAIN | Errno::INTR => Ok(0),
+        errno => Err(LinkError::Lost {
+            errno: errno.raw_os_error(),
+        }),
+    }
+}
+
+fn make_raw(settings: &mut Termios, baud: u32) -> rustix::io::Result<()> {
+    settings.make_raw();
+    settings
+        .input_modes
+        .remove(InputModes::IXOFF | InputModes::IXANY);
+    let off = ControlModes::CSTOPB | ControlModes::CRTSCTS | ControlModes::HUPCL;
+    settings.control_modes.remove(off);
+    settings
+        .control_modes
+        .insert(ControlModes::CREAD | ControlModes::CLOCAL);
+    // One byte at least: an empty line then says EAGAIN, and 0 bytes only means a hang-up.
+    settings.special_codes[SpecialCodeIndex::VMIN] = 1;
+    settings.special_codes[SpecialCodeIndex::VTIME] = 0;
+    settings.set_speed(baud)
+}
+
+fn open_failed(path: &str, errno: i32) -> OpenError {
+    let remedy = match errno {
+        libc::ENOENT | libc::ENXIO | libc::ENODEV => {
+            "check the cable, and on a Raspberry Pi `enable_uart=1` in config.txt; `pressel \
+             devices` lists the ports"
+        }
+        libc::EACCES | libc::EPERM => {
+            "add the user to the group `dialout` (`sudo usermod -aG dialout $USER`), log in again"
+        }
+        libc::EBUSY => {
+            "another program holds the port: end it; a login console is switched off with `sudo \
+             systemctl disable --now serial-getty@…`"
+        }
+        libc::ENOTTY | libc::EISDIR => "this is not a serial port; `pressel devices` lists them",
+        libc::EINVAL => "the port cannot run at this speed: choose another `baud`",
+        _ => "`pressel devices` lists the ports of this machine",
+    };
+    OpenError::from_errno(DEVICE, path, errno, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+    use crate::linux::poll::wait;
+
+    /// Makes a pseudo-terminal; returns its master side and the path of the other.
+    fn pty() -> (File, String) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        (File::from(master), path)
+    }
+
+    #[test]
+    fn bytes_of_every_value_pass_both_ways_unchanged() {
+        let (mut master, path) = pty();
+        let mut link = SerialLink::open(&path, 115_200).unwrap();
+        let sent: Vec<u8> = (0..=255).collect();
+        let mut got = [0; 256];
+        assert_eq!(link.write(&sent), Ok(256));
+        master.read_exact(&mut got).unwrap();
+        assert_eq!(got.as_slice(), sent);
+
+        assert_eq!(link.read(&mut got), Ok(0));
+        master.write_all(&sent).unwrap();
+        assert_eq!(wait(&mut [link.poll_fd()], 1_000), Ok(1));
+        assert_eq!(link.read(&mut got), Ok(256));
+        assert_eq!(got.as_slice(), sent);
+        assert_eq!(link.read(&mut []), Ok(0));
+        assert_eq!(link.name(), path);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_fills_the_line_and_never_blocks() {
+        let (mut master, path) = pty();
+        let mut link = SerialLink::open(&path, 9_600).unwrap();
+        let mut written = 0;
+        loop {
+            match link.write(&[0x55; 4_096]).unwrap() {
+                0 => break,
+                count => written += count,
+            }
+            assert!(written < 16 << 20, "the line takes everything");
+        }
+        let mut got = vec![0; written];
+        master.read_exact(&mut got).unwrap();
+        assert_ne!(link.write(b"x").unwrap(), 0);
+    }
+
+    #[test]
+    fn a_line_that_hangs_up_is_lost_for_read_and_write() {
+        let (master, path) = pty();
+        let mut link = SerialLink::open(&path, 115_200).unwrap();
+        drop(master);
+        assert_eq!(
+            link.read(&mut [0; 8]),
+            Err(LinkError::Lost { errno: libc::EIO })
+        );
+        assert_eq!(link.write(b"x"), Err(LinkError::Lost { errno: libc::EIO }));
+    }
+
+    #[test]
+    fn a_port_that_is_open_is_busy_and_free_again_when_closed() {
+        let (_master, path) = pty();
+        let link = SerialLink::open(&path, 115_200).unwrap();
+        let error = SerialLink::open(&path, 115_200).unwrap_err();
+        assert_eq!(error.errno, libc::EBUSY, "{error}");
+        drop(link);
+        SerialLink::open(&path, 3_000_000).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_is_no_port_is_named_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plain");
+        std::fs::write(&file, "x").unwrap();
+        let check = |path: &str, errno: i32, remedy: &str| {
+            let error = SerialLink::open(path, 115_200).unwrap_err();
+            assert_eq!((error.name.as_str(), error.errno), (path, errno));
+            assert!(error.remedy.contains(remedy), "{error}");
+        };
+        check("/dev/no_such_port", libc::ENOENT, "check the cable");
+        check(file.to_str().unwrap(), libc::ENOTTY, "not a serial port");
+        check(
+            folder.path().to_str().unwrap(),
+            libc::EISDIR,
+            "not a serial port",
+        );
+    }
+}
