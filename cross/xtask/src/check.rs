@@ -1,8 +1,8 @@
 //! `cargo xtask check`: every check of the project, the same for a person and for CI.
 //!
 //! In: the repository. Out: each step with its time, the output of the tools themselves, and at the
-//! end the tests that said `skipped: WHY`. Stops at the first step that fails. Needs no terminal and
-//! no standard input, and builds in the dev profile only, so one build serves all steps.
+//! end the tests that said `skipped: WHY`. Stops at the first step that fails. Needs no terminal
+//! and no standard input, and builds in the dev profile only, so one build serves all steps.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -68,7 +68,7 @@ pub(crate) fn run(arch: Arch, into: &Path) -> Fallible<()> {
 
     let lock_path = into.join("lock.toml");
     let mut lock = Lock::read(&lock_path);
-    let mut fetched_count = 0;
+    let mut fetched = Vec::new();
     for pin in pins::for_arch(arch) {
         if lock
             .entry(pin.folder)
@@ -81,17 +81,16 @@ pub(crate) fn run(arch: Arch, into: &Path) -> Fallible<()> {
         lock.write(&lock_path)?;
         lock.insert(pin.folder, fetch(&pin, into)?);
         lock.write(&lock_path)?;
-        fetched_count += 1;
+        fetched.push(pin.name);
     }
     let place = into.strip_prefix(crate::root()).unwrap_or(into).display();
-    match fetched_count {
-        0 => console::say(&format!(
-            "everything pinned is in {place}, with the right hashes"
-        )),
-        count => console::say(&format!(
-            "fetched {count} packages for {} into {place}",
-            arch.name()
-        )),
+    if fetched.is_empty() {
+        console::say(&format!(
+            "all that is pinned is in {place}, with the right hashes"
+        ));
+    } else {
+        let names = fetched.join(" and ");
+        console::say(&format!("fetched {names} for {} into {place}", arch.name()));
     }
     Ok(())
 }

@@ -65,9 +65,9 @@ enum Command {
         /// Machine that will run it [default: this one]
         #[arg(long, value_enum)]
         arch: Option<fetch::Arch>,
-        /// Folder to fill
-        #[arg(long, value_name = "DIR", default_value_os_t = fetched_folder())]
-        into: PathBuf,
+        /// Folder to fill [default: models/fetched]
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
     },
     /// Checks the rules of style that a machine can check
     #[command(after_help = "Examples:
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
-            .and_then(|arch| fetch::run(arch, &into)),
+            .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),
         Command::Tidy => tidy::run(root()),
     };
     match done {

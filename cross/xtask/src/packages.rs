@@ -1,8 +1,8 @@
 //! System packages: what is missing, why it is needed, and how it comes here.
 //!
-//! In: a list of needs. Out: nothing when all probes pass; else one line for each missing thing, then
-//! `apt-get` (through sudo unless root), then the probes again. A probe tests the thing itself, not a
-//! package name. May not ask anything when there is no terminal.
+//! In: a list of needs. Out: nothing when all probes pass; else one line for each missing thing,
+//! then `apt-get` (through sudo unless root), then the probes again. A probe tests the thing itself,
+//! not a package name. May not ask anything when there is no terminal.
 
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
@@ -112,6 +112,12 @@ fn without_apt(missing: &[&Need]) -> String {
 
 fn install(names: &[&str]) -> Fallible<()> {
     let apt = Apt::of_this_machine();
+    if !apt.is_allowed() {
+        return Err(format!(
+            "may not install here. Run by hand, then try again: {}",
+            by_hand(names)
+        ));
+    }
     let unknown = names
         .iter()
         .any(|name| !process::succeeds(&["apt-cache", "show", name]));
@@ -142,6 +148,13 @@ impl Apt {
             is_root,
             has_terminal: std::io::stdin().is_terminal(),
         }
+    }
+
+    /// Whether root's rights are there, or can be asked for.
+    fn is_allowed(&self) -> bool {
+        self.is_root
+            || (self.has_terminal && process::succeeds(&["sudo", "--version"]))
+            || process::succeeds(&["sudo", "-n", "true"])
     }
 
     fn update(&self) {

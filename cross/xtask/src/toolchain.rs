@@ -1,7 +1,8 @@
 //! The Rust that builds: which one it is, and whether it is the pinned one.
 //!
 //! In: `rust-toolchain.toml` and `rustc --version`. Out: a line that tells. A rustup fetches the
-//! pinned toolchain by itself; another cargo ignores the file, and refuses a compiler older than the
+//! pinned toolchain by itself; another cargo ignores the file, and refuses a compiler older than
+//! the
 //! `rust-version` of the root `Cargo.toml` by itself. So this file only speaks, it never installs.
 
 use std::process::Command;

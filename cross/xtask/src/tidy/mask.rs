@@ -1,8 +1,8 @@
 //! Rust text without its comments and literals, so that a rule sees only code.
 //!
-//! In: the text of a file. Out: the same text, line by line, with spaces where comments, strings and
-//! characters were. A small scanner, not a parser: it knows nested comments, raw strings, escapes and
-//! the difference between `'a'` and a lifetime.
+//! In: the text of a file. Out: the same text, line by line, with spaces where comments, strings
+//! and characters were. A small scanner, not a parser: it knows nested comments, raw strings,
+//! escapes and the difference between `'a'` and a lifetime.
 
 /// Blanks comments and literals; lines keep their numbers.
 pub(super) fn mask(text: &str) -> String {
@@ -94,7 +94,7 @@ mod tests {
         check("a // b\nc", "a     \nc");
         check("a /* b /* c */ d */ e", "a                   e");
         check("f(\"unsafe\", 'u', '\\'')", "f(        ,    ,     )");
-        check("f(r#\"a\"b\"#) + r\"c\"", "f(         ) +     ");
+        check("f(r#\"a\"b\"#) + r\"c\"", "f(        ) +     ");
         check("f(b\"\\\"\") + 1", "f(b    ) + 1");
     }
 
