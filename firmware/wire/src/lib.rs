@@ -10,11 +10,27 @@
 extern crate std;
 
 pub mod codes;
-pub mod limits;
 pub mod message;
+pub mod text;
+
+pub mod frame;
+
+pub mod decoder;
+pub mod line;
+
+pub mod limits;
+
+#[cfg(test)]
+mod spec_tests;
+#[cfg(test)]
+mod strategies;
 
 pub use codes::{DeviceState, DropReason, FailCode, Provider, Trigger};
+pub use decoder::{DecodeCounts, DecodeError, Decoder};
+pub use frame::{EncodeError, Message, encode, encode_device, encode_host};
+pub use line::{DeviceLine, LineDecoder, LineError};
 pub use message::{
     CONFIDENCE_UNKNOWN, Counters, DeviceMessage, Hello, HostMessage, Name, Outcome, OutcomeResult,
     State, Timing, Transcript,
 };
+pub use text::{Assembled, Assembler, TranscriptParts, transcript_parts};

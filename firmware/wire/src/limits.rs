@@ -47,3 +47,8 @@ pub const NAME_BYTES_MAX: usize = 24;
 /// When a line is longer: the receiver skips it to the next line feed and counts it.
 pub const LINE_BYTES_MAX: usize = 1_600;
 const _: () = assert!(TEXT_BYTES_MAX + 32 <= LINE_BYTES_MAX);
+
+/// Bytes of the longest line from the host, without its end. Longer lines are skipped and counted.
+///
+/// Why 64: `PING 4294967295` is 15 bytes; the rest is room for later commands.
+pub const HOST_LINE_BYTES_MAX: usize = 64;

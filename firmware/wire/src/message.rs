@@ -182,3 +182,42 @@ pub struct Counters {
     /// Starts of the worker after the first.
     pub worker_restarts: u32,
 }
+
+impl Counters {
+    /// Returns each counter with its stable name, in the order of the wire.
+    pub fn fields(&self) -> [(&'static str, u32); 12] {
+        [
+            ("uptime_s", self.uptime_s),
+            ("utterances", self.utterances),
+            ("texts", self.texts),
+            ("no_speech", self.no_speech),
+            ("dropped", self.dropped),
+            ("failed", self.failed),
+            ("overruns", self.overruns),
+            ("lost_samples", self.lost_samples),
+            ("dropped_blocks", self.dropped_blocks),
+            ("link_dropped", self.link_dropped),
+            ("link_bad_frames", self.link_bad_frames),
+            ("worker_restarts", self.worker_restarts),
+        ]
+    }
+
+    /// Returns the counter with this stable name.
+    pub fn field_mut(&mut self, name: &str) -> Option<&mut u32> {
+        Some(match name {
+            "uptime_s" => &mut self.uptime_s,
+            "utterances" => &mut self.utterances,
+            "texts" => &mut self.texts,
+            "no_speech" => &mut self.no_speech,
+            "dropped" => &mut self.dropped,
+            "failed" => &mut self.failed,
+            "overruns" => &mut self.overruns,
+            "lost_samples" => &mut self.lost_samples,
+            "dropped_blocks" => &mut self.dropped_blocks,
+            "link_dropped" => &mut self.link_dropped,
+            "link_bad_frames" => &mut self.link_bad_frames,
+            "worker_restarts" => &mut self.worker_restarts,
+            _ => return None,
+        })
+    }
+}
