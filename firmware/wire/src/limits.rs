@@ -3,7 +3,7 @@
 //! The capacities of the appliance live in the pipeline crate; these live here because a receiver
 //! on a microcontroller uses this crate alone. Changing one of them is a change of the contract.
 
-/// Version of the link that this crate speaks, sent in `Hello` and in the header byte of each frame.
+/// Version of the link, sent in `Hello` and in the header byte of each frame.
 pub const PROTOCOL: u8 = 1;
 
 /// Bytes on the wire of the longest frame, both 0x00 included.

@@ -26,8 +26,8 @@ fn owned<const N: usize>(text: &str) -> String<N> {
 
 /// Returns the messages that carry `text`, first part first.
 ///
-/// There is at least one, also for empty text, and at most [`crate::limits::PARTS_MAX`]. Text beyond
-/// [`TEXT_BYTES_MAX`] bytes is left out: the caller cuts first, and says so in the outcome.
+/// There is at least one, also for empty text, and at most [`crate::limits::PARTS_MAX`].
+/// Text beyond [`TEXT_BYTES_MAX`] bytes is left out: the caller cuts first, and says so.
 pub fn transcript_parts(utterance: u32, text: &str) -> TranscriptParts<'_> {
     let text = cut(text, TEXT_BYTES_MAX);
     let (mut rest, mut parts) = (text, 0_u8);
@@ -91,7 +91,7 @@ pub struct Assembled<'a> {
 
 /// Puts the parts of one utterance together. Memory: about 1.6 KB.
 ///
-/// The sender sends all parts of an utterance and then its outcome, with no part of another between.
+/// The sender sends all parts of an utterance and then its outcome, and no other part between.
 #[derive(Clone, Debug, Default)]
 pub struct Assembler {
     text: String<TEXT_BYTES_MAX>,

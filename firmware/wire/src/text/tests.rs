@@ -162,7 +162,6 @@ fn more_parts_than_a_text_can_have_do_no_harm() {
     let mut assembler = Assembler::new();
     for _ in 0..3 {
         for (part, text) in (0..=u8::MAX).zip(["", "0123456789"].into_iter().cycle()) {
-            let text = String::try_from(text).unwrap();
             let text = heapless::String::try_from(text.repeat(19).as_str()).unwrap();
             assembler.push(&Transcript {
                 utterance: 1,
