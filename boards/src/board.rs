@@ -1,7 +1,7 @@
 //! One board: what its file says.
 //!
-//! Polarity, pull and debounce are here, so that logic only knows *pressed* and *lit*. Header pins are
-//! here too: they are what people count, and what must not be used twice.
+//! Polarity, pull and debounce are here, so that logic only knows *pressed* and *lit*. Header pins
+//! are here too: they are what people count, and what must not be used twice.
 
 use std::path::Path;
 

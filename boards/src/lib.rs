@@ -1,7 +1,7 @@
 //! Facts about boards: one TOML file per board, and the struct that they fill.
 //!
-//! Flow: a file (built in, or the user's own) -> [`Board`] -> plain configurations of `hal`. No device
-//! is opened here and nothing depends on which board it is. Runs at start-up only.
+//! Flow: a file (built in, or the user's own) -> [`Board`] -> plain configurations of `hal`. No
+//! device is opened here and nothing depends on which board it is. Runs at start-up only.
 
 pub mod board;
 pub mod builtin;

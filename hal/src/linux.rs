@@ -1,7 +1,7 @@
 //! Real devices of a Linux board.
 //!
-//! Flow: [`clock`] and [`poll`] pace the main loop; [`alsa`] and [`gpio`] come in, [`serial`] goes out
-//! and in. `open` functions allocate and may take time; everything after them does neither.
+//! Flow: [`clock`] and [`poll`] pace the main loop; [`alsa`] and [`gpio`] come in, [`serial`] goes
+//! out and in. `open` functions allocate and may take time; everything after them does neither.
 
 pub mod alsa;
 pub mod clock;

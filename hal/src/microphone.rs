@@ -41,8 +41,8 @@ pub trait Microphone: Send {
 /// What went wrong while capturing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MicError {
-    /// The kernel's buffer overflowed and the stream was restarted. Recovery: count
-    /// `lost_samples` (at 16 kHz, an estimate from the monotonic clock) as a gap, and go on reading.
+    /// The kernel's buffer overflowed and the stream was restarted. Recovery: count `lost_samples`
+    /// (at 16 kHz, an estimate from the monotonic clock) as a gap, and go on reading.
     Overrun {
         /// Samples that were not captured.
         lost_samples: u32,

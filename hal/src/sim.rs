@@ -91,7 +91,8 @@ pub fn write_asound_conf(dir: &Path) -> Result<PathBuf, OpenError> {
     Ok(conf)
 }
 
-/// The `file` plugin takes its samples from the pipe; `plug` above it does what it does above a card.
+/// The `file` plugin takes its samples from the pipe; `plug` above it does what it does above a
+/// card.
 fn asound_conf(mic: &str) -> String {
     format!(
         "# The simulated microphone of Pressel. Made anew at each start.\n\
@@ -115,9 +116,10 @@ const FOLDER_REMEDY: &str = "check that the folder exists and may be written to"
 /// Opens a pipe so that it never ends and never waits.
 ///
 /// For reading *and* writing: there is then always a writer (no end of file, no hang-up that would
-/// make poll(2) return at once for ever) and always a reader (no SIGPIPE).
+/// make poll(2) return at once for ever) and always a reader (no SIGPIPE). A plain file in the
+/// place of `leds` grows at its end.
 fn open_pipe(device: &'static str, path: &Path) -> Result<rustix::fd::OwnedFd, OpenError> {
-    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::APPEND | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| {
         let remedy = "the simulated board's folder is made by `pressel demo`";
         let name = path.display().to_string();

@@ -60,8 +60,7 @@ fn the_readme_lists_every_board_with_its_title_and_tier() {
 }
 
 #[test]
-fn every_value_of_a_board_file_is_an_example_of_every_section() {
-    // The files are what people copy: one of them shows each section.
+fn the_files_that_people_copy_show_every_section() {
     let board = Board::builtin("rpi-4b").unwrap();
     assert!(board.button.is_some() && board.mute.is_some() && board.leds.len() == 4);
     assert!(
@@ -207,8 +206,8 @@ fn a_name_that_is_not_built_in_gives_the_nearest_and_all() {
 #[test]
 fn a_file_of_the_user_is_loaded_or_named() {
     let text = std::fs::read_to_string(folder().join("rpi-5.toml")).unwrap();
-    let dir = std::env::temp_dir().join(format!("pressel-board-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
     let file = dir.join("mein Gerät.toml");
     std::fs::write(&file, text.replace("rpi-5", "my-box")).unwrap();
     assert_eq!(Board::load_file(&file).unwrap().name, "my-box");
@@ -219,13 +218,12 @@ fn a_file_of_the_user_is_loaded_or_named() {
         error.contains("none.toml") && error.contains("cannot be read"),
         "{error}"
     );
-    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]
 fn the_board_is_found_by_the_most_exact_name_of_the_device_tree() {
-    let dir = std::env::temp_dir().join(format!("pressel-tree-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
     let found = |tree: &str| {
         let file = dir.join("compatible");
         std::fs::write(&file, tree).unwrap();
@@ -252,7 +250,6 @@ fn the_board_is_found_by_the_most_exact_name_of_the_device_tree() {
         assert_eq!(found(tree).as_deref(), expected, "{tree:?}");
     }
     assert_eq!(Board::detect_at(&dir.join("none")).unwrap(), None);
-    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]

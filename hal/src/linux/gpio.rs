@@ -1,9 +1,11 @@
 //! Buttons and LEDs through the GPIO character device.
 //!
-//! Flow: edges and levels in, levels out, on the main loop, one system call each. Opening allocates.
+//! Flow: edges and levels in, levels out, on the main loop, one system call each. Opening
+//! allocates.
 //!
-//! LEDs go through `linux_embedded_hal::CdevPin`; it cannot wait for edges, so buttons use the event
-//! handle of `gpio-cdev`, the crate beneath it. Both speak version 1 of the kernel's interface.
+//! LEDs go through `linux_embedded_hal::CdevPin`; it cannot wait for edges, so buttons use the
+//! event handle of `gpio-cdev`, the crate beneath it. Both speak version 1 of the kernel's
+//! interface.
 
 use std::path::PathBuf;
 
@@ -90,8 +92,8 @@ impl EdgePin for CdevButton {
 
 /// An LED on a line: `set_high` means lit.
 ///
-/// `CdevPin` undoes the kernel's active-low flag (its high is the electrical level), so the polarity
-/// is applied here and the flag is not used.
+/// `CdevPin` undoes the kernel's active-low flag (its high is the electrical level), so the
+/// polarity is applied here and the flag is not used.
 pub struct CdevLed {
     pin: CdevPin,
     active_low: bool,

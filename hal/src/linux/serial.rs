@@ -4,9 +4,9 @@
 //! Works on a UART, a USB adapter and a pseudo-terminal.
 //!
 //! Why not `linux_embedded_hal::Serial`, or the `serialport` crate beneath it, for the data: the
-//! first makes a system call for every byte; the second switches the descriptor to blocking, so that
-//! a long write waits for the wire, and allocates an error for every read that finds nothing. The
-//! list of ports comes from `serialport`.
+//! first makes a system call for every byte; the second switches the descriptor to blocking, so
+//! that a long write waits for the wire, and allocates an error for every read that finds nothing.
+//! The list of ports comes from `serialport`.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -34,8 +34,8 @@ impl SerialLink {
     /// Opens `path` at `baud` bits per second. Bytes that arrived before are thrown away.
     ///
     /// # Errors
-    /// [`OpenError`] when the port is missing, busy, not permitted, not a serial port, or cannot run
-    /// at `baud`.
+    /// [`OpenError`] when the port is missing, busy, not permitted, not a serial port, or cannot
+    /// run at `baud`.
     pub fn open(path: &str, baud: u32) -> Result<Self, OpenError> {
         let port = File::options()
             .read(true)

@@ -1,6 +1,7 @@
 //! A clock that runs faster than the machine's.
 //!
-//! Lets ten minutes of appliance pass in one: the world's pace and the firmware's waits shrink alike.
+//! Lets ten minutes of appliance pass in one: the world's pace and the firmware's waits shrink
+//! alike.
 
 use crate::Clock;
 use crate::linux::MonotonicClock;

@@ -1,6 +1,7 @@
 //! A microphone that fails by a seed, around any other.
 //!
-//! For tests: overruns, suspends and a device that goes away, without a mock. Same seed, same faults.
+//! For tests: overruns, suspends and a device that goes away, without a mock. Same seed, same
+//! faults.
 
 use crate::{MicError, Microphone, PollFd};
 

@@ -4,8 +4,8 @@
 //!
 //! The plugin's own descriptor is always ready and its read waits in the pipe, also in non-blocking
 //! mode. So the pipe is looked at here first, and libasound is called only when a whole block is in
-//! it. The descriptor for poll(2) is an edge-triggered epoll over the pipe: with less than a block in
-//! the pipe, the pipe itself would be ready for ever and the main loop would spin.
+//! it. The descriptor for poll(2) is an edge-triggered epoll over the pipe: with less than a block
+//! in the pipe, the pipe itself would be ready for ever and the main loop would spin.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -27,7 +27,8 @@ pub struct SimMicrophone {
 }
 
 impl SimMicrophone {
-    /// Opens the pipe in `dir`, and the device [`DEVICE`] that reads it. `config.device` is ignored.
+    /// Opens the pipe in `dir`, and the device [`DEVICE`] that reads it. `config.device` is
+    /// ignored.
     ///
     /// # Errors
     /// [`OpenError`] when the pipe is missing, or libasound does not know the device because

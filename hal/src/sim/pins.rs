@@ -193,6 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn leds_may_share_a_plain_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LEDS_FILE);
+        std::fs::write(&path, "").unwrap();
+        SimLed::open(&path, "sent").unwrap().set_high().unwrap();
+        SimLed::open(&path, "error").unwrap().set_low().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "sent 1\nerror 0\n");
+    }
+
+    #[test]
     fn a_pipe_that_is_missing_is_named() {
         let error = SimButton::open(Path::new("/nowhere/button")).unwrap_err();
         assert!(error.to_string().contains("/nowhere/button"), "{error}");

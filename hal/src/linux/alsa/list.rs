@@ -36,7 +36,8 @@ pub fn list_captures() -> Vec<Capture> {
     captures
 }
 
-/// Returns the sound cards as `index`, `name`; they show whether the kernel sees a microphone at all.
+/// Returns the sound cards as `index`, `name`; they show whether the kernel sees a microphone at
+/// all.
 pub fn list_cards() -> Vec<(i32, String)> {
     card::Iter::new()
         .filter_map(Result::ok)
