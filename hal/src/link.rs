@@ -1,4 +1,6 @@
 //! The serial line: bytes in and out, never waiting.
+//!
+//! Used by the main loop. Nothing here knows what the bytes mean; framing is `pressel-wire`.
 
 use crate::PollFd;
 

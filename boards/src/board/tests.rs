@@ -1,4 +1,6 @@
-//! All built-in boards, the errors of board files, and finding the board.
+//! Tests of boards: the built-in ones, the errors of board files, and finding the board.
+//!
+//! Reads this folder's files and temporary ones; no device.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,4 +1,6 @@
-//! The microphone's errors and arithmetic; its data path is tested in `sim::microphone`.
+//! Tests of the microphone's errors and arithmetic.
+//!
+//! No sound card is needed. The data path is tested in `sim::microphone`.
 
 use super::*;
 
