@@ -5,7 +5,7 @@
 //! neither blocks nor allocates. Closing is dropping the value: mute does exactly that.
 //!
 //! Three traps of the `alsa` crate are settled here. Its error numbers are negative or positive by
-//! call, so only [`errno_of`] looks at them. `io_i16` builds hardware parameters at each call, and
+//! call, so only `errno_of` looks at them. `io_i16` builds hardware parameters at each call, and
 //! a kept `IO` would borrow from the value that owns it: `io_bytes` costs one flag, so the bytes go
 //! through a buffer of one block. `PCM::state` panics on a value it does not know, so it is not
 //! used.

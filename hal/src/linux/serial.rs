@@ -45,8 +45,11 @@ impl SerialLink {
             .map_err(|error| open_failed(path, error.raw_os_error().unwrap_or(libc::EIO)))?;
         let failed = |errno: Errno| open_failed(path, errno.raw_os_error());
         let mut settings = tcgetattr(&port).map_err(failed)?;
-        // The first refuses other users' programs, the second those of root.
-        ioctl_tiocexcl(&port).map_err(failed)?;
+        // The first refuses other users' programs, the second those of root. A pseudo-terminal
+        // keeps the first as long as its other end is open, so that nobody could open it again.
+        if !is_pseudo_terminal(path) {
+            ioctl_tiocexcl(&port).map_err(failed)?;
+        }
         flock(&port, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
             Errno::WOULDBLOCK => failed(Errno::BUSY),
             errno => failed(errno),
@@ -117,6 +120,10 @@ pub fn list_ports() -> Vec<String> {
     );
     paths.sort();
     paths
+}
+
+fn is_pseudo_terminal(path: &str) -> bool {
+    std::fs::canonicalize(path).is_ok_and(|path| path.starts_with("/dev/pts"))
 }
 
 fn nothing_or_lost(errno: Errno) -> Result<usize, LinkError> {
