@@ -10,55 +10,26 @@ use std::time::Instant;
 
 use crate::{Fallible, console, fetch, packages, process, tidy, toolchain};
 
-/// One step of the check.
+/// One step of the check. Its error holds the remedy.
 struct Step {
     name: &'static str,
     run: fn(&mut Tests) -> Fallible<()>,
-    /// What to do when it fails.
-    remedy: &'static str,
+}
+
+/// Builds a step.
+const fn step(name: &'static str, run: fn(&mut Tests) -> Fallible<()>) -> Step {
+    Step { name, run }
 }
 
 const STEPS: [Step; 8] = [
-    Step {
-        name: "packages",
-        run: |_| packages::require(packages::FOR_BUILD),
-        remedy: "install them by hand, as the message says",
-    },
-    Step {
-        name: "fetch",
-        run: |_| fetch::run(fetch::Arch::of_this_machine()?, &crate::fetched_folder()),
-        remedy: "see the message above",
-    },
-    Step {
-        name: "format",
-        run: |_| format(),
-        remedy: "run `cargo fmt --all`",
-    },
-    Step {
-        name: "tidy",
-        run: |_| tidy::run(crate::root()),
-        remedy: "each line has its own",
-    },
-    Step {
-        name: "python",
-        run: |_| python(),
-        remedy: "mend the file that the message names",
-    },
-    Step {
-        name: "clippy",
-        run: |_| clippy(),
-        remedy: "mend what the lints name",
-    },
-    Step {
-        name: "doc",
-        run: |_| doc(),
-        remedy: "mend the comments that rustdoc names",
-    },
-    Step {
-        name: "test",
-        run: test,
-        remedy: "`cargo test NAME` repeats one test",
-    },
+    step("packages", |_| packages::require(packages::FOR_BUILD)),
+    step("fetch", |_| fetch()),
+    step("format", |_| format()),
+    step("tidy", |_| tidy::run(crate::root())),
+    step("python", |_| python()),
+    step("clippy", |_| clippy()),
+    step("doc", |_| doc()),
+    step("test", test),
 ];
 
 /// What the tests said.
@@ -84,10 +55,7 @@ pub(crate) fn run() -> Fallible<()> {
         let step_start = Instant::now();
         (step.run)(&mut tests).map_err(|error| {
             let time = console::time(step_start.elapsed());
-            format!(
-                "check stops at `{}` after {time}: {error}. Remedy: {}",
-                step.name, step.remedy
-            )
+            format!("check stops at `{}` after {time}: {error}", step.name)
         })?;
         console::say(&format!(
             "check {}: ok, {}",
@@ -107,10 +75,14 @@ pub(crate) fn run() -> Fallible<()> {
     Ok(())
 }
 
+fn fetch() -> Fallible<()> {
+    fetch::run(fetch::Arch::of_this_machine()?, &crate::fetched_folder())
+}
+
 fn format() -> Fallible<()> {
     toolchain::announce()?;
     toolchain::require_components()?;
-    process::run(process::cargo().args(["fmt", "--all", "--check"]))
+    cargo(&["fmt", "--all", "--check"], "Run `cargo fmt --all`")
 }
 
 fn clippy() -> Fallible<()> {
@@ -122,16 +94,24 @@ fn clippy() -> Fallible<()> {
         "-D",
         "warnings",
     ];
-    process::run(process::cargo().args(words))
+    cargo(&words, "Mend what the lints name")
 }
 
 fn doc() -> Fallible<()> {
-    let words = ["doc", "--workspace", "--no-deps"];
+    cargo(
+        &["doc", "--workspace", "--no-deps"],
+        "Mend the comments that rustdoc names",
+    )
+}
+
+/// Runs cargo; rustdoc's warnings count as errors.
+fn cargo(words: &[&str], remedy: &str) -> Fallible<()> {
     process::run(
         process::cargo()
             .args(words)
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
+    .map_err(|error| format!("{error}. {remedy}"))
 }
 
 /// Compiles each Python file in memory: finds slips of the keyboard, writes nothing.
@@ -187,10 +167,9 @@ fn test(tests: &mut Tests) -> Fallible<()> {
     if status.success() {
         Ok(())
     } else {
+        let (count, line) = (tests.failed_count, process::text(&command));
         Err(format!(
-            "{} tests failed, `{}` ended with {status}",
-            tests.failed_count,
-            { process::text(&command) }
+            "{count} tests failed, `{line}` ended with {status}. `cargo test NAME` repeats one test"
         ))
     }
 }

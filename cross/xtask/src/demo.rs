@@ -66,10 +66,12 @@ fn build() -> Fallible<PathBuf> {
         .map_err(|error| format!("cannot wait for cargo: {error}"))?;
     match program {
         Some(path) if status.success() => Ok(path),
-        _ => Err(format!(
-            "pressel does not build: `{}` ended with {status}",
-            { process::text(&command) }
-        )),
+        _ => {
+            let line = process::text(&command);
+            Err(format!(
+                "pressel does not build: `{line}` ended with {status}"
+            ))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! System packages: what is missing, why it is needed, and how it comes here.
 //!
 //! In: a list of needs. Out: nothing when all probes pass; else one line for each missing thing,
-//! then `apt-get` (through sudo unless root), then the probes again. A probe tests the thing itself,
-//! not a package name. May not ask anything when there is no terminal.
+//! then `apt-get` (through sudo unless root), then the probes again. A probe tests the thing
+//! itself, not a package name. May not ask anything when there is no terminal.
 
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;

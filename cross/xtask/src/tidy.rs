@@ -73,7 +73,7 @@ pub(crate) fn run(root: &Path) -> Fallible<()> {
         return Ok(());
     }
     Err(format!(
-        "tidy found {fault_count} faults; each line above has its remedy"
+        "faults: {fault_count}; each line above has its remedy"
     ))
 }
 
