@@ -167,9 +167,13 @@ fn test(tests: &mut Tests) -> Fallible<()> {
     if status.success() {
         Ok(())
     } else {
-        let (count, line) = (tests.failed_count, process::text(&command));
+        let what = match tests.failed_count {
+            0 => "the tests did not build, or one did not end by itself".to_owned(),
+            count => format!("{count} tests failed"),
+        };
+        let line = process::text(&command);
         Err(format!(
-            "{count} tests failed, `{line}` ended with {status}. `cargo test NAME` repeats one test"
+            "{what}: `{line}` ended with {status}. `cargo test NAME` repeats one test"
         ))
     }
 }
