@@ -1,0 +1,1 @@
+"""Training of Pressel's built-in command recogniser: render, train, evaluate, export, card."""

@@ -1,0 +1,135 @@
+"""Entry point: python -m pressel_train COMMAND. See README.md for the whole sequence."""
+
+import argparse
+import json
+import time
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+
+
+def _config(path):
+    return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def command_recordings(args):
+    from .recordings import import_recordings
+
+    print(import_recordings(args.recordings, Path(args.work) / "pools"))
+
+
+def command_render(args):
+    from . import render
+
+    out = Path(args.work) / "pools" / args.name
+    side = "test" if args.name.endswith("_test") else "train"
+    kind = args.name.split("_")[0]
+    if kind == "natural":
+        render.render_natural(out, side, args.count, args.seed, args.natural, args.core)
+    elif kind == "espeak":
+        render.render_espeak(out, side, args.count, args.seed)
+    elif kind == "flite":
+        render.render_flite(out, side, args.count, args.seed)
+    else:
+        raise SystemExit("the name of a pool begins with natural_, espeak_ or flite_")
+
+
+def command_train(args):
+    from .training import Trainer
+
+    run = Path(args.work) / args.run
+    trainer = Trainer(_config(args.config), Path(args.work) / "pools", run, args.minutes)
+    print(trainer.run(args.steps))
+
+
+def command_export(args):
+    from .export import export
+
+    run = Path(args.work) / args.run
+    weights, tokenizer = run / args.weights, run / "tokenizer.json"
+    print(export(_config(args.config), weights, tokenizer, args.out, run / "export"))
+
+
+def command_evaluate(args):
+    from .evaluate import evaluate
+
+    run = Path(args.work) / args.run
+    scores = evaluate(args.model, Path(args.work) / "pools", args.windows)
+    scores["seconds"] = round(time.process_time(), 1)
+    name = "scores-fp32.json" if Path(args.model).name == "fp32" else "scores.json"
+    (run / name).write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(scores, indent=1))
+
+
+def command_card(args):
+    from .card import write_card
+
+    write_card(
+        Path(args.work), args.run, _config(args.config), Path(args.out), args.recordings
+    )
+
+
+def command_demo(args):
+    from .demo import check_demo, write_demo
+
+    if args.check:
+        wrong = check_demo(args.out, args.model)
+        print(f"{len(wrong)} clips misheard", *wrong, sep="\n")
+        raise SystemExit(1 if wrong else 0)
+    print(*write_demo(args.out, args.natural, args.model), sep="\n")
+
+
+def command_smoke(args):
+    from .smoke import smoke
+
+    smoke(_config(args.config))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="pressel_train", description=__doc__)
+    parser.add_argument("--work", default="work", help="folder for pools, runs and exports")
+    parser.add_argument("--config", default=HERE / "nano.toml")
+    commands = parser.add_subparsers(required=True)
+
+    def add(name, function, text):
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(function=function)
+        return command
+
+    one = add("recordings", command_recordings, "bring recordings of people into pools (optional)")
+    one.add_argument("--recordings", required=True, help="folder with manifest.csv")
+    one = add("render", command_render, "render one pool of commands")
+    one.add_argument("name", help="for example espeak_1, flite_test, natural_2")
+    one.add_argument("--count", type=int, required=True)
+    one.add_argument("--seed", type=int, required=True)
+    one.add_argument("--natural", help="folder of the natural voices")
+    one.add_argument("--core", action="store_true", help="core words and digits only")
+    one = add("train", command_train, "train, or go on training")
+    one.add_argument("--minutes", type=float, required=True)
+    one.add_argument("--run", default="run1")
+    one.add_argument("--steps", type=int, help="stop after so many steps")
+    one = add("export", command_export, "write the model folder")
+    one.add_argument("--run", default="run1")
+    one.add_argument("--weights", default="best.pt")
+    one.add_argument("--out", required=True)
+    one = add("evaluate", command_evaluate, "judge an exported folder")
+    one.add_argument("--run", default="run1")
+    one.add_argument("--model", required=True)
+    one.add_argument("--windows", type=float, nargs="*", default=[], help="seconds")
+    one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
+    one.add_argument("--run", default="run1")
+    one.add_argument("--recordings", help="folder with manifest.csv")
+    one.add_argument("--out", required=True)
+    one = add("demo", command_demo, "render the demo clips, or check them")
+    one.add_argument("--natural", help="folder of the natural voices")
+    one.add_argument("--model", required=True)
+    one.add_argument("--out", required=True)
+    one.add_argument("--check", action="store_true")
+    add("smoke", command_smoke, "train for seconds on a few clips and check the export")
+    return parser
+
+
+if __name__ == "__main__":
+    arguments = _parser().parse_args()
+    arguments.function(arguments)

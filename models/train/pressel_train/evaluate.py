@@ -1,0 +1,142 @@
+"""Judges an exported folder on speakers and voices that training never heard.
+
+In: an exported folder (int8 or fp32), the pools. Out: a dictionary of scores for the card.
+Every clip is recognised as on the device: one at a time, greedy, with caches.
+"""
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from .export import OnnxRecogniser
+from .grammar import ONES
+from .pool import Pool
+from .scoring import score_pool, summarise, transcribe_clips, wilson
+from .tokens import Tokens
+
+TWENTY = set("yes no up down left right on off stop go".split()) | set(ONES)
+RENDERED = ("natural_test", "espeak_test", "flite_test")
+STRING_GAP_S = (0.05, 0.25)
+PIECE_S = 3.0
+
+
+class _Strings:
+    """Digit strings: single recorded digits of one speaker, one after the other."""
+
+    def __init__(self, pool, clips, count, seed):
+        rng = random.Random(seed)
+        speakers = {}
+        for clip in clips:
+            speakers.setdefault((clip["speaker"], clip["source"]), []).append(clip)
+        speakers = [v for v in speakers.values() if len({c["text"] for c in v}) >= 3]
+        self.clips, self.audio = [], []
+        for _ in range(count if speakers else 0):
+            chosen = rng.choices(rng.choice(speakers), k=rng.randint(3, 5))
+            parts = []
+            for clip in chosen:
+                audio = pool.samples(clip)
+                parts.append(audio * (0.05 / (np.sqrt((audio**2).mean()) + 1e-5)))
+                parts.append(np.zeros(int(rng.uniform(*STRING_GAP_S) * 16000), np.float32))
+            audio = np.concatenate(parts)
+            self.clips.append({
+                "samples": len(audio), "text": " ".join(c["text"] for c in chosen),
+                "number": len(self.audio),
+            })
+            self.audio.append(audio)
+
+    def samples(self, clip):
+        return self.audio[clip["number"]]
+
+
+class _Pieces:
+    """Pieces of a few seconds of speech or noise that hold nothing of the vocabulary."""
+
+    def __init__(self, pool, clips):
+        self.clips, self.audio = [], []
+        for clip in clips:
+            audio = pool.samples(clip)
+            size = int(PIECE_S * 16000)
+            for at in range(0, max(1, len(audio) - size // 2), size):
+                piece = audio[at : at + size]
+                self.clips.append({"samples": len(piece), "text": "", "number": len(self.audio)})
+                self.audio.append(piece)
+
+    samples = _Strings.samples
+
+
+def invented(recogniser, tokens, pieces):
+    """How often text is invented where there is none to hear."""
+    heard = transcribe_clips(recogniser, tokens, pieces, pieces.clips)
+    count = sum(bool(text) for text in heard)
+    low, high = wilson(count, len(heard))
+    words = sum(len(text.split()) for text in heard)
+    return {
+        "pieces": len(heard), "with_text": count, "share": round(count / max(1, len(heard)), 4),
+        "low": round(low, 4), "high": round(high, 4), "words": words,
+    }
+
+
+def people_scores(recogniser, tokens, folder):
+    """Single words and digit strings of recorded speakers that training never heard."""
+    pool = Pool(folder)
+    clips = [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
+    heard = dict(zip(map(id, clips), transcribe_clips(recogniser, tokens, pool, clips)))
+    scores = {}
+    sets = {
+        "all": clips,
+        "speech_commands": [c for c in clips if "speech_commands" in c["source"]],
+        "fsdd": [c for c in clips if "fsdd" in c["source"]],
+    }
+    for name, part in sets.items():
+        scores[name] = summarise([c["text"] for c in part], [heard[id(c)] for c in part])
+        scores[name]["speakers"] = len({c["speaker"] for c in part})
+    wrong = {}
+    for clip in clips:
+        if heard[id(clip)] != clip["text"]:
+            key = f"{clip['text']} -> {heard[id(clip)] or '(nothing)'}"
+            wrong[key] = wrong.get(key, 0) + 1
+    scores["confusions"] = dict(sorted(wrong.items(), key=lambda kv: -kv[1])[:20])
+    strings = _Strings(pool, [c for c in clips if c["text"] in ONES], 100, 1)
+    texts = transcribe_clips(recogniser, tokens, strings, strings.clips)
+    scores["digit_strings"] = summarise([c["text"] for c in strings.clips], texts)
+    return scores
+
+
+def evaluate(exported, pools, windows=()):
+    """All scores of one exported folder."""
+    exported, pools = Path(exported), Path(pools)
+    recogniser, tokens = OnnxRecogniser(exported), Tokens(exported / "tokenizer.json")
+    scores = {"rendered": {}}
+    if (pools / "people_test").exists():
+        scores["people"] = people_scores(recogniser, tokens, pools / "people_test")
+        other = Pool(pools / "people_test")
+        odd = [c for c in other.clips if not c["text"]]
+        scores["other_words"] = invented(recogniser, tokens, _Pieces(other, odd))
+    expected, heard = [], []
+    for name in RENDERED:
+        if not (pools / name).exists():
+            continue
+        pool = Pool(pools / name)
+        texts = transcribe_clips(recogniser, tokens, pool, pool.clips)
+        scores["rendered"][name] = summarise([c["text"] for c in pool.clips], texts)
+        expected += [c["text"] for c in pool.clips]
+        heard += texts
+    scores["rendered"]["all"] = summarise(expected, heard)
+    for name in ("reading_test", "noise_test"):
+        if (pools / name).exists():
+            pool = Pool(pools / name)
+            scores[name] = invented(recogniser, tokens, _Pieces(pool, pool.clips))
+    for window in windows:
+        pool = Pool(pools / "people_test")
+        clips = [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
+        texts = transcribe_clips(recogniser, tokens, pool, clips[::4], window)
+        scores.setdefault("windows", {})[str(window)] = summarise(
+            [c["text"] for c in clips[::4]], texts
+        )
+    return scores
+
+
+def choose_score(recogniser, tokens, folder):
+    """The share of right words on the choosing speakers."""
+    return score_pool(recogniser, tokens, folder)["words_right"]

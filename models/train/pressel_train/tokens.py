@@ -1,0 +1,54 @@
+"""The tokenizer: byte-level BPE with Whisper's special tokens, in the Hugging Face format.
+
+In: texts of the grammar. Out: tokenizer.json. Text tokens come first, special tokens last, as in
+Whisper. The network is English only, so the prefix is <|startoftranscript|><|notimestamps|>.
+"""
+
+import random
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from .grammar import Grammar
+
+END = "<|endoftext|>"
+START = "<|startoftranscript|>"
+NO_SPEECH = "<|nospeech|>"
+NO_TIMESTAMPS = "<|notimestamps|>"
+SPECIAL = [END, START, "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>",
+           NO_SPEECH, NO_TIMESTAMPS]
+
+
+def train_tokenizer(size, path, texts=20000):
+    """Learns the merges from texts of the grammar and saves tokenizer.json."""
+    rng, grammar = random.Random(0), Grammar()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    lines = [" " + grammar.draw(rng) for _ in range(texts)]
+    lines += [" " + word for word in grammar.vocabulary() for _ in range(200)]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(lines, trainer)
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.save(str(path))
+
+
+class Tokens:
+    """Text to token numbers and back."""
+
+    def __init__(self, path):
+        self.tokenizer = Tokenizer.from_file(str(path))
+        number = self.tokenizer.token_to_id
+        self.end, self.start = number(END), number(START)
+        self.no_speech, self.no_timestamps = number(NO_SPEECH), number(NO_TIMESTAMPS)
+        self.count = self.tokenizer.get_vocab_size()
+        self.prefix = [self.start, self.no_timestamps]
+
+    def encode(self, text):
+        """Text tokens of a text; like Whisper's, each word begins with a blank."""
+        return self.tokenizer.encode(" " + text).ids if text else []
+
+    def decode(self, ids):
+        """The text of token numbers; special tokens are left out."""
+        return self.tokenizer.decode([i for i in ids if i < self.end]).strip()
