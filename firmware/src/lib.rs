@@ -1,1 +1,33 @@
-//! x
+//! Pressel: press a button, or speak, and the text comes out on a UART.
+//!
+//! One audio sample's way, in order: [`main_loop`] reads it from the microphone into [`rings`];
+//! [`listen`] finds the utterance that it belongs to and writes it into [`slots`]; the [`worker`]
+//! process turns the slot into text; the main loop sends the text on the serial line and tells the
+//! [`keeper`], which prints it. ARCHITECTURE.md has the picture.
+
+pub mod stream;
+
+pub mod bell;
+pub mod rings;
+pub mod slots;
+
+pub mod main_loop;
+
+pub mod listen;
+
+pub mod worker;
+
+pub mod keeper;
+
+pub mod config;
+
+pub mod failure;
+
+pub mod appliance;
+
+pub mod audio_file;
+pub mod offline;
+pub mod transcript;
+
+pub mod alloc_guard;
+pub mod cli;

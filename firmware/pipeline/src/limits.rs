@@ -108,3 +108,25 @@ pub const ACTIONS_MAX: usize = 4;
 pub const RESTARTS_MAX: usize = 3;
 /// Window in which worker restarts are counted: ten minutes.
 pub const RESTART_WINDOW_MS: u64 = 600_000;
+
+/// Milliseconds that one recognition may take: this, and [`RECOGNISE_FACTOR`] times the audio.
+///
+/// When hit: the recognition is cancelled and ends as `Failed{timeout}`.
+pub const RECOGNISE_BASE_MS: u64 = 15_000;
+/// See [`RECOGNISE_BASE_MS`]. Why 4: the slowest board with a model that fits it stays below 2.
+pub const RECOGNISE_FACTOR: u64 = 4;
+/// Milliseconds from a cancel to the worker's answer, before it is killed.
+pub const CANCEL_MS_MAX: u64 = 2_000;
+/// Milliseconds that a worker may take to load its model, before it is killed.
+pub const LOAD_MS_MAX: u64 = 180_000;
+/// Waits before the first, second and third restart of a worker, in milliseconds.
+pub const RESTART_WAIT_MS: [u64; RESTARTS_MAX] = [0, 500, 2_000];
+/// Wait before a restart after [`RESTARTS_MAX`] others inside [`RESTART_WINDOW_MS`]. Until then
+/// utterances end as `Failed{workerdown}`.
+pub const LEFT_OFF_MS: u64 = 60_000;
+/// Milliseconds of audio that the worker gets before and after the speech that was heard.
+pub const SPEECH_PADDING_MS: u64 = 300;
+/// Milliseconds between two counter messages on the link.
+pub const COUNTERS_EVERY_MS: u64 = 60_000;
+/// Milliseconds that the last messages get to leave on the link at the end.
+pub const FAREWELL_MS: u64 = 200;

@@ -26,6 +26,8 @@ pub struct Utterance {
     pub speech: Option<SpeechSpan>,
     /// When it was closed.
     pub closed_at: Millis,
+    /// From the end of speech or the release until it was closed, in milliseconds.
+    pub capture_ms: u32,
 }
 
 /// Where in a slot the speech is.

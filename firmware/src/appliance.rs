@@ -1,0 +1,232 @@
+//! The appliance, put together: devices, threads and rings, from a board and a configuration.
+//!
+//! The only module that knows every other one. It opens what the board names, starts the threads,
+//! runs the main loop on the calling thread, and ends everything in order.
+
+mod devices;
+
+pub use devices::{BoardOpener, Place};
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pressel_boards::{Board, Provider};
+use pressel_hal::linux::{MonotonicClock, cpu};
+use pressel_hal::sim::SimClock;
+use pressel_hal::Clock;
+use pressel_models::runtime::Runtime;
+use pressel_models::{places, vad};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::alloc_guard;
+use crate::bell::Bell;
+use crate::config::{Config, LinkMode};
+use crate::failure::{Failure, Kind};
+use crate::keeper::Keeper;
+use crate::keeper::thread::Tools;
+use crate::listen::thread::{Bells, ListenThread};
+use crate::listen::{Ears, Listener};
+use crate::main_loop::{self, Capture, End, Fixed, MainLoop, Neighbours, Serial};
+use crate::rings;
+use crate::slots::{LiveSlots, SharedMemory};
+use crate::worker::Setup;
+
+/// Threads and rings could not be made: the machine is out of memory or descriptors.
+const OUT_OF_RESOURCES: &str = "close other programs or raise `ulimit -n`";
+
+/// What to run.
+pub struct Plan {
+    /// The board.
+    pub board: Board,
+    /// The configuration.
+    pub config: Config,
+    /// Where the devices are.
+    pub place: Place,
+    /// Print one JSON object a line.
+    pub json: bool,
+    /// Abort on any allocation after start-up.
+    pub strict_memory: bool,
+}
+
+/// Runs the appliance until SIGINT or SIGTERM.
+///
+/// # Errors
+/// [`Failure`] of kind `Device` or `Model` when something is missing at the start, or when listen
+/// could not be kept alive.
+pub fn run(plan: Plan) -> Result<(), Failure> {
+    let Plan { board, config, place, json, strict_memory } = plan;
+    let setup = worker_setup(&board, &config)?;
+    let ears = load_ears()?;
+    let signals = take_signals()?;
+    report_panics();
+    if strict_memory {
+        alloc_guard::abort_on_allocation();
+    }
+
+    let mut opener = BoardOpener::new(&board, &config, place.clone());
+    let microphone =
+        crate::keeper::Opener::microphone(&mut opener).map_err(|why| Failure::new(Kind::Device, why))?;
+    log::info!("microphone open device={}", microphone.name());
+    let link =
+        crate::keeper::Opener::link(&mut opener).map_err(|why| Failure::new(Kind::Device, why))?;
+    let mode = match (&link, config.link.mode) {
+        (None, _) | (_, LinkMode::None) => main_loop::LinkMode::None,
+        (Some(link), mode) => {
+            log::info!("link open port={}", link.name());
+            if mode == LinkMode::Lines {
+                main_loop::LinkMode::Lines
+            } else {
+                main_loop::LinkMode::Frames
+            }
+        }
+    };
+    let pins = devices::open_pins(&board, &place)?;
+
+    let out = |error: io::Error| {
+        Failure::new(Kind::Device, format!("cannot start ({error}): {OUT_OF_RESOURCES}"))
+    };
+    let memory = SharedMemory::create().map_err(out)?;
+    let slots = memory.writer().map_err(out)?;
+    let Some((main_ends, listen_ends)) = rings::claim() else {
+        return Err(Failure::new(Kind::Usage, "one process runs one appliance"));
+    };
+    let (listen_bell, event_bell) = (Bell::new().map_err(out)?, Bell::new().map_err(out)?);
+    let keeper =
+        Keeper::start(Tools { opener: Box::new(opener), setup, memory, json }).map_err(out)?;
+    let listener = Listener::new(config.tuning(), ears, LiveSlots::new(slots, listen_ends.free));
+    let bells = Bells { listen: listen_bell.clone(), events: event_bell.clone() };
+    let listening = listen_ends.listening;
+    let listen = ListenThread::start(listener, listening, bells, board.cores.listen.clone())
+        .map_err(out)?;
+
+    let fixed = Fixed {
+        clock: clock(&place),
+        session: config.session(),
+        post_roll: config.tuning().utterance.post_roll,
+        boot: boot_number(),
+        board: pressel_wire::text::name(&board.name),
+        model: pressel_wire::text::name(&config.model.short_name()),
+    };
+    let neighbours = Neighbours {
+        ends: main_ends,
+        listen_bell,
+        event_bell,
+        keeper: keeper.doors.clone(),
+        deliveries: keeper.deliveries.clone(),
+        delivery_bell: keeper.bell.clone(),
+        signals: signals.into(),
+    };
+    let mut main_loop =
+        MainLoop::new(fixed, neighbours, Capture::new(microphone), pins, Serial::new(link, mode));
+    if !board.cores.main.is_empty() && cpu::pin_thread_to(&board.cores.main).is_err() {
+        log::warn!("main loop is not pinned: this machine has none of {:?}", board.cores.main);
+    }
+    main_loop.begin();
+    main_loop.seal();
+    let end = main_loop.run();
+    alloc_guard::unseal();
+    drop(main_loop);
+    listen.finish();
+    keeper.finish();
+    match alloc_guard::violations() {
+        0 => log::info!("memory allocations_after_start=0"),
+        count => log::warn!("memory allocations_after_start={count}"),
+    }
+    judge(end)
+}
+
+/// Turns the end of the main loop into the end of the program.
+fn judge(end: End) -> Result<(), Failure> {
+    match end {
+        End::Asked => Ok(()),
+        End::Model(why) => Err(Failure::new(Kind::Model, why)),
+        End::ListenDied => {
+            let why = "listen panicked too often and was given up: please report the log above";
+            Err(Failure::new(Kind::Model, why))
+        }
+        End::Poll(errno) => {
+            let error = io::Error::from_raw_os_error(errno);
+            Err(Failure::new(Kind::Device, format!("poll(2) failed ({error}): {OUT_OF_RESOURCES}")))
+        }
+    }
+}
+
+/// Returns how a worker is started; a model that is not there is found out here already.
+///
+/// # Errors
+/// [`Kind::Model`] when there is no such folder.
+pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
+    let model = config.model.folder();
+    if !model.is_dir() {
+        let why = format!(
+            "{}: there is no such model folder: `nano` is built in, another model is a folder with \
+             a / in its path",
+            model.display()
+        );
+        return Err(Failure::new(Kind::Model, why));
+    }
+    let threads =
+        if config.model.threads == 0 { board.worker.threads } else { config.model.threads };
+    let cuda = board.worker.provider == Provider::Cuda;
+    Ok(Setup { model, threads, cores: board.cores.worker.clone(), cuda })
+}
+
+/// Loads the voice-activity model, or the level-based detector where it is missing.
+///
+/// # Errors
+/// [`Kind::Model`] when ONNX Runtime itself is missing: then nothing could be recognised either.
+pub fn load_ears() -> Result<Ears, Failure> {
+    let runtime = Runtime::load(&places::onnx_runtime_candidates())
+        .map_err(|error| Failure::new(Kind::Model, error))?;
+    match vad::Silero::load(&runtime, &places::silero(), 1) {
+        Ok(silero) => Ok(Ears::new(Box::new(silero), None)),
+        Err(error) => {
+            log::warn!("{error}; speech is told from silence by its level until then");
+            Ok(Ears::by_level())
+        }
+    }
+}
+
+fn clock(place: &Place) -> Box<dyn Clock> {
+    match place {
+        Place::Sim { speed, .. } if 1 < *speed => Box::new(SimClock::new(*speed)),
+        Place::Sim { .. } | Place::Linux => Box::new(MonotonicClock::new()),
+    }
+}
+
+/// Makes SIGINT and SIGTERM readable. A second one ends the process at once.
+fn take_signals() -> Result<UnixStream, Failure> {
+    let take = || -> io::Result<UnixStream> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            let again = Arc::clone(&asked);
+            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, again)?;
+            signal_hook::flag::register(signal, Arc::clone(&asked))?;
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(read)
+    };
+    take().map_err(|error| Failure::new(Kind::Device, format!("cannot take signals ({error})")))
+}
+
+/// Makes a panic one log line with its place, on any thread.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        alloc_guard::permit(|| {
+            let thread = std::thread::current();
+            log::error!("panic thread={} {info}", thread.name().unwrap_or("unnamed"));
+        });
+    }));
+}
+
+/// Returns a number that differs from start to start: milliseconds, which repeat after 49 days.
+#[allow(clippy::cast_possible_truncation, reason = "the low bits are what differs")]
+fn boot_number() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u32)
+}

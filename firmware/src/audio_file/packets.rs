@@ -1,0 +1,374 @@
+//! FLAC, MP3 and OGG through symphonia, and OGG Opus through opus-pure.
+//!
+//! In: an open file. Out: mono frames at the file's rate. What may not happen: a word lost because
+//! a length header is too short, or a time shifted by a broken frame.
+//!
+//! Symphonia trims what a length header says is not there. For MP3 that length is often an
+//! estimate, or that of the first of two files glued together, so the trimming is done here: frames
+//! past the claimed end are kept, unless they are few enough to be an encoder's padding.
+
+mod part;
+
+use symphonia::core::audio::Channels;
+use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_VORBIS};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error;
+use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::packet::Packet;
+use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
+
+pub(super) use self::part::Part;
+
+use super::decoder::{Head, check_head};
+use super::downmix::Downmix;
+use super::opus::Opus;
+use super::sniff::Container;
+use super::{Damage, Fault};
+
+/// Frames past the claimed end that count as an encoder's padding.
+///
+/// Why 4,608: the field of the LAME tag has 12 bits, and four MP3 frames have 4,608.
+const PADDING_FRAMES_MAX: usize = 4_608;
+
+/// Faults of the container in a row after which the rest of the file is given up.
+const FAULTS_IN_A_ROW_MAX: u32 = 64;
+
+/// Longest hole that is filled with silence. A longer one is a broken time stamp.
+const HOLE_SECONDS_MAX: u64 = 10;
+
+/// A file of packets that is being read.
+pub(super) struct Packets {
+    format: Box<dyn FormatReader>,
+    container: Container,
+    codec: Codec,
+    downmix: Downmix,
+    head: Head,
+    track_id: u32,
+    /// True when the claimed length is exact, so that its end may be trusted for padding.
+    exact: bool,
+    /// Frames at the start that are the encoder's delay, when the time stamps do not say so.
+    lead_in: usize,
+    /// Frames past the claimed end, held back until it is known whether they are padding.
+    tail: Vec<f32>,
+    /// Frames that `skip` decoded beyond what it skipped.
+    surplus: Vec<f32>,
+    /// Time stamp that the next packet should have.
+    expected: Option<i64>,
+    frames: u64,
+    /// Bytes of the container, of all packets and of the longest one, and the packets' number.
+    container_bytes: u64,
+    packet_bytes: u64,
+    packet_bytes_max: u64,
+    packets: u64,
+    damage: Damage,
+    ended: bool,
+    interleaved: Vec<f32>,
+}
+
+enum Codec {
+    Symphonia(Box<dyn AudioDecoder>),
+    Opus(Box<Opus>),
+}
+
+impl Packets {
+    pub(super) fn open(part: Part, container: Container) -> Result<Self, Fault> {
+        let container_bytes = part.byte_len().unwrap_or(0);
+        let stream = MediaSourceStream::new(Box::new(part), Default::default());
+        let options = FormatOptions::default();
+        let format: Box<dyn FormatReader> = match container {
+            Container::Flac => Box::new(FlacReader::try_new(stream, options).map_err(bad_start)?),
+            Container::Ogg => Box::new(OggReader::try_new(stream, options).map_err(bad_start)?),
+            Container::Mp3 | Container::Wav => {
+                Box::new(MpaReader::try_new(stream, options).map_err(no_mp3)?)
+            }
+        };
+        let (track, params) = audio_track(format.as_ref())?;
+        let (codec, head, downmix) = open_track(track, params)?;
+        Ok(Self {
+            track_id: track.id,
+            exact: container != Container::Mp3 || track.delay.is_some(),
+            lead_in: lead_in(track, &codec),
+            format,
+            container,
+            codec,
+            downmix,
+            head,
+            tail: Vec::new(),
+            surplus: Vec::new(),
+            expected: None,
+            frames: 0,
+            container_bytes,
+            packet_bytes: 0,
+            packet_bytes_max: 0,
+            packets: 0,
+            damage: Damage::default(),
+            ended: false,
+            interleaved: Vec::new(),
+        })
+    }
+
+    pub(super) fn head(&self) -> Head {
+        self.head
+    }
+
+    pub(super) fn damage(&self) -> Damage {
+        self.damage
+    }
+
+    pub(super) fn read(&mut self, mono: &mut Vec<f32>) -> Result<usize, Fault> {
+        let before = mono.len();
+        mono.append(&mut self.surplus);
+        while mono.len() == before {
+            let Some(packet) = self.next_packet()? else {
+                break;
+            };
+            self.fill_hole(&packet, mono);
+            self.decode(&packet, mono);
+        }
+        let count = mono.len() - before;
+        self.frames += count as u64;
+        Ok(count)
+    }
+
+    pub(super) fn skip(&mut self, frames: u64) -> Result<u64, Fault> {
+        let mut mono = Vec::new();
+        let mut skipped = 0;
+        while skipped < frames {
+            mono.clear();
+            let count = self.read(&mut mono)?;
+            if count == 0 {
+                break;
+            }
+            let wanted = (frames - skipped).min(count as u64) as usize;
+            skipped += wanted as u64;
+            self.surplus.extend_from_slice(&mono[wanted..]);
+            self.frames -= (count - wanted) as u64;
+        }
+        Ok(skipped)
+    }
+
+    /// Returns the next packet of the track; None at the end, after which it stays None.
+    fn next_packet(&mut self) -> Result<Option<Packet>, Fault> {
+        let mut faults = 0;
+        while !self.ended {
+            match self.format.next_packet() {
+                Ok(Some(packet)) if packet.track_id == self.track_id => {
+                    self.count(&packet);
+                    return Ok(Some(packet));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => self.end(false),
+                Err(Error::ResetRequired) => self.open_next_stream()?,
+                Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    self.end(true);
+                }
+                Err(Error::IoError(error)) => return Err(Fault::from_io(error)),
+                Err(_) => {
+                    self.damage.broken_frames += 1;
+                    faults += 1;
+                    if faults == FAULTS_IN_A_ROW_MAX {
+                        self.end(true);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self, cut: bool) {
+        self.ended = true;
+        // A few frames less than claimed are an encoder's rounding.
+        let claimed = self.head.frames.filter(|_| self.exact).unwrap_or(0);
+        let short = self.frames + (PADDING_FRAMES_MAX as u64) < claimed;
+        self.damage.truncated = cut || short;
+        self.damage.broken_frames += self.frames_passed_over();
+    }
+
+    fn count(&mut self, packet: &Packet) {
+        let bytes = packet.data.len() as u64;
+        self.packets += 1;
+        self.packet_bytes += bytes;
+        self.packet_bytes_max = self.packet_bytes_max.max(bytes);
+    }
+
+    /// Estimates how many MP3 frames symphonia passed over in silence while it looked for the next
+    /// good one: by the bytes that were in no packet. What is lost there shifts later times, as
+    /// nothing tells its length.
+    fn frames_passed_over(&self) -> u64 {
+        let lost_bytes = self.container_bytes.saturating_sub(self.packet_bytes);
+        // The frame with the length header is in no packet, nor is the last one when it is cut.
+        if self.container != Container::Mp3 || lost_bytes <= 2 * self.packet_bytes_max {
+            return 0;
+        }
+        lost_bytes * self.packets / self.packet_bytes.max(1)
+    }
+
+    /// Goes on with the next of several streams that were glued together (chained OGG).
+    fn open_next_stream(&mut self) -> Result<(), Fault> {
+        let (track, params) = audio_track(self.format.as_ref())?;
+        let (codec, head, downmix) = open_track(track, params)?;
+        if head.rate_hz != self.head.rate_hz {
+            return Err(Fault::RateChanged);
+        }
+        self.track_id = track.id;
+        self.lead_in = lead_in(track, &codec);
+        (self.codec, self.downmix, self.expected) = (codec, downmix, None);
+        Ok(())
+    }
+
+    /// Puts silence where the time stamps show that packets are missing.
+    fn fill_hole(&mut self, packet: &Packet, mono: &mut Vec<f32>) {
+        let pts = packet.pts.get();
+        let missing = self
+            .expected
+            .map_or(0, |expected| pts.saturating_sub(expected));
+        let hole_max = HOLE_SECONDS_MAX * u64::from(self.head.rate_hz);
+        if let Ok(missing) = u64::try_from(missing)
+            && (1..=hole_max).contains(&missing)
+        {
+            self.damage.broken_frames += 1;
+            mono.resize(mono.len() + missing as usize, 0.0);
+        }
+        let block = i64::try_from(packet.block_dur().get()).unwrap_or(i64::MAX);
+        self.expected = Some(pts.saturating_add(block));
+    }
+
+    /// Decodes a packet and appends its frames; silence of the same length when it is broken.
+    fn decode(&mut self, packet: &Packet, mono: &mut Vec<f32>) {
+        let channels = self.downmix.channels();
+        let decoded = match &mut self.codec {
+            Codec::Opus(opus) => opus.decode(&packet.data, &mut self.interleaved),
+            Codec::Symphonia(decoder) => match decoder.decode(packet) {
+                Ok(buffer) if buffer.num_planes() == channels => {
+                    buffer.copy_to_vec_interleaved(&mut self.interleaved);
+                    true
+                }
+                _ => false,
+            },
+        };
+        let frames = if decoded {
+            self.interleaved.len() / channels
+        } else {
+            self.damage.broken_frames += 1;
+            let frames = packet.block_dur().get().min(u64::from(self.head.rate_hz)) as usize;
+            self.interleaved.clear();
+            self.interleaved.resize(frames * channels, 0.0);
+            frames
+        };
+        let trim = |ticks: u64| usize::try_from(ticks).unwrap_or(usize::MAX).min(frames);
+        let start = trim(packet.trim_start.get()).max(self.lead_in.min(frames));
+        self.lead_in -= self.lead_in.min(start);
+        let claimed_end = frames - trim(packet.trim_end.get());
+        let end = if self.exact {
+            claimed_end.max(start)
+        } else {
+            frames
+        };
+        let samples = &self.interleaved;
+        if start < end {
+            mono.append(&mut self.tail);
+            self.downmix
+                .append(&samples[start * channels..end * channels], mono);
+        }
+        self.downmix
+            .append(&samples[end.max(start) * channels..], &mut self.tail);
+        if self.tail.len() > PADDING_FRAMES_MAX && self.container == Container::Mp3 {
+            // More than padding: the length header lied, and it will not be asked again.
+            mono.append(&mut self.tail);
+            self.exact = false;
+        }
+    }
+}
+
+/// Finds the first track with sound.
+fn audio_track(format: &dyn FormatReader) -> Result<(&Track, &AudioCodecParameters), Fault> {
+    let track = format.default_track(TrackType::Audio);
+    match track.map(|track| (track, &track.codec_params)) {
+        Some((track, Some(CodecParameters::Audio(params)))) => Ok((track, params)),
+        _ => Err(Fault::Unsupported {
+            name: "a codec that is not known here",
+        }),
+    }
+}
+
+fn open_track(
+    track: &Track,
+    params: &AudioCodecParameters,
+) -> Result<(Codec, Head, Downmix), Fault> {
+    let rate_hz = params.sample_rate.unwrap_or(0);
+    let channels = params.channels.as_ref().map_or(0, Channels::count);
+    check_head(rate_hz, channels)?;
+    let mask = match &params.channels {
+        Some(Channels::Positioned(places)) => places.bits(),
+        _ => 0,
+    };
+    let mut downmix = Downmix::new(channels, mask);
+    let (codec, name) = if params.codec == CODEC_ID_OPUS {
+        downmix = Downmix::vorbis_order(channels);
+        let header = params.extra_data.as_deref().unwrap_or_default();
+        (Codec::Opus(Box::new(Opus::open(header)?)), "Opus")
+    } else {
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(params, &AudioDecoderOptions::default().gapless(false))
+            .map_err(bad_start)?;
+        let name = match params.codec {
+            CODEC_ID_FLAC => "FLAC",
+            CODEC_ID_VORBIS => "Vorbis",
+            _ => "MP3",
+        };
+        (Codec::Symphonia(decoder), name)
+    };
+    let head = Head {
+        codec: name,
+        rate_hz,
+        channels: channels as u16,
+        frames: track.num_frames,
+    };
+    Ok((codec, head, downmix))
+}
+
+/// Returns the frames to drop at the start. Symphonia's time stamps say it for all but Opus.
+fn lead_in(track: &Track, codec: &Codec) -> usize {
+    match codec {
+        Codec::Opus(_) => track.delay.unwrap_or(0) as usize,
+        Codec::Symphonia(_) => 0,
+    }
+}
+
+fn bad_start(error: Error) -> Fault {
+    match error {
+        Error::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Fault::Header {
+                detail: "the file ends inside it",
+            }
+        }
+        Error::IoError(error) => Fault::from_io(error),
+        Error::DecodeError(detail) | Error::Unsupported(detail) | Error::LimitError(detail) => {
+            Fault::Header { detail }
+        }
+        Error::SeekError(_) | Error::ResetRequired | _ => Fault::Header {
+            detail: "it makes no sense",
+        },
+    }
+}
+
+fn no_mp3(error: Error) -> Fault {
+    match error {
+        Error::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Fault::from_io(error)
+        }
+        _ => Fault::NotAudio {
+            looks_like: "an MP3 file without one whole frame",
+        },
+    }
+}
+
+impl std::fmt::Debug for Packets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packets")
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}

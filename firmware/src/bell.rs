@@ -1,0 +1,43 @@
+//! A bell: wakes a thread that waits in `poll(2)`. One `eventfd`; ringing never blocks.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use pressel_hal::PollFd;
+use rustix::event::{EventfdFlags, eventfd};
+
+/// One bell; clones ring the same one.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    fd: Arc<OwnedFd>,
+}
+
+impl Bell {
+    /// Makes a bell.
+    ///
+    /// # Errors
+    /// The error of `eventfd(2)`: too many open files.
+    pub fn new() -> io::Result<Self> {
+        let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self { fd: Arc::new(fd) })
+    }
+
+    /// Rings. A bell that rings already goes on ringing.
+    pub fn ring(&self) {
+        // The only failure is a full counter, which rings as well.
+        rustix::io::write(&*self.fd, &1_u64.to_ne_bytes()).ok();
+    }
+
+    /// Stops the ringing.
+    pub fn hush(&self) {
+        // The only failure is that it does not ring.
+        rustix::io::read(&*self.fd, &mut [0_u8; 8]).ok();
+    }
+
+    /// Returns what to wait for.
+    #[must_use]
+    pub fn poll_fd(&self) -> PollFd {
+        PollFd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+    }
+}

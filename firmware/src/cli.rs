@@ -1,0 +1,106 @@
+//! The command line: what the user types, and which module does it.
+//!
+//! [`args`] declares it; one file each does it.
+
+pub mod args;
+pub mod demo;
+pub mod devices;
+pub mod monitor;
+pub mod replay;
+pub mod run;
+pub mod transcribe;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use pressel_boards::Board;
+
+use crate::audio_file::AudioFile;
+use crate::failure::{Failure, Kind};
+use crate::worker;
+use args::{Arguments, Command};
+
+/// Parses the command line, runs the command, and says what went wrong in one line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.verbose, &arguments.command);
+    match dispatch(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Transcribe(arguments) => transcribe::transcribe(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Devices(arguments) => devices::devices(&arguments),
+        Command::Monitor(arguments) => monitor::monitor(&arguments),
+        Command::Worker(arguments) => worker::serve::serve(&arguments.setup(), arguments.slots)
+            .map_err(|error| {
+                let why = format!("the worker is started by Pressel itself, not by hand ({error})");
+                Failure::new(Kind::Usage, why)
+            }),
+    }
+}
+
+/// Returns the board of a desk computer: `replay` and `transcribe` need its cores and threads.
+fn desk_board() -> Result<Board, Failure> {
+    let detected = Board::detect().ok().flatten();
+    let board = detected.map_or_else(|| Board::builtin("sim"), Ok);
+    let mut board = board.map_err(|error| Failure::new(Kind::Usage, error))?;
+    // Nothing else runs here: the worker may use every core.
+    board.cores.worker.clear();
+    Ok(board)
+}
+
+/// Prints the failure of one file and goes on; the first one gives the exit code.
+fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>) -> Result<(), Failure> {
+    let Err(next) = next else { return first };
+    complain(&next);
+    first.and(Err(Failure { message: String::new(), ..next }))
+}
+
+/// Says what was wrong with a recording that was used all the same.
+fn warn_of_damage(file: &AudioFile) {
+    let damage = file.damage();
+    let name = file.path().display();
+    if damage.truncated {
+        log::warn!("{name}: it ends before its header says: what is there was used");
+    }
+    if 0 < damage.broken_frames {
+        log::warn!("{name}: {} broken frames were left out", damage.broken_frames);
+    }
+}
+
+/// Prints a failure; one without words was printed where it happened.
+#[allow(clippy::print_stderr, reason = "the one place where failures are printed")]
+fn complain(failure: &Failure) {
+    if !failure.message.is_empty() {
+        eprintln!("pressel: {failure}");
+    }
+}
+
+/// Starts the log: warnings at first, more with `-v`; `RUST_LOG` overrides it.
+fn start_log(verbose: u8, command: &Command) {
+    let level = match (verbose, command) {
+        (0, Command::Run(_)) => log::LevelFilter::Info,
+        (0, _) => log::LevelFilter::Warn,
+        (1, _) => log::LevelFilter::Info,
+        (2, _) => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Warn)
+        .filter_module("pressel", level)
+        .parse_default_env()
+        .format_target(false)
+        .init();
+}

@@ -1,0 +1,264 @@
+//! What can be typed. Help texts are part of the product: each command has an example.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Trigger;
+use crate::transcript::Format;
+use crate::worker::Setup;
+
+/// Press a button or speak, and the text comes out on a UART. Offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pressel",
+    version,
+    after_help = "Examples:\n  pressel demo                      watch it work, without hardware\n  \
+                  pressel devices                   microphones, pins and serial ports here\n  \
+                  pressel run --board rpi-5         the appliance\n  \
+                  pressel transcribe note.wav       a recording as text\n\n\
+                  Exit codes: 0 done, 1 not the expected result, 2 usage or configuration, 3 device,\n\
+                  4 model, 5 disk."
+)]
+pub struct Arguments {
+    /// Print more: -v what happens, -vv numbers, -vvv everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the appliance on this board.
+    Run(RunArguments),
+    /// Watch the appliance work on a simulated board, without hardware.
+    Demo(DemoArguments),
+    /// Turn recordings into text.
+    Transcribe(TranscribeArguments),
+    /// Play recordings through the appliance's own ears and print every event.
+    Replay(ReplayArguments),
+    /// List the microphones, GPIO chips and serial ports of this machine.
+    Devices(DevicesArguments),
+    /// Read a Pressel's serial line on another computer and print what it says.
+    Monitor(MonitorArguments),
+    /// The worker process; started by the appliance itself.
+    #[command(hide = true)]
+    Worker(WorkerArguments),
+}
+
+/// Options of commands that recognise speech.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CommonArguments {
+    /// Configuration file [default: /etc/pressel/pressel.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Speech model: a built-in name, or a folder (with a / in it)
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Threads of one recognition
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: Option<u16>,
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  pressel run                              the board is found from \
+                        the device tree\n  pressel run --board rpi-4b --trigger voice\n  \
+                        pressel run --board-file my-board.toml --uart /dev/ttyUSB0 --json")]
+pub struct RunArguments {
+    /// What to recognise with.
+    #[command(flatten)]
+    pub common: CommonArguments,
+    /// Built-in board (see boards/README.md) [default: found from the device tree]
+    #[arg(long, value_name = "NAME", conflicts_with = "board_file")]
+    pub board: Option<String>,
+    /// A board's file of your own
+    #[arg(long, value_name = "FILE")]
+    pub board_file: Option<PathBuf>,
+    /// What opens an utterance besides the button
+    #[arg(long)]
+    pub trigger: Option<TriggerArgument>,
+    /// ALSA capture device instead of the board's
+    #[arg(long, value_name = "DEVICE")]
+    pub mic: Option<String>,
+    /// Serial line instead of the board's
+    #[arg(long, value_name = "PORT")]
+    pub uart: Option<String>,
+    /// Print one JSON object for each event on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Folder of the simulated board's pipes
+    #[arg(long, value_name = "DIR")]
+    pub sim_dir: Option<PathBuf>,
+    /// How many times faster than real time the simulated board runs
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub sim_speed: u32,
+    /// Abort on any allocation of the main loop or listen after start-up (for tests)
+    #[arg(long, hide = true)]
+    pub strict_memory: bool,
+}
+
+/// What opens an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TriggerArgument {
+    /// The button only.
+    Ptt,
+    /// Speech itself, hands-free.
+    Voice,
+}
+
+impl From<TriggerArgument> for Trigger {
+    fn from(argument: TriggerArgument) -> Self {
+        match argument {
+            TriggerArgument::Ptt => Self::Ptt,
+            TriggerArgument::Voice => Self::Voice,
+        }
+    }
+}
+
+/// Options of `demo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  pressel demo                 recorded commands, a scripted \
+                        button\n  pressel demo --mic default   your microphone; the space bar is \
+                        the button, q ends")]
+pub struct DemoArguments {
+    /// Use this ALSA capture device and the keyboard instead of the script
+    #[arg(long, value_name = "DEVICE")]
+    pub mic: Option<String>,
+    /// What to recognise with.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// Options of `transcribe`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  pressel transcribe note.wav\n  \
+                        pressel transcribe --format srt talk.mp3 > talk.srt\n  \
+                        pressel transcribe --format json *.flac")]
+pub struct TranscribeArguments {
+    /// WAV, FLAC, MP3 or OGG files of any rate and channel count
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What to print
+    #[arg(long, default_value = "txt")]
+    pub format: Format,
+    /// What to recognise with.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// Options of `replay`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  pressel replay day.wav                    hands-free: speech \
+                        opens and closes utterances\n  pressel replay --trigger ptt word.wav     \
+                        the button is held for the whole file\n  pressel replay --json day.wav")]
+pub struct ReplayArguments {
+    /// WAV, FLAC, MP3 or OGG files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What opens an utterance
+    #[arg(long, default_value = "voice")]
+    pub trigger: ReplayTrigger,
+    /// Print one JSON object for each event
+    #[arg(long)]
+    pub json: bool,
+    /// What to recognise with.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// What opens an utterance in a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReplayTrigger {
+    /// Speech itself.
+    Voice,
+    /// A button that is held for the whole file.
+    Ptt,
+    /// A wake word; this version has no wake-word model yet and says so.
+    Wake,
+}
+
+/// Options of `devices`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  pressel devices --json")]
+pub struct DevicesArguments {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `monitor`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  pressel monitor /dev/ttyUSB0\n  \
+                        pressel monitor /dev/ttyUSB0 --json\n  \
+                        pressel monitor /dev/ttyUSB0 --send mute-on --count 1")]
+pub struct MonitorArguments {
+    /// Serial port
+    #[arg(value_name = "PORT")]
+    pub port: String,
+    /// Speed
+    #[arg(long, default_value_t = 115_200)]
+    pub baud: u32,
+    /// Print one JSON object for each message
+    #[arg(long)]
+    pub json: bool,
+    /// End after this many outcomes
+    #[arg(long, value_name = "OUTCOMES")]
+    pub count: Option<u32>,
+    /// Send this first
+    #[arg(long, value_name = "WHAT")]
+    pub send: Vec<HostCommand>,
+}
+
+/// What `monitor` can send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HostCommand {
+    /// Ask for hello, state and counters.
+    Status,
+    /// Press the host's push-to-talk.
+    PttDown,
+    /// Release the host's push-to-talk.
+    PttUp,
+    /// Give up what is recorded and recognised.
+    Cancel,
+    /// Mute the microphone.
+    MuteOn,
+    /// Unmute the microphone.
+    MuteOff,
+}
+
+/// Arguments of the worker process.
+#[derive(Clone, Debug, Args)]
+pub struct WorkerArguments {
+    /// Descriptor of the slots.
+    #[arg(long)]
+    pub slots: i32,
+    /// Folder of the speech model.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Threads of one inference.
+    #[arg(long)]
+    pub threads: usize,
+    /// Cores to run on.
+    #[arg(long, value_delimiter = ',')]
+    pub cores: Vec<usize>,
+    /// Ask for CUDA.
+    #[arg(long)]
+    pub cuda: bool,
+}
+
+impl WorkerArguments {
+    /// Returns them as the worker takes them.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        Setup {
+            model: self.model.clone(),
+            threads: self.threads,
+            cores: self.cores.clone(),
+            cuda: self.cuda,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `pressel demo`: the real appliance on the simulated board, to watch it work.
+//!
+//! Three processes: this one plays the world (voice, button, eyes on the LEDs), `pressel run` is the
+//! appliance, `pressel monitor` reads the other end of the pseudo-terminal. It fails when a
+//! transcript is missing or wrong.
+
+mod stage;
+mod world;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, KeyCode, KeyModifiers, poll, read};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+
+use super::args::DemoArguments;
+use crate::failure::{Failure, Kind};
+use stage::{News, Stage};
+use world::{Act, World};
+
+/// Longest wait for the appliance to be ready, and for a text after its release.
+const READY_MAX: Duration = Duration::from_secs(60);
+const TEXT_MAX: Duration = Duration::from_secs(15);
+/// Quiet between two commands.
+const PAUSE: Duration = Duration::from_millis(900);
+
+/// Runs the demo.
+///
+/// # Errors
+/// [`Kind::Result`] when a transcript is missing or wrong, and whatever keeps it from starting.
+pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
+    // The model is looked for before anything is drawn.
+    let config = arguments.common.config()?;
+    if !config.model.folder().is_dir() {
+        let why = format!("{}: there is no such model folder", config.model.folder().display());
+        return Err(Failure::new(Kind::Model, why));
+    }
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&asked))
+            .map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
+    }
+    match &arguments.mic {
+        Some(device) => by_hand(arguments, device, &asked),
+        None => by_script(arguments, &asked),
+    }
+}
+
+/// The scripted demo: each act is spoken, the button is held meanwhile, the text is compared.
+fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failure> {
+    let acts = world::acts()?;
+    let mut stage = Stage::open(&arguments.common, None)?;
+    stage.say("The appliance runs on a simulated board; its voice, button and serial line are real");
+    stage.say("pipes, libasound and a pseudo-terminal. Each command is spoken while the button is held.");
+    let world = World::start(stage.folder())?;
+    let ended = |stage: &mut Stage| -> Result<(), Failure> {
+        stage.wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))?;
+        let mut right = 0;
+        for act in &acts {
+            if asked.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            right += u32::from(play(stage, &world, act, asked)?);
+        }
+        let all = u32::try_from(acts.len()).unwrap_or(u32::MAX);
+        stage.say(&format!("{right} of {all} transcripts are right."));
+        if right == all || asked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let why = format!("only {right} of {all} transcripts came out right: see the lines above");
+        Err(Failure::new(Kind::Result, why))
+    }(&mut stage);
+    world.finish();
+    stage.close(ended)
+}
+
+/// Plays one act. Returns whether its text came, and was right.
+fn play(stage: &mut Stage, world: &World, act: &Act, asked: &AtomicBool) -> Result<bool, Failure> {
+    stage.say("");
+    world.speak(act);
+    let mut released = None;
+    let text = stage.wait_until(act.length + TEXT_MAX, asked, |news| {
+        if let News::Button(false) = news {
+            released = Some(Instant::now());
+        }
+        matches!(news, News::Outcome { .. })
+    })?;
+    let Some(News::Outcome { text, result }) = text else { return Ok(false) };
+    let after = released.map_or(Duration::ZERO, |released| released.elapsed());
+    let is_right = text == act.text;
+    let verdict = if is_right { "right" } else { "WRONG" };
+    stage.say(&format!(
+        "  uart: \"{text}\" ({result}, {verdict}), {} ms after the release",
+        after.as_millis()
+    ));
+    if !is_right {
+        stage.say(&format!("  said: \"{}\"", act.text));
+    }
+    stage.idle(PAUSE);
+    Ok(is_right)
+}
+
+/// The demo with a real microphone: the space bar is the button.
+fn by_hand(arguments: &DemoArguments, device: &str, asked: &AtomicBool) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why = "--mic takes its keys from a terminal: run it in one, or leave --mic away";
+        return Err(Failure::new(Kind::Usage, why));
+    }
+    let mut stage = Stage::open(&arguments.common, Some(device))?;
+    let world = World::silent(stage.folder())?;
+    let ended = stage.wait_until(READY_MAX, asked, |news| matches!(news, News::Ready)).map(|_| ());
+    stage.say("Space: start talking, space again: stop. q: end.");
+    let raw = enable_raw_mode();
+    let ended = ended.and_then(|()| {
+        raw.map_err(|error| Failure::new(Kind::Device, format!("terminal: {error}")))?;
+        while !asked.load(Ordering::Relaxed) {
+            if let Some(News::Outcome { text, result }) = stage.idle(Duration::from_millis(20)) {
+                stage.say(&format!("  uart: \"{text}\" ({result})"));
+            }
+            if !poll(Duration::ZERO).unwrap_or(false) {
+                continue;
+            }
+            let Ok(Event::Key(key)) = read() else { continue };
+            let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers == KeyModifiers::CONTROL;
+            match key.code {
+                KeyCode::Char(' ') => world.tap(),
+                KeyCode::Char('q') | KeyCode::Esc => break,
+                _ if is_ctrl_c => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    });
+    disable_raw_mode().ok();
+    world.finish();
+    stage.close(ended)
+}
+
+/// Returns the folder of the demo's recordings: of the package, or of the source tree.
+fn recordings() -> PathBuf {
+    let installed = PathBuf::from("/usr/share/pressel/demo");
+    if installed.is_dir() {
+        installed
+    } else {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/demo"))
+    }
+}

@@ -1,0 +1,173 @@
+//! The world around the simulated board: a voice, and a finger on the button.
+//!
+//! One thread writes blocks of audio into the microphone's pipe in real time, silence between the
+//! acts, and presses the button at its sample times.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pressel_hal::sim::{BUTTON_FILE, MIC_FILE};
+use pressel_pipeline::limits::{BLOCK_SAMPLES, RATE_HZ};
+
+use crate::audio_file::AudioFile;
+use crate::failure::{Failure, Kind};
+
+/// Samples from the first word's pre-roll to the press: the press comes late, and nothing is lost.
+const PRESS_AFTER: usize = RATE_HZ / 5;
+/// Samples from the end of the recording to the release.
+const RELEASE_AFTER: usize = RATE_HZ / 10;
+/// How long a tap holds the button down.
+const TAP: Duration = Duration::from_millis(80);
+
+/// One spoken command.
+#[derive(Clone, Debug)]
+pub(super) struct Act {
+    /// What is said, and must come out.
+    pub(super) text: String,
+    /// The recording.
+    pub(super) samples: Vec<i16>,
+    /// How long it takes.
+    pub(super) length: Duration,
+}
+
+/// Reads the acts: `demo.csv` with `file,text`, and the recordings beside it.
+pub(super) fn acts() -> Result<Vec<Act>, Failure> {
+    let folder = super::recordings();
+    let list = folder.join("demo.csv");
+    let text = std::fs::read_to_string(&list).map_err(|error| {
+        Failure::new(Kind::Disk, format!("{}: cannot be read ({error})", list.display()))
+    })?;
+    let mut acts = Vec::new();
+    for line in text.lines().skip(1).filter(|line| !line.trim().is_empty()) {
+        let Some((file, text)) = line.split_once(',') else {
+            let why = format!("{}: a line is not `file,text`: {line}", list.display());
+            return Err(Failure::new(Kind::Disk, why));
+        };
+        let samples = read_all(&folder.join(file))?;
+        let length = Duration::from_millis(samples.len() as u64 * 1_000 / RATE_HZ as u64);
+        acts.push(Act { text: text.trim().to_owned(), samples, length });
+    }
+    Ok(acts)
+}
+
+fn read_all(path: &Path) -> Result<Vec<i16>, Failure> {
+    let disk = |error| Failure::new(Kind::Disk, error);
+    let mut file = AudioFile::open(path).map_err(disk)?;
+    let mut samples = Vec::new();
+    let mut block = [0; BLOCK_SAMPLES];
+    loop {
+        match file.read(&mut block).map_err(disk)? {
+            0 => return Ok(samples),
+            count => samples.extend_from_slice(&block[..count]),
+        }
+    }
+}
+
+/// What the world is asked to do.
+enum Cue {
+    Speak(Vec<i16>),
+    Tap,
+}
+
+/// The thread that plays the world.
+pub(super) struct World {
+    cues: SyncSender<Cue>,
+    thread: JoinHandle<()>,
+}
+
+impl World {
+    /// Starts with silence at the microphone.
+    pub(super) fn start(folder: &Path) -> Result<Self, Failure> {
+        let microphone = open(folder, MIC_FILE)?;
+        Self::with(folder, Some(microphone))
+    }
+
+    /// Starts with a finger only.
+    pub(super) fn silent(folder: &Path) -> Result<Self, Failure> {
+        Self::with(folder, None)
+    }
+
+    fn with(folder: &Path, microphone: Option<File>) -> Result<Self, Failure> {
+        let button = open(folder, BUTTON_FILE)?;
+        let (cues, cues_out) = sync_channel(8);
+        let thread = std::thread::Builder::new()
+            .name("world".into())
+            .spawn(move || turn(microphone, button, &cues_out))
+            .map_err(|error| Failure::new(Kind::Device, format!("cannot start: {error}")))?;
+        Ok(Self { cues, thread })
+    }
+
+    /// Speaks an act while the button is held.
+    pub(super) fn speak(&self, act: &Act) {
+        // A world that has ended plays nothing; the wait for the text says so.
+        self.cues.try_send(Cue::Speak(act.samples.clone())).ok();
+    }
+
+    /// Taps the button.
+    pub(super) fn tap(&self) {
+        self.cues.try_send(Cue::Tap).ok();
+    }
+
+    /// Ends the thread.
+    pub(super) fn finish(self) {
+        drop(self.cues);
+        self.thread.join().ok();
+    }
+}
+
+/// Opens a pipe so that it never hangs up, whoever else has it open.
+fn open(folder: &Path, name: &str) -> Result<File, Failure> {
+    let path = folder.join(name);
+    OpenOptions::new().read(true).write(true).open(&path).map_err(|error| {
+        Failure::new(Kind::Disk, format!("{}: cannot be opened ({error})", path.display()))
+    })
+}
+
+/// Plays until the other side drops its end.
+fn turn(mut microphone: Option<File>, mut button: File, cues: &Receiver<Cue>) {
+    let began = Instant::now();
+    let mut blocks = 0_u32;
+    let mut playing: Option<(Vec<i16>, usize)> = None;
+    loop {
+        if playing.is_none() {
+            match cues.try_recv() {
+                Ok(Cue::Speak(samples)) => playing = Some((samples, 0)),
+                Ok(Cue::Tap) => {
+                    button.write_all(b"1").ok();
+                    std::thread::sleep(TAP);
+                    button.write_all(b"0").ok();
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        let mut block = [0_i16; BLOCK_SAMPLES];
+        if let Some((samples, at)) = &mut playing {
+            for (out, sample) in block.iter_mut().zip(samples.iter().skip(*at)) {
+                *out = *sample;
+            }
+            let before = *at;
+            *at += BLOCK_SAMPLES;
+            let passes = |when: usize| before <= when && when < *at;
+            if passes(PRESS_AFTER) {
+                button.write_all(b"1").ok();
+            }
+            if passes(samples.len() + RELEASE_AFTER) {
+                button.write_all(b"0").ok();
+                playing = None;
+            }
+        }
+        if let Some(microphone) = &mut microphone
+            && microphone.write_all(bytemuck::cast_slice(&block)).is_err()
+        {
+            return;
+        }
+        blocks += 1;
+        let due = began + Duration::from_millis(16) * blocks;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+}

@@ -1,0 +1,74 @@
+//! `pressel run`: the appliance.
+
+use pressel_boards::{Backend, Board};
+
+use super::args::RunArguments;
+use crate::appliance::{self, Place, Plan};
+use crate::config::Config;
+use crate::failure::{Failure, Kind};
+
+/// Runs the appliance on the chosen board until SIGINT or SIGTERM.
+///
+/// # Errors
+/// [`Failure`] with the exit code of what is missing.
+pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let mut config = arguments.common.config()?;
+    if let Some(trigger) = arguments.trigger {
+        config.trigger = trigger.into();
+    }
+    config.microphone.device = arguments.mic.clone().or(config.microphone.device);
+    config.link.path = arguments.uart.clone().or(config.link.path);
+    let board = choose_board(arguments)?;
+    let place = match (board.backend, &arguments.sim_dir) {
+        (Backend::Linux, _) => Place::Linux,
+        (Backend::Sim, Some(dir)) => Place::Sim { dir: dir.clone(), speed: arguments.sim_speed },
+        (Backend::Sim, None) => {
+            let why = "the simulated board needs --sim-dir: `pressel demo` makes one and runs it";
+            return Err(Failure::new(Kind::Usage, why));
+        }
+    };
+    log::info!("board {} ({})", board.name, board.title);
+    appliance::run(Plan {
+        board,
+        config,
+        place,
+        json: arguments.json,
+        strict_memory: arguments.strict_memory,
+    })
+}
+
+/// Returns the board that was named, or the one that this is.
+fn choose_board(arguments: &RunArguments) -> Result<Board, Failure> {
+    let usage = |error: pressel_boards::DataError| Failure::new(Kind::Usage, error);
+    if let Some(file) = &arguments.board_file {
+        return Board::load_file(file).map_err(usage);
+    }
+    if let Some(name) = &arguments.board {
+        return Board::builtin(name).map_err(usage);
+    }
+    Board::detect().map_err(usage)?.ok_or_else(|| {
+        let names = pressel_boards::builtin_names().collect::<Vec<_>>().join(", ");
+        let why = format!(
+            "this is none of the boards that Pressel knows: name one with --board ({names}), write \
+             one with --board-file, or try `pressel demo`"
+        );
+        Failure::new(Kind::Usage, why)
+    })
+}
+
+impl super::args::CommonArguments {
+    /// Returns the configuration with what was typed on top.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`], as [`Config::load`].
+    pub fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::load(self.config.as_deref())?;
+        if let Some(model) = &self.model {
+            config.model.name.clone_from(model);
+        }
+        if let Some(threads) = self.threads {
+            config.model.threads = usize::from(threads);
+        }
+        Ok(config)
+    }
+}

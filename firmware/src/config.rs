@@ -1,0 +1,315 @@
+//! The configuration: what the owner may change, with its defaults.
+//!
+//! One TOML file, `/etc/pressel/pressel.toml`; every key is optional and documented here and in
+//! `firmware/pressel.toml`. Unknown keys are errors that name the nearest known one.
+
+use std::path::{Path, PathBuf};
+
+use pressel_boards::suggest;
+use pressel_pipeline::time::samples;
+use pressel_pipeline::{gate, session, utterance, wake};
+use serde::Deserialize;
+
+use crate::failure::{Failure, Kind};
+use crate::listen::listener::Tuning;
+
+/// Where the configuration is looked for when none is named.
+pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What opens an utterance besides the button.
+    pub trigger: Trigger,
+    /// Speech model: `nano`, or the path of a folder.
+    pub model: Model,
+    /// The button.
+    pub button: Button,
+    /// What an utterance is.
+    pub speech: Speech,
+    /// The serial line.
+    pub link: Link,
+    /// The microphone.
+    pub microphone: Microphone,
+}
+
+/// What opens an utterance besides the button.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// Nothing: push to talk only.
+    #[default]
+    Ptt,
+    /// Speech itself, hands-free.
+    Voice,
+}
+
+/// The speech model.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// A built-in name, or the path of a folder in the Hugging Face layout (with a `/` in it).
+    pub name: String,
+    /// Threads of one recognition; 0 is what the board says.
+    pub threads: usize,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { name: "nano".to_owned(), threads: 0 }
+    }
+}
+
+impl Model {
+    /// Returns the model's folder.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        if self.name.contains('/') {
+            PathBuf::from(&self.name)
+        } else {
+            pressel_models::places::builtin(&self.name)
+        }
+    }
+
+    /// Returns the short name that the link tells.
+    #[must_use]
+    pub fn short_name(&self) -> String {
+        let folder = self.folder();
+        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// The button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Button {
+    /// `hold-or-tap`, `hold` or `toggle`.
+    pub mode: ButtonMode,
+    /// A press shorter than this is a tap, in milliseconds.
+    pub tap_ms: u64,
+    /// A tapped session that was forgotten ends after this, in milliseconds.
+    pub forgotten_ms: u64,
+}
+
+/// How the button behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ButtonMode {
+    /// A tap latches, a longer press is hold-to-talk.
+    #[default]
+    HoldOrTap,
+    /// Talk while held.
+    Hold,
+    /// Each press toggles.
+    Toggle,
+}
+
+impl Default for Button {
+    fn default() -> Self {
+        Self { mode: ButtonMode::default(), tap_ms: 250, forgotten_ms: 120_000 }
+    }
+}
+
+/// What an utterance is.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Speech {
+    /// Audio kept from before a press, in milliseconds. At most 1,000.
+    pub pre_roll_ms: u64,
+    /// Audio kept after a release, in milliseconds.
+    pub post_roll_ms: u64,
+    /// Audio kept from before speech, in milliseconds. At most 1,000.
+    pub start_padding_ms: u64,
+    /// Audio kept after speech, in milliseconds.
+    pub end_padding_ms: u64,
+    /// Silence that ends hands-free speech, in milliseconds.
+    pub endpoint_ms: u64,
+    /// Speech that opens the gate, in milliseconds.
+    pub minimum_ms: u64,
+    /// Probability from which on a frame is speech, 0 to 1.
+    pub threshold: f32,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self {
+            pre_roll_ms: 500,
+            post_roll_ms: 200,
+            start_padding_ms: 300,
+            end_padding_ms: 300,
+            endpoint_ms: 700,
+            minimum_ms: 96,
+            threshold: 0.5,
+        }
+    }
+}
+
+/// The serial line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Link {
+    /// `frames`, `lines` or `none`.
+    pub mode: LinkMode,
+    /// Device, when it is not the board's.
+    pub path: Option<String>,
+    /// Speed, when it is not the board's.
+    pub baud: Option<u32>,
+}
+
+/// What the receiver reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkMode {
+    /// Frames of firmware/wire/SPEC.md.
+    #[default]
+    Frames,
+    /// Plain text lines.
+    Lines,
+    /// No serial line.
+    None,
+}
+
+/// The microphone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Microphone {
+    /// ALSA name, when it is not the board's.
+    pub device: Option<String>,
+}
+
+impl Config {
+    /// Reads the named file, or the default one if it is there, or takes the defaults.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] with file, line, key and the nearest known key.
+    pub fn load(path: Option<&Path>) -> Result<Self, Failure> {
+        let (path, is_named) = match path {
+            Some(path) => (path, true),
+            None => (Path::new(DEFAULT_PATH), false),
+        };
+        let name = path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                let why = format!("{name}: cannot be read ({error}): check the path of --config");
+                return Err(Failure::new(Kind::Usage, why));
+            }
+        };
+        Self::parse(&name, &text)
+    }
+
+    /// Reads a configuration from its text; `name` is for messages.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(name: &str, text: &str) -> Result<Self, Failure> {
+        let config: Self =
+            suggest::parse(name, text).map_err(|error| Failure::new(Kind::Usage, error))?;
+        config.check().map_err(|why| Failure::new(Kind::Usage, format!("{name}: {why}")))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Speech { pre_roll_ms, start_padding_ms, threshold, .. } = self.speech;
+        if 1_000 < pre_roll_ms.max(start_padding_ms) {
+            return Err("speech.pre_roll_ms and speech.start_padding_ms are at most 1000".into());
+        }
+        if !(0.05..=0.95).contains(&threshold) {
+            return Err("speech.threshold is between 0.05 and 0.95".into());
+        }
+        if !(100..=15_000).contains(&self.speech.endpoint_ms) {
+            return Err("speech.endpoint_ms is between 100 and 15000".into());
+        }
+        let Speech { post_roll_ms, end_padding_ms, minimum_ms, .. } = self.speech;
+        if 5_000 < post_roll_ms.max(end_padding_ms).max(minimum_ms) {
+            return Err("speech.post_roll_ms, end_padding_ms and minimum_ms are at most 5000".into());
+        }
+        Ok(())
+    }
+
+    /// Returns the numbers of the session machine.
+    #[must_use]
+    pub fn session(&self) -> session::Tuning {
+        session::Tuning {
+            mode: match self.button.mode {
+                ButtonMode::HoldOrTap => session::ButtonMode::HoldOrTap,
+                ButtonMode::Hold => session::ButtonMode::Hold,
+                ButtonMode::Toggle => session::ButtonMode::Toggle,
+            },
+            tap_ms_max: self.button.tap_ms,
+            latched_ms_max: self.button.forgotten_ms,
+        }
+    }
+
+    /// Returns the numbers of listen.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        let speech = self.speech;
+        Tuning {
+            gate: gate::Tuning {
+                open_probability: speech.threshold,
+                // Silero's own distance between the two thresholds.
+                close_probability: (speech.threshold - 0.15).max(0.01),
+                speech_min: samples(speech.minimum_ms),
+                hangover: samples(speech.endpoint_ms),
+            },
+            wake: wake::Tuning { threshold: 0.5, refractory: samples(2_000) },
+            utterance: utterance::Tuning {
+                pre_roll: samples(speech.pre_roll_ms),
+                post_roll: samples(speech.post_roll_ms),
+                start_padding: samples(speech.start_padding_ms),
+                end_padding: samples(speech.end_padding_ms),
+                wake_patience: samples(5_000),
+                wake_speech_min: samples(300),
+                voice_opens: self.trigger == Trigger::Voice,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let error = Config::parse("pressel.toml", text).expect_err("must not be accepted");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.message.contains(expected), "{}", error.message);
+        assert!(!error.message.contains('\n'));
+    }
+
+    #[test]
+    fn empty_file_is_the_default() {
+        assert_eq!(Config::parse("pressel.toml", "").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn shipped_file_is_the_default_written_out() {
+        let text = include_str!("../pressel.toml");
+        assert_eq!(Config::parse("firmware/pressel.toml", text).unwrap(), Config::default());
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .fold(String::new(), |all, line| all + line + "\n");
+        Config::parse("firmware/pressel.toml", &uncommented).expect("every key is known");
+    }
+
+    #[test]
+    fn typos_name_the_nearest_key() {
+        check("triger = 'voice'", "trigger");
+        check("[speech]\npreroll_ms = 3", "pre_roll_ms");
+        check("trigger = 'voise'", "voice");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        check("[speech]\npre_roll_ms = 2000", "at most 1000");
+        check("[speech]\nthreshold = 1.5", "between 0.05 and 0.95");
+        check("[speech]\nendpoint_ms = 0", "between 100 and 15000");
+        check("[speech]\nendpoint_ms = -1", "endpoint_ms");
+    }
+}

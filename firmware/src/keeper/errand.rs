@@ -1,0 +1,120 @@
+//! What the main loop and listen ask of the keeper, and what comes back.
+
+use pressel_hal::{LinkError, MicError, Microphone};
+use pressel_models::Vad;
+use pressel_pipeline::limits::TEXT_BYTES_MAX;
+use pressel_pipeline::time::SampleTime;
+use pressel_wire::{Counters, Outcome, State};
+
+use crate::stream::ListenEvent;
+use crate::worker::{WorkerProcess, WorkerSocket};
+
+/// One thing for the keeper to do. Order is kept.
+#[allow(clippy::large_enum_variant, reason = "the queue is allocated once at start-up")]
+pub enum Errand {
+    /// Print this.
+    Record(Record),
+    /// Close the microphone that failed or is muted, if any, and open it by name after `wait_ms`.
+    OpenMicrophone {
+        /// Milliseconds to wait first.
+        wait_ms: u64,
+    },
+    /// Close this microphone.
+    CloseMicrophone(Box<dyn Microphone>),
+    /// Open the serial line by name after `wait_ms`.
+    OpenLink {
+        /// Milliseconds to wait first.
+        wait_ms: u64,
+    },
+    /// Close this serial line.
+    CloseLink(Box<dyn pressel_hal::Link>),
+    /// Start a worker after `wait_ms`.
+    StartWorker {
+        /// Milliseconds to wait first.
+        wait_ms: u64,
+    },
+    /// Close this end and kill the worker that was started last.
+    EndWorker(Option<WorkerSocket>),
+    /// Print what is left and end the thread.
+    Finish,
+}
+
+/// What the keeper opened, or that it could not. It tried once; the main loop decides on the next.
+#[allow(clippy::large_enum_variant, reason = "the queue is allocated once at start-up")]
+pub enum Delivery {
+    /// The microphone runs.
+    Microphone(Box<dyn Microphone>),
+    /// The microphone cannot be opened now.
+    NoMicrophone,
+    /// The serial line is open.
+    Link(Box<dyn pressel_hal::Link>),
+    /// The serial line cannot be opened now.
+    NoLink,
+    /// A worker process runs and loads its model.
+    Worker(WorkerSocket),
+    /// No worker could be started now.
+    NoWorker,
+}
+
+/// Something to print. No text is ever formatted outside the keeper.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "the queue is allocated once at start-up")]
+pub enum Record {
+    /// The appliance's state changed.
+    State(State),
+    /// Listen found something.
+    Listen(ListenEvent),
+    /// An utterance has its outcome.
+    Outcome {
+        /// What went out on the link.
+        outcome: Outcome,
+        /// Sample time of the utterance's start.
+        start: SampleTime,
+        /// The text, if any.
+        text: heapless::String<TEXT_BYTES_MAX>,
+    },
+    /// The microphone had an error.
+    Microphone(MicError),
+    /// The serial line was lost.
+    Link(LinkError),
+    /// The worker is ready.
+    WorkerReady {
+        /// It runs on CUDA.
+        cuda: bool,
+        /// Milliseconds that loading took.
+        load_ms: u32,
+    },
+    /// The worker cannot load its model.
+    WorkerCannotLoad(heapless::String<512>),
+    /// The worker is gone or is ended because of this.
+    WorkerLost(&'static str),
+    /// Workers failed too often; none is started for a while.
+    WorkerLeftOff {
+        /// For so long.
+        ms: u64,
+    },
+    /// A pin cannot be read or set.
+    Pin {
+        /// Its role.
+        role: &'static str,
+        /// Positive errno.
+        errno: i32,
+    },
+    /// A thread panicked and was rebuilt.
+    Panic {
+        /// Its name.
+        thread: &'static str,
+        /// Panics since start.
+        count: u32,
+    },
+    /// The queue to the keeper was full: so many records are missing here.
+    Missing(u32),
+    /// Counters at the end.
+    Counters(Counters),
+}
+
+/// What the keeper holds for the worker, apart from its socket.
+pub type RunningWorker = Option<WorkerProcess>;
+
+/// A voice-activity model that can move to listen's thread.
+pub type BoxedVad = Box<dyn Vad + Send>;

@@ -1,0 +1,176 @@
+//! Listen's thread: rings in, rings out, and a panic that does not end it.
+//!
+//! It sleeps in `poll(2)` beside its bell, obeys commands at their sample time and hears blocks. A
+//! panic is caught at the top, counted and reported, and the listener starts afresh, a bounded number
+//! of times.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use pressel_hal::linux::{cpu, poll};
+
+use super::listener::{Events, Listener};
+use crate::alloc_guard;
+use crate::bell::Bell;
+use crate::rings::Listening;
+use crate::slots::LiveSlots;
+use crate::stream::{Command, ListenEvent};
+
+/// Panics after which the thread ends and the appliance is restarted from outside.
+const PANICS_MAX: u32 = 8;
+/// Longest sleep: the events that found no room are tried again after it.
+const SLEEP_MS: i32 = 100;
+
+/// The thread, as its owner sees it.
+pub struct ListenThread {
+    stop: Arc<AtomicBool>,
+    bell: Bell,
+    thread: JoinHandle<()>,
+}
+
+/// The bells of listen.
+pub struct Bells {
+    /// Wakes listen.
+    pub listen: Bell,
+    /// Wakes the main loop.
+    pub events: Bell,
+}
+
+impl ListenThread {
+    /// Starts the thread on the given cores (empty is any).
+    ///
+    /// # Errors
+    /// The error of making a thread.
+    pub fn start(
+        listener: Listener<LiveSlots<'static>>,
+        ends: Listening,
+        bells: Bells,
+        cores: Vec<usize>,
+    ) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let bell = bells.listen.clone();
+        let mut room =
+            Room { listener, ends, bells, stop: Arc::clone(&stop), next: None, unsent: None, panics: 0 };
+        let thread = std::thread::Builder::new().name("listen".into()).spawn(move || {
+            if !cores.is_empty() && cpu::pin_thread_to(&cores).is_err() {
+                log::warn!("listen is not pinned: this machine has none of cores={cores:?}");
+            }
+            alloc_guard::seal();
+            room.run();
+            alloc_guard::unseal();
+        })?;
+        Ok(Self { stop, bell, thread })
+    }
+
+    /// Ends the thread and waits for it. Takes as long as one model call.
+    pub fn finish(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.bell.ring();
+        // A panic was caught and reported inside.
+        self.thread.join().ok();
+    }
+}
+
+/// The inside of the thread.
+struct Room {
+    listener: Listener<LiveSlots<'static>>,
+    ends: Listening,
+    bells: Bells,
+    stop: Arc<AtomicBool>,
+    /// The next command, whose sample time has not been reached.
+    next: Option<Command>,
+    /// Events of a block that found the ring full; nothing is heard until they are gone.
+    unsent: Option<(Events, usize)>,
+    panics: u32,
+}
+
+impl Room {
+    fn run(&mut self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let turned = catch_unwind(AssertUnwindSafe(|| self.turn()));
+            if turned.is_err() {
+                self.panics += 1;
+                let ended = PANICS_MAX <= self.panics;
+                let mut events = Events::new();
+                self.listener.recover(&mut events);
+                // At most one event is in it so far.
+                events.push(ListenEvent::ThreadPanicked { count: self.panics, ended }).ok();
+                self.unsent = Some((events, 0));
+                self.send_unsent();
+                if ended {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for the bell and hears all that is there.
+    fn turn(&mut self) {
+        let mut fds = [self.bells.listen.poll_fd()];
+        if poll::wait(&mut fds, SLEEP_MS).is_err() {
+            self.stop.store(true, Ordering::Relaxed);
+            return;
+        }
+        self.bells.listen.hush();
+        while self.send_unsent() && !self.stop.load(Ordering::Relaxed) {
+            let mut events = Events::new();
+            let is_news = match self.ends.blocks.peek() {
+                Some(block) if block.is_wipe() => {
+                    self.ends.blocks.dequeue();
+                    continue;
+                }
+                Some(block) => {
+                    let start = block.start;
+                    self.obey_until(start, &mut events);
+                    if let Some(block) = self.ends.blocks.dequeue() {
+                        self.listener.hear(&block, &mut events);
+                    }
+                    true
+                }
+                None => {
+                    let heard = self.listener.heard();
+                    self.obey_until(heard, &mut events);
+                    !events.is_empty()
+                }
+            };
+            if !is_news {
+                return;
+            }
+            self.unsent = Some((events, 0));
+        }
+    }
+
+    /// Obeys the commands from before sample time `until`, or at it.
+    fn obey_until(&mut self, until: u64, events: &mut Events) {
+        // Two commands give at most two events each, so that those of a block still fit.
+        for _ in 0..2 {
+            let Some(command) = self.next.take().or_else(|| self.ends.commands.dequeue()) else {
+                return;
+            };
+            if until < command.at {
+                self.next = Some(command);
+                return;
+            }
+            self.listener.obey(command, events);
+        }
+    }
+
+    /// Sends what waits; false when the ring is still full.
+    fn send_unsent(&mut self) -> bool {
+        let Some((events, mut sent)) = self.unsent.take() else { return true };
+        let count = events.len();
+        while sent < count && self.ends.events.enqueue(events[sent]).is_ok() {
+            sent += 1;
+        }
+        if 0 < sent {
+            self.bells.events.ring();
+        }
+        if sent < count {
+            self.unsent = Some((events, sent));
+        }
+        sent == count
+    }
+}

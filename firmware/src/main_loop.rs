@@ -1,0 +1,238 @@
+//! The main loop: one thread, one `poll(2)`, the owner of every peripheral.
+//!
+//! Microphone, pins, serial line, listen's events, worker's answers and keeper's deliveries in;
+//! blocks, commands, requests, lights and bytes out. After [`MainLoop::seal`] it never blocks outside
+//! `poll(2)`, never allocates, never takes a lock, never runs a model and never touches a disk.
+//! [`MainLoop::turn`] is one turn, for tests; [`MainLoop::run`] is the endless loop.
+
+mod capture;
+mod duty;
+pub mod outcome;
+mod pins;
+pub mod recogniser;
+mod serial;
+mod wait;
+
+pub use capture::Capture;
+pub use outcome::{Finished, Ledger};
+pub use pins::{Input, Led, LedRole, Pins};
+pub use recogniser::Recogniser;
+pub use serial::{LinkMode, Serial};
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use crossbeam_channel::Receiver;
+use heapless::Deque;
+use pressel_hal::Clock;
+use pressel_pipeline::lights;
+use pressel_pipeline::session;
+use pressel_pipeline::time::Millis;
+use pressel_wire::{Name, State, Trigger};
+
+use crate::bell::Bell;
+use crate::keeper::{Delivery, Doors, Errand, Record};
+use crate::rings::MainEnds;
+use crate::stream::Command;
+
+/// Errands that wait for room in the keeper's queue.
+const ERRANDS_WAITING_MAX: usize = 8;
+/// Commands that wait for room in listen's ring.
+const COMMANDS_WAITING_MAX: usize = 4;
+
+/// What stays the same from start to end.
+pub struct Fixed {
+    /// The machine's time.
+    pub clock: Box<dyn Clock>,
+    /// How the button behaves.
+    pub session: session::Tuning,
+    /// Samples kept after a release, to tell how long a closed utterance has waited.
+    pub post_roll: u64,
+    /// Differs at each start.
+    pub boot: u32,
+    /// Name of the board.
+    pub board: Name,
+    /// Name of the speech model.
+    pub model: Name,
+}
+
+/// The doors to the other threads.
+pub struct Neighbours {
+    /// Rings between here and listen.
+    pub ends: MainEnds,
+    /// Wakes listen.
+    pub listen_bell: Bell,
+    /// Listen rings it for its events.
+    pub event_bell: Bell,
+    /// The way to the keeper.
+    pub keeper: Doors,
+    /// What the keeper opened.
+    pub deliveries: Receiver<Delivery>,
+    /// The keeper rings it for its deliveries.
+    pub delivery_bell: Bell,
+    /// Readable after SIGINT or SIGTERM.
+    pub signals: OwnedFd,
+}
+
+/// Why the main loop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGINT or SIGTERM.
+    Asked,
+    /// The model could not be loaded at the start; what is wrong and what to do.
+    Model(heapless::String<512>),
+    /// Listen's thread ended; it had panicked too often.
+    ListenDied,
+    /// `poll(2)` failed with this errno.
+    Poll(i32),
+}
+
+/// The main loop. Memory: about 30 KB, all of it here.
+pub struct MainLoop {
+    fixed: Fixed,
+    neighbours: Neighbours,
+    capture: Capture,
+    pins: Pins,
+    serial: Serial,
+    recogniser: Recogniser,
+    ledger: Ledger,
+    session: session::State,
+    view: lights::View,
+    /// The utterance that listen records.
+    open: Option<(u32, Trigger)>,
+    commands: Deque<Command, COMMANDS_WAITING_MAX>,
+    errands: Deque<Errand, ERRANDS_WAITING_MAX>,
+    records_missing: u32,
+    state_sent: Option<State>,
+    counters_at: Millis,
+    started_at: Millis,
+    end: Option<End>,
+}
+
+impl MainLoop {
+    /// Puts the parts together. Allocates; [`MainLoop::seal`] ends that.
+    #[must_use]
+    pub fn new(
+        fixed: Fixed,
+        neighbours: Neighbours,
+        capture: Capture,
+        pins: Pins,
+        serial: Serial,
+    ) -> Box<Self> {
+        let started_at = fixed.clock.now_ms();
+        Box::new(Self {
+            fixed,
+            neighbours,
+            capture,
+            pins,
+            serial,
+            recogniser: Recogniser::new(),
+            ledger: Ledger::new(),
+            session: session::State::Idle,
+            view: lights::View::default(),
+            open: None,
+            commands: Deque::new(),
+            errands: Deque::new(),
+            records_missing: 0,
+            state_sent: None,
+            counters_at: started_at,
+            started_at,
+            end: None,
+        })
+    }
+
+    /// Ends the time in which this thread may allocate.
+    pub fn seal(&self) {
+        crate::alloc_guard::seal();
+    }
+
+    /// Runs until it is told to end. Every utterance has its outcome then.
+    pub fn run(&mut self) -> End {
+        loop {
+            if let Some(end) = self.turn() {
+                self.wind_up();
+                return end;
+            }
+        }
+    }
+
+    /// One turn: waits for something to do, and does it. Returns the reason to end, if there is one.
+    pub fn turn(&mut self) -> Option<End> {
+        let ready = match self.wait() {
+            Ok(ready) => ready,
+            Err(errno) => return Some(End::Poll(errno)),
+        };
+        let now = self.fixed.clock.now_ms();
+        // Audio first: nothing below may make it late.
+        self.take_audio(now);
+        if ready.signals {
+            return Some(End::Asked);
+        }
+        self.take_pins(&ready, now);
+        self.take_link(now);
+        self.take_listen_events(now);
+        self.take_answers(now);
+        self.take_deliveries(now);
+        self.keep_time(now);
+        self.give_work(now);
+        self.give_link(now);
+        self.show(now);
+        self.flush_errands();
+        self.end.take()
+    }
+
+    /// Returns the counters, as the link tells them.
+    #[must_use]
+    pub fn counters(&self) -> pressel_wire::Counters {
+        let mut counters = self.ledger.counters();
+        let uptime_s = self.fixed.clock.now_ms().saturating_sub(self.started_at) / 1_000;
+        counters.uptime_s = u32::try_from(uptime_s).unwrap_or(u32::MAX);
+        counters.overruns = self.capture.overruns();
+        counters.lost_samples = self.capture.lost_samples();
+        counters.dropped_blocks = self.capture.dropped_blocks();
+        counters.link_dropped = self.serial.dropped();
+        counters.link_bad_frames = self.serial.bad_frames();
+        counters.worker_restarts = self.recogniser.restarts();
+        counters
+    }
+
+    /// Hands an errand to the keeper, now or as soon as there is room.
+    fn ask(&mut self, errand: Errand) {
+        if !self.errands.is_empty() {
+            self.flush_errands();
+        }
+        let Err(errand) = self.neighbours.keeper.ask(errand) else { return };
+        if self.errands.push_back(errand).is_err() {
+            // Eight devices and workers change hands at once: cannot be.
+            self.records_missing = self.records_missing.saturating_add(1);
+        }
+    }
+
+    /// Hands a record to the keeper; a full queue drops it and counts.
+    fn note(&mut self, record: Record) {
+        if 0 < self.records_missing {
+            let missing = Errand::Record(Record::Missing(self.records_missing));
+            if self.neighbours.keeper.ask(missing).is_err() {
+                self.records_missing = self.records_missing.saturating_add(1);
+                return;
+            }
+            self.records_missing = 0;
+        }
+        if self.neighbours.keeper.ask(Errand::Record(record)).is_err() {
+            self.records_missing = self.records_missing.saturating_add(1);
+        }
+    }
+
+    fn flush_errands(&mut self) {
+        while let Some(errand) = self.errands.pop_front() {
+            if let Err(errand) = self.neighbours.keeper.ask(errand) {
+                // There is room: it was just taken out.
+                self.errands.push_front(errand).ok();
+                return;
+            }
+        }
+    }
+
+    fn signal_fd(&self) -> i32 {
+        self.neighbours.signals.as_raw_fd()
+    }
+}

@@ -1,0 +1,435 @@
+//! What the main loop does in a turn, one duty after the other.
+//!
+//! Each duty takes from one neighbour and gives to the others. None of them waits.
+
+use heapless::Vec;
+use pressel_hal::{LinkError, MicError};
+use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
+use pressel_pipeline::lights;
+use pressel_pipeline::session;
+use pressel_pipeline::time::Millis;
+use pressel_wire::limits::PROTOCOL;
+use pressel_wire::{
+    DeviceMessage, DeviceState, DropReason, FailCode, Hello, HostMessage, OutcomeResult, Provider,
+    State,
+};
+
+use super::outcome::{self, Finished};
+use super::recogniser::News;
+use super::serial::HOST_MESSAGES_MAX;
+use super::wait::Ready;
+use super::{End, MainLoop};
+use crate::keeper::{Delivery, Errand, Record};
+use crate::stream::{ClosedUtterance, Command, Control, ListenEvent};
+
+/// Answers taken from the worker in one turn at most.
+const ANSWERS_MAX: usize = 4;
+/// The version of this program, as the link tells it.
+const VERSION: [u16; 3] = [
+    number(env!("CARGO_PKG_VERSION_MAJOR")),
+    number(env!("CARGO_PKG_VERSION_MINOR")),
+    number(env!("CARGO_PKG_VERSION_PATCH")),
+];
+
+impl MainLoop {
+    /// Says hello, asks for the worker, and takes the link and microphone that are open already.
+    pub fn begin(&mut self) {
+        self.ask(Errand::StartWorker { wait_ms: 0 });
+        self.greet();
+    }
+
+    pub(super) fn take_audio(&mut self, now: Millis) {
+        let (news, error) = self.capture.read(&mut self.neighbours.ends.blocks);
+        if news {
+            self.neighbours.listen_bell.ring();
+        }
+        let Some(error) = error else { return };
+        self.note(Record::Microphone(error));
+        if let MicError::Lost { .. } = error {
+            if let Some(microphone) = self.capture.take(now) {
+                self.ask(Errand::CloseMicrophone(microphone));
+            }
+            self.command(Control::Discard(DropReason::MicLost));
+            let wait_ms = self.capture.next_retry_ms();
+            self.ask(Errand::OpenMicrophone { wait_ms });
+        }
+    }
+
+    pub(super) fn take_pins(&mut self, ready: &Ready, now: Millis) {
+        match self.pins.button.look(ready.button, now) {
+            Ok(Some(true)) => self.happen(session::Event::ButtonDown, now),
+            Ok(Some(false)) => self.happen(session::Event::ButtonUp, now),
+            Ok(None) => {}
+            Err(error) => self.note(Record::Pin { role: "button", errno: error.errno }),
+        }
+        match self.pins.mute.look(ready.mute, now) {
+            Ok(Some(muted)) => self.happen(session::Event::Mute(muted), now),
+            Ok(None) => {}
+            Err(error) => self.note(Record::Pin { role: "mute", errno: error.errno }),
+        }
+    }
+
+    pub(super) fn take_link(&mut self, now: Millis) {
+        let mut messages: Vec<HostMessage, HOST_MESSAGES_MAX> = Vec::new();
+        if let Err(error) = self.serial.read(&mut messages) {
+            self.lose_link(error);
+        }
+        for message in messages {
+            match message {
+                HostMessage::Ping { nonce } => self.tell(&DeviceMessage::Pong { nonce }),
+                HostMessage::PttDown => self.happen(session::Event::HostTalk(true), now),
+                HostMessage::PttUp => self.happen(session::Event::HostTalk(false), now),
+                HostMessage::Cancel => self.happen(session::Event::HostCancel, now),
+                HostMessage::Mute(muted) => self.happen(session::Event::Mute(muted), now),
+                HostMessage::GetStatus => {
+                    self.greet();
+                    self.tell_counters(now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn take_listen_events(&mut self, now: Millis) {
+        while let Some(event) = self.neighbours.ends.events.dequeue() {
+            self.note(Record::Listen(event));
+            match event {
+                ListenEvent::Opened { id, trigger, .. } => {
+                    self.ledger.opened();
+                    self.open = Some((id, trigger));
+                }
+                ListenEvent::Closed(closed) => {
+                    self.open = None;
+                    self.take_utterance(&closed, now);
+                }
+                ListenEvent::Lost { id, trigger, reason } => {
+                    self.open = None;
+                    let result = OutcomeResult::Dropped(reason);
+                    self.finish(Finished::bare(id, trigger, result, now));
+                }
+                ListenEvent::ThreadPanicked { count, ended } => {
+                    self.note(Record::Panic { thread: "listen", count });
+                    if ended {
+                        self.end = Some(End::ListenDied);
+                    }
+                }
+                ListenEvent::SpeechStart(_)
+                | ListenEvent::SpeechEnd(_)
+                | ListenEvent::Wake { .. }
+                | ListenEvent::Gap(_)
+                | ListenEvent::VadFellBack => {}
+            }
+        }
+    }
+
+    /// Takes a closed utterance: silence has its outcome at once, the rest waits for the worker.
+    fn take_utterance(&mut self, closed: &ClosedUtterance, now: Millis) {
+        let utterance = outcome::utterance(closed, self.fixed.post_roll, now);
+        let done = if closed.speech.is_none() {
+            Some((Finished::of(&utterance, OutcomeResult::NoSpeech, now), closed.slot))
+        } else {
+            self.recogniser.offer(utterance, now)
+        };
+        if let Some((finished, slot)) = done {
+            self.free(slot);
+            self.finish(finished);
+        }
+    }
+
+    pub(super) fn take_answers(&mut self, now: Millis) {
+        for _ in 0..ANSWERS_MAX {
+            let Some(news) = self.recogniser.receive(now) else { return };
+            self.take_news(news, now);
+        }
+    }
+
+    fn take_news(&mut self, news: News, now: Millis) {
+        match news {
+            News::Ready { cuda, load_ms } => self.note(Record::WorkerReady { cuda, load_ms }),
+            News::Done(finished, slot) => {
+                self.free(slot);
+                self.finish(finished);
+            }
+            News::CannotLoad(reason) => {
+                if self.recogniser.was_ready() {
+                    self.note(Record::WorkerCannotLoad(reason));
+                    self.lose_worker("its model cannot be loaded any more", now);
+                } else {
+                    self.end = Some(End::Model(reason));
+                }
+            }
+            News::Lost(why) => self.lose_worker(why, now),
+        }
+    }
+
+    fn lose_worker(&mut self, why: &'static str, now: Millis) {
+        self.note(Record::WorkerLost(why));
+        let (socket, wait_ms) = self.recogniser.lose(now);
+        self.ask(Errand::EndWorker(socket));
+        self.ask(Errand::StartWorker { wait_ms });
+        if let Some((finished, slot)) = self.recogniser.settle_running(now) {
+            self.free(slot);
+            self.finish(finished);
+        }
+        if self.recogniser.is_left_off() {
+            self.note(Record::WorkerLeftOff { ms: wait_ms });
+            self.give_up_waiting(OutcomeResult::Failed(FailCode::WorkerDown), now);
+        }
+    }
+
+    pub(super) fn take_deliveries(&mut self, now: Millis) {
+        while let Ok(delivery) = self.neighbours.deliveries.try_recv() {
+            match delivery {
+                Delivery::Microphone(microphone) if self.session == session::State::Muted => {
+                    self.ask(Errand::CloseMicrophone(microphone));
+                }
+                Delivery::Microphone(microphone) => self.capture.resume(microphone, now),
+                Delivery::NoMicrophone => {
+                    let wait_ms = self.capture.next_retry_ms();
+                    self.ask(Errand::OpenMicrophone { wait_ms });
+                }
+                Delivery::Link(link) => {
+                    self.serial.resume(link);
+                    self.greet();
+                }
+                Delivery::NoLink => {
+                    let wait_ms = self.serial.next_retry_ms();
+                    self.ask(Errand::OpenLink { wait_ms });
+                }
+                Delivery::Worker(socket) => self.recogniser.resume(socket, now),
+                Delivery::NoWorker => self.lose_worker("it cannot be started", now),
+            }
+        }
+    }
+
+    pub(super) fn keep_time(&mut self, now: Millis) {
+        self.happen(session::Event::Tick, now);
+        if let Some(news) = self.recogniser.keep_time(now) {
+            self.take_news(news, now);
+        }
+        if self.counters_at + COUNTERS_EVERY_MS <= now {
+            self.tell_counters(now);
+        }
+        while let Some(command) = self.commands.pop_front() {
+            if self.neighbours.ends.commands.enqueue(command).is_err() {
+                self.commands.push_front(command).ok(); // It was just taken out: there is room.
+                break;
+            }
+            self.neighbours.listen_bell.ring();
+        }
+    }
+
+    pub(super) fn give_work(&mut self, now: Millis) {
+        if let Some(news) = self.recogniser.give_work(now) {
+            self.take_news(news, now);
+        }
+    }
+
+    pub(super) fn give_link(&mut self, now: Millis) {
+        while let Some(finished) = self.ledger.next(now) {
+            if !self.serial.send_outcome(finished) {
+                break;
+            }
+            if let OutcomeResult::Text { .. } = finished.outcome.result {
+                self.view.text_at = Some(now);
+            }
+            self.ledger.sent();
+        }
+        let state = self.state();
+        if self.state_sent != Some(state) && self.serial.send(&DeviceMessage::State(state)) {
+            self.state_sent = Some(state);
+            self.note(Record::State(state));
+        }
+        if let Err(error) = self.serial.flush() {
+            self.lose_link(error);
+        }
+    }
+
+    pub(super) fn show(&mut self, now: Millis) {
+        self.view.recording = self.open.is_some() || self.session.is_talking();
+        self.view.recognising = self.recogniser.is_running() || 0 < self.recogniser.waiting_count();
+        self.view.muted = self.session == session::State::Muted;
+        self.view.microphone_lost = !self.capture.is_open() && !self.view.muted;
+        self.view.worker_down = !self.recogniser.is_ready() && self.recogniser.was_ready();
+        if let Some((role, error)) = self.pins.show(lights::lights(&self.view, now)) {
+            self.note(Record::Pin { role: role.name(), errno: error.errno });
+        }
+    }
+
+    /// Lets the session machine take an event, and does what it says.
+    fn happen(&mut self, event: session::Event, now: Millis) {
+        let step = session::step(&self.session, event, now, &self.fixed.session);
+        self.session = step.next;
+        match step.action {
+            Some(session::Action::TalkStart) if self.capture.is_open() => {
+                self.command(Control::TalkStart);
+            }
+            // A press without a microphone records nothing; the light says why.
+            Some(session::Action::TalkStart) => self.view.fault_at = Some(now),
+            Some(session::Action::TalkStop) => self.command(Control::TalkStop),
+            Some(session::Action::Cancel) => {
+                self.command(Control::Discard(DropReason::Cancelled));
+                let cancelled = OutcomeResult::Dropped(DropReason::Cancelled);
+                self.give_up_waiting(cancelled, now);
+                self.recogniser.cancel_running(cancelled, now);
+            }
+            Some(session::Action::Mute) => {
+                self.command(Control::Mute);
+                self.capture.wipe_ring();
+                if let Some(microphone) = self.capture.take(now) {
+                    self.ask(Errand::CloseMicrophone(microphone));
+                }
+            }
+            Some(session::Action::Unmute) => self.ask(Errand::OpenMicrophone { wait_ms: 0 }),
+            None => {}
+        }
+    }
+
+    /// Tells listen what the owner wants, as of the newest sample.
+    fn command(&mut self, control: Control) {
+        let command = Command { at: self.capture.sample_time(), control };
+        // Order is kept: behind others that wait, or straight into the ring.
+        let refused = if self.commands.is_empty() {
+            self.neighbours.ends.commands.enqueue(command).err()
+        } else {
+            Some(command)
+        };
+        if let Some(command) = refused {
+            // With 36 commands waiting, listen has been stuck for long: the newest one counts.
+            if self.commands.is_full() {
+                self.commands.pop_back();
+            }
+            self.commands.push_back(command).ok();
+        }
+        self.neighbours.listen_bell.ring();
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
+            self.view.fault_at = Some(finished.done_at);
+        }
+        let Finished { outcome, ref text, start, .. } = finished;
+        self.note(Record::Outcome { outcome, start, text: text.clone() });
+        if self.ledger.enter(finished) {
+            self.serial.count_dropped();
+        }
+    }
+
+    /// Gives a slot back to listen.
+    fn free(&mut self, slot: u8) {
+        // The ring has a place for each slot.
+        let fits = self.neighbours.ends.free.enqueue(slot).is_ok();
+        debug_assert!(fits);
+    }
+
+    fn give_up_waiting(&mut self, result: OutcomeResult, now: Millis) {
+        while let Some((finished, slot)) = self.recogniser.give_up_waiting(result, now) {
+            self.free(slot);
+            self.finish(finished);
+        }
+    }
+
+    fn lose_link(&mut self, error: LinkError) {
+        if let Some(link) = self.serial.take() {
+            self.note(Record::Link(error));
+            self.ask(Errand::CloseLink(link));
+            let wait_ms = self.serial.next_retry_ms();
+            self.ask(Errand::OpenLink { wait_ms });
+        }
+    }
+
+    /// Sends a message that is of no use later; one that does not fit is dropped and counted.
+    fn tell(&mut self, message: &DeviceMessage) {
+        if !self.serial.send(message) {
+            self.serial.count_dropped();
+        }
+    }
+
+    /// Tells who speaks; the state follows in the same turn.
+    fn greet(&mut self) {
+        let hello = Hello {
+            protocol: PROTOCOL,
+            version: VERSION,
+            board: self.fixed.board.clone(),
+            boot: self.fixed.boot,
+            model: self.fixed.model.clone(),
+        };
+        self.tell(&DeviceMessage::Hello(hello));
+        self.state_sent = None;
+    }
+
+    fn tell_counters(&mut self, now: Millis) {
+        self.counters_at = now;
+        let counters = self.counters();
+        self.tell(&DeviceMessage::Counters(counters));
+    }
+
+    /// Returns what the appliance is doing.
+    fn state(&self) -> State {
+        let muted = self.session == session::State::Muted;
+        let worker_ok = self.recogniser.is_ready();
+        let state = if muted {
+            DeviceState::Muted
+        } else if !self.capture.is_open() {
+            DeviceState::MicLost
+        } else if self.open.is_some() || self.session.is_talking() {
+            DeviceState::Recording
+        } else if !worker_ok && self.recogniser.was_ready() {
+            DeviceState::WorkerDown
+        } else if !worker_ok {
+            DeviceState::Starting
+        } else if self.recogniser.is_running() {
+            DeviceState::Recognising
+        } else {
+            DeviceState::Idle
+        };
+        let provider = match (worker_ok, self.recogniser.is_cuda()) {
+            (false, _) => Provider::None,
+            (true, false) => Provider::Cpu,
+            (true, true) => Provider::Cuda,
+        };
+        let waiting = u8::try_from(self.recogniser.waiting_count()).unwrap_or(u8::MAX);
+        State { state, provider, microphone_ok: self.capture.is_open(), worker_ok, muted, waiting }
+    }
+
+    /// Gives every utterance that is left its outcome and lets the link take them, for a short time.
+    pub(super) fn wind_up(&mut self) {
+        let now = self.fixed.clock.now_ms();
+        let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
+        self.take_listen_events(now);
+        if let Some((id, trigger)) = self.open.take() {
+            self.finish(Finished::bare(id, trigger, shutdown, now));
+        }
+        if let Some((finished, slot)) = self.recogniser.give_up_running(shutdown, now) {
+            self.free(slot);
+            self.finish(finished);
+        }
+        self.give_up_waiting(shutdown, now);
+        let until = now + FAREWELL_MS;
+        loop {
+            let now = self.fixed.clock.now_ms();
+            self.give_link(now);
+            self.flush_errands();
+            if until <= now || (self.ledger.is_empty() && self.serial.is_flushed()) {
+                break;
+            }
+            if self.wait().is_err() {
+                break;
+            }
+        }
+        self.pins.show(lights::Lights::default());
+        let counters = self.counters();
+        self.note(Record::Counters(counters));
+    }
+}
+
+/// Reads a decimal number at compile time.
+const fn number(text: &str) -> u16 {
+    let bytes = text.as_bytes();
+    let (mut value, mut index) = (0, 0);
+    while index < bytes.len() {
+        assert!(bytes[index].is_ascii_digit());
+        value = value * 10 + (bytes[index] - b'0') as u16;
+        index += 1;
+    }
+    value
+}

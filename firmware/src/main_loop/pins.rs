@@ -1,0 +1,150 @@
+//! Pins: button and mute switch in, LEDs out.
+//!
+//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once and
+//! left alone.
+
+use heapless::Vec;
+use pressel_hal::{EdgePin, LedPin, PinError, PollFd};
+use pressel_pipeline::debounce;
+use pressel_pipeline::lights::Lights;
+use pressel_pipeline::limits::LEDS_MAX;
+use pressel_pipeline::time::Millis;
+
+/// What an LED shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedRole {
+    /// Pressel records.
+    Listening,
+    /// Pressel recognises.
+    Thinking,
+    /// A text went out.
+    Sent,
+    /// Something is wrong.
+    Error,
+}
+
+impl LedRole {
+    /// Returns the role's name, as board files have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Thinking => "thinking",
+            Self::Sent => "sent",
+            Self::Error => "error",
+        }
+    }
+
+    const fn is_on(self, lights: Lights) -> bool {
+        match self {
+            Self::Listening => lights.listening,
+            Self::Thinking => lights.thinking,
+            Self::Sent => lights.sent,
+            Self::Error => lights.error,
+        }
+    }
+}
+
+/// A debounced input.
+pub struct Input {
+    pin: Option<Box<dyn EdgePin>>,
+    state: debounce::State,
+    debounce_ms: u64,
+}
+
+impl Input {
+    /// Wraps an open pin; `None` is an input that the board does not have.
+    #[must_use]
+    pub fn new(pin: Option<Box<dyn EdgePin>>, debounce_ms: u64) -> Self {
+        Self { pin, state: debounce::State::released(), debounce_ms }
+    }
+
+    /// Returns what to wait for. A negative descriptor is one that `poll(2)` passes over.
+    #[must_use]
+    pub fn poll_fd(&self) -> PollFd {
+        let none = PollFd { fd: -1, events: 0, revents: 0 };
+        self.pin.as_ref().map_or(none, |pin| pin.poll_fd())
+    }
+
+    /// Returns when to look without an edge.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        self.state.deadline()
+    }
+
+    /// Looks at the input if it has an edge or is due; returns a clean edge: true for a press.
+    ///
+    /// # Errors
+    /// [`PinError`] once; from then on the input is never pressed.
+    pub fn look(&mut self, has_edge: bool, now: Millis) -> Result<Option<bool>, PinError> {
+        let is_due = self.deadline().is_some_and(|at| at <= now);
+        let Some(pin) = &mut self.pin else { return Ok(None) };
+        if !has_edge && !is_due {
+            return Ok(None);
+        }
+        let level = pin.take_edges().and_then(|()| pin.is_high());
+        match level {
+            Ok(level) => {
+                let step = debounce::step(&self.state, level, now, self.debounce_ms);
+                self.state = step.next;
+                Ok(step.edge)
+            }
+            Err(error) => {
+                self.pin = None;
+                self.state = debounce::State::released();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// An LED and what it shows.
+pub struct Led {
+    role: LedRole,
+    pin: Box<dyn LedPin>,
+    lit: Option<bool>,
+    failed: bool,
+}
+
+impl Led {
+    /// Wraps an open pin.
+    #[must_use]
+    pub fn new(role: LedRole, pin: Box<dyn LedPin>) -> Self {
+        Self { role, pin, lit: None, failed: false }
+    }
+
+    /// Sets the LED if it changes.
+    fn show(&mut self, lights: Lights) -> Result<(), PinError> {
+        let lit = self.role.is_on(lights);
+        if self.lit == Some(lit) || self.failed {
+            return Ok(());
+        }
+        self.lit = Some(lit);
+        let set = if lit { self.pin.set_high() } else { self.pin.set_low() };
+        self.failed = set.is_err();
+        set
+    }
+}
+
+/// All pins of the board.
+pub struct Pins {
+    /// The push-to-talk button.
+    pub button: Input,
+    /// The mute switch.
+    pub mute: Input,
+    /// The LEDs.
+    pub leds: Vec<Led, LEDS_MAX>,
+}
+
+impl Pins {
+    /// Sets the LEDs that change. Returns the first LED that failed just now.
+    pub fn show(&mut self, lights: Lights) -> Option<(LedRole, PinError)> {
+        let mut failed = None;
+        for led in &mut self.leds {
+            if let Err(error) = led.show(lights) {
+                failed = failed.or(Some((led.role, error)));
+            }
+        }
+        failed
+    }
+}

@@ -1,0 +1,217 @@
+//! The same ears and the same worker on recordings, faster than real time.
+//!
+//! A file in, listen's events and outcomes out, in order. `replay` prints them, `transcribe` makes a
+//! transcript of them. The listener, the slots and the worker process are those of the live path, so
+//! the same audio gives the same utterances and texts.
+
+use std::time::Duration;
+
+use pressel_hal::linux::poll;
+use pressel_hal::PollFd;
+use pressel_pipeline::limits::{
+    BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
+};
+use pressel_pipeline::time::millis;
+use pressel_pipeline::waiting::Utterance;
+use pressel_wire::{DropReason, OutcomeResult};
+
+use crate::audio_file::AudioFile;
+use crate::failure::{Failure, Kind};
+use crate::listen::listener::{Events, Listener, Tuning};
+use crate::listen::{Ears, Slots as _};
+use crate::main_loop::Finished;
+use crate::main_loop::outcome::utterance;
+use crate::main_loop::recogniser::{outcome, range};
+use crate::slots::{OfflineSlots, SharedMemory};
+use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
+use crate::worker::socket::Received;
+use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
+
+/// What one file gives, in order.
+pub enum Played {
+    /// Listen found something.
+    Event(ListenEvent),
+    /// An utterance has its outcome.
+    Outcome {
+        /// The outcome and its text.
+        finished: Box<Finished>,
+        /// Two-letter code of the language; zeros when nothing was recognised.
+        language: [u8; 2],
+    },
+    /// So many samples of the file have been heard.
+    Progress(u64),
+}
+
+/// Ears, slots and a worker process for recordings.
+pub struct Offline {
+    ears: Option<(Ears, OfflineSlots)>,
+    tuning: Tuning,
+    setup: Setup,
+    memory: SharedMemory,
+    worker: Option<(WorkerProcess, WorkerSocket)>,
+}
+
+impl Offline {
+    /// Starts a worker and waits until its model is loaded.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] when the model cannot be loaded, [`Kind::Device`] when the machine is out of
+    /// memory or descriptors.
+    pub fn start(ears: Ears, tuning: Tuning, setup: Setup) -> Result<Self, Failure> {
+        let out = |error: std::io::Error| Failure::new(Kind::Device, format!("cannot start: {error}"));
+        let memory = SharedMemory::create().map_err(out)?;
+        let slots = OfflineSlots::new(memory.writer().map_err(out)?);
+        let mut offline = Self { ears: Some((ears, slots)), tuning, setup, memory, worker: None };
+        offline.start_worker()?;
+        Ok(offline)
+    }
+
+    fn start_worker(&mut self) -> Result<(), Failure> {
+        let started = WorkerProcess::start(&self.setup, self.memory.raw_fd());
+        let (process, mut socket) = started
+            .map_err(|error| Failure::new(Kind::Device, format!("cannot start a worker: {error}")))?;
+        let failed = match wait_for(&mut socket, LOAD_MS_MAX) {
+            Some(Answer::Ready { .. }) => {
+                self.worker = Some((process, socket));
+                return Ok(());
+            }
+            Some(Answer::CannotLoad { reason }) => reason.as_str().to_owned(),
+            Some(_) => "the worker answers before it was asked".to_owned(),
+            None => "the worker ended while it loaded the model, or did not finish".to_owned(),
+        };
+        process.end();
+        Err(Failure::new(Kind::Model, failed))
+    }
+
+    /// Plays one file. With `held` the push-to-talk is held for all of it.
+    ///
+    /// # Errors
+    /// [`Kind::Disk`] when the file cannot be read on; what was recognised before has been given out.
+    pub fn play(
+        &mut self,
+        file: &mut AudioFile,
+        held: bool,
+        give: &mut dyn FnMut(Played),
+    ) -> Result<(), Failure> {
+        let Some((ears, slots)) = self.ears.take() else {
+            return Err(Failure::new(Kind::Model, "the ears were lost in a panic"));
+        };
+        let mut listener = Listener::new(self.tuning, ears, slots);
+        let mut events = Events::new();
+        if held {
+            listener.obey(Command { at: 0, control: Control::TalkStart }, &mut events);
+        }
+        let mut read = Ok(());
+        loop {
+            let mut block = Block { start: listener.heard(), samples: [0; BLOCK_SAMPLES] };
+            match file.read(&mut block.samples) {
+                Ok(0) => break,
+                Ok(_) => listener.hear(&block, &mut events),
+                Err(error) => {
+                    read = Err(Failure::new(Kind::Disk, error));
+                    break;
+                }
+            }
+            give(Played::Progress(listener.heard()));
+            self.work_off(&mut listener, &mut events, give);
+        }
+        listener.finish(&mut events);
+        self.work_off(&mut listener, &mut events, give);
+        self.ears = Some(listener.into_parts());
+        read
+    }
+
+    /// Gives events out, and recognises the utterances among them.
+    fn work_off(
+        &mut self,
+        listener: &mut Listener<OfflineSlots>,
+        events: &mut Events,
+        give: &mut dyn FnMut(Played),
+    ) {
+        for &event in events.iter() {
+            give(Played::Event(event));
+            match event {
+                ListenEvent::Closed(closed) => {
+                    let (finished, language) = self.recognise(&closed);
+                    listener.slots().give_back(closed.slot);
+                    give(Played::Outcome { finished: Box::new(finished), language });
+                }
+                ListenEvent::Lost { id, trigger, reason } => {
+                    let result = OutcomeResult::Dropped(reason);
+                    let finished = Box::new(Finished::bare(id, trigger, result, 0));
+                    give(Played::Outcome { finished, language: [0; 2] });
+                }
+                _ => {}
+            }
+        }
+        events.clear();
+    }
+
+    fn recognise(&mut self, closed: &ClosedUtterance) -> (Finished, [u8; 2]) {
+        let utterance = utterance(closed, self.tuning.utterance.post_roll, 0);
+        if utterance.speech.is_none() {
+            return (Finished::of(&utterance, OutcomeResult::NoSpeech, 0), [0; 2]);
+        }
+        // A worker that dies is started again and gets the utterance once more.
+        for _ in 0..2 {
+            if self.worker.is_none() && self.start_worker().is_err() {
+                break;
+            }
+            if let Some(answer) = self.ask(&utterance) {
+                let language = match &answer {
+                    Answer::Done { language, .. } => *language,
+                    _ => [0; 2],
+                };
+                return (outcome(&utterance, answer, 0, 0), language);
+            }
+            if let Some((process, _)) = self.worker.take() {
+                process.end();
+            }
+        }
+        let result = OutcomeResult::Failed(pressel_wire::FailCode::WorkerDied);
+        (Finished::of(&utterance, result, 0), [0; 2])
+    }
+
+    /// Asks the worker; `None` when it is gone or hangs.
+    fn ask(&mut self, utterance: &Utterance) -> Option<Answer> {
+        let (_, socket) = self.worker.as_mut()?;
+        let (start, samples) = range(utterance);
+        let request = Request::Recognise { id: utterance.id, slot: utterance.slot, start, samples };
+        socket.send(&request).ok()?;
+        let audio_ms = millis(u64::from(samples));
+        wait_for(socket, RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms)
+    }
+}
+
+impl Drop for Offline {
+    fn drop(&mut self) {
+        if let Some((process, _)) = self.worker.take() {
+            process.end();
+        }
+    }
+}
+
+/// Waits for one answer; `None` after `ms`, or when the worker is gone.
+fn wait_for(socket: &mut WorkerSocket, ms: u64) -> Option<Answer> {
+    let deadline = std::time::Instant::now() + Duration::from_millis(ms);
+    loop {
+        match socket.receive() {
+            Received::Message(answer) => return Some(answer),
+            Received::Garbage | Received::Closed => return None,
+            Received::Nothing => {}
+        }
+        let left = deadline.checked_duration_since(std::time::Instant::now())?;
+        let mut fds = [PollFd { fd: socket.raw_fd(), events: libc::POLLIN, revents: 0 }];
+        poll::wait(&mut fds, i32::try_from(left.as_millis()).unwrap_or(i32::MAX)).ok()?;
+    }
+}
+
+/// Returns whether an utterance was lost and not recognised: `transcribe` must say so.
+#[must_use]
+pub fn is_loss(result: &OutcomeResult) -> bool {
+    match result {
+        OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => false,
+        OutcomeResult::Dropped(reason) => *reason != DropReason::Cancelled,
+        _ => true,
+    }
+}

@@ -1,0 +1,61 @@
+//! The static rings between the main loop and listen. Each exists once and is handed out once.
+
+use heapless::spsc::{Consumer, Producer, Queue};
+use pressel_pipeline::limits::{BLOCK_RING_BLOCKS, CONTROL_RING_COMMANDS, EVENT_RING_EVENTS};
+use static_cell::ConstStaticCell;
+
+use crate::slots::FreeRing;
+use crate::stream::{Block, Command, ListenEvent};
+
+// A heapless queue holds one item less than its length.
+static BLOCKS: ConstStaticCell<Queue<Block, { BLOCK_RING_BLOCKS + 1 }>> =
+    ConstStaticCell::new(Queue::new());
+static COMMANDS: ConstStaticCell<Queue<Command, { CONTROL_RING_COMMANDS + 1 }>> =
+    ConstStaticCell::new(Queue::new());
+static EVENTS: ConstStaticCell<Queue<ListenEvent, { EVENT_RING_EVENTS + 1 }>> =
+    ConstStaticCell::new(Queue::new());
+static FREE: ConstStaticCell<FreeRing> = ConstStaticCell::new(Queue::new());
+
+/// The main loop's ends.
+pub struct MainEnds {
+    /// Audio to listen.
+    pub blocks: Producer<'static, Block>,
+    /// Commands to listen.
+    pub commands: Producer<'static, Command>,
+    /// Free slots to listen.
+    pub free: Producer<'static, u8>,
+    /// Events from listen.
+    pub events: Consumer<'static, ListenEvent>,
+}
+
+/// What listen's thread itself reads and writes.
+pub struct Listening {
+    /// Audio from the main loop.
+    pub blocks: Consumer<'static, Block>,
+    /// Commands from the main loop.
+    pub commands: Consumer<'static, Command>,
+    /// Events to the main loop.
+    pub events: Producer<'static, ListenEvent>,
+}
+
+/// Listen's ends.
+pub struct ListenEnds {
+    /// Blocks, commands and events.
+    pub listening: Listening,
+    /// Free slots from the main loop; they belong to the listener's slots.
+    pub free: Consumer<'static, u8>,
+}
+
+/// Hands out both ends; `None` when that was done before in this process.
+#[must_use]
+pub fn claim() -> Option<(MainEnds, ListenEnds)> {
+    let (blocks_in, blocks_out) = BLOCKS.try_take()?.split();
+    let (commands_in, commands_out) = COMMANDS.try_take()?.split();
+    let (events_in, events_out) = EVENTS.try_take()?.split();
+    let (free_in, free_out) = FREE.try_take()?.split();
+    let main =
+        MainEnds { blocks: blocks_in, commands: commands_in, free: free_in, events: events_out };
+    let listening = Listening { blocks: blocks_out, commands: commands_out, events: events_in };
+    let listen = ListenEnds { listening, free: free_out };
+    Some((main, listen))
+}

@@ -1,0 +1,201 @@
+//! Utterance slots: the memory that listen writes and the worker process reads.
+//!
+//! One anonymous `memfd`, mapped by both processes, so that audio is written once and never sent. A
+//! slot has one owner at a time: listen takes a free one and fills it, the main loop hands its number
+//! to the worker and back to listen. Allocated and touched once at start-up; never on a disk.
+
+#![allow(unsafe_code, reason = "mapping shared memory is unsafe; both maps are made here")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use heapless::{Vec, spsc};
+use memmap2::{Mmap, MmapMut, MmapOptions};
+use pressel_pipeline::limits::{SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+
+use crate::listen::Slots;
+
+/// Bytes of one slot.
+const SLOT_BYTES: usize = UTTERANCE_SAMPLES_MAX * size_of::<i16>();
+/// Bytes of all slots.
+const ALL_BYTES: usize = SLOT_BYTES * SLOT_COUNT;
+
+/// The ring that carries free slot numbers back to listen. One place more than there are slots.
+pub type FreeRing = spsc::Queue<u8, { SLOT_COUNT + 1 }>;
+
+/// The memory of all slots, before it is given to listen and the worker.
+pub struct SharedMemory {
+    memfd: OwnedFd,
+}
+
+impl SharedMemory {
+    /// Creates the memory, all zero, of fixed size.
+    ///
+    /// The descriptor is inheritable: the worker child opens it by its number.
+    ///
+    /// # Errors
+    /// The error of `memfd_create(2)` or `ftruncate(2)`: there is not enough memory.
+    pub fn create() -> io::Result<Self> {
+        let memfd = memfd_create("pressel-slots", MemfdFlags::ALLOW_SEALING)?;
+        ftruncate(&memfd, ALL_BYTES as u64)?;
+        // Fixed size for ever: a map of it can never fault.
+        fcntl_add_seals(&memfd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Ok(Self { memfd })
+    }
+
+    /// Returns the descriptor's number, which the worker child inherits.
+    #[must_use]
+    pub fn raw_fd(&self) -> RawFd {
+        self.memfd.as_raw_fd()
+    }
+
+    /// Maps the memory for the one writer. Touches every page, so that none is missing later.
+    ///
+    /// # Errors
+    /// The error of `mmap(2)`.
+    pub fn writer(&self) -> io::Result<SlotMemory> {
+        let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
+        // SAFETY: the memory cannot shrink (sealed above). Other maps of it exist in the worker
+        // process, which reads a slot only between a request and its answer; the main loop gives the
+        // slot back to the writer after the answer, so the two never touch a slot at once.
+        let mut map = unsafe { MmapOptions::new().len(ALL_BYTES).map_mut(&file)? };
+        map.fill(0);
+        Ok(SlotMemory { map })
+    }
+}
+
+/// The writer's map of all slots.
+pub struct SlotMemory {
+    map: MmapMut,
+}
+
+impl SlotMemory {
+    /// Returns the samples of one slot. Shape: `[480_000] i16`.
+    pub fn slot(&mut self, slot: u8) -> &mut [i16] {
+        let start = usize::from(slot) * SLOT_BYTES;
+        bytemuck::cast_slice_mut(&mut self.map[start..start + SLOT_BYTES])
+    }
+}
+
+/// The worker's map of all slots: read only.
+pub struct SlotReader {
+    map: Mmap,
+}
+
+impl SlotReader {
+    /// Maps the memory whose descriptor was inherited as `raw_fd`.
+    ///
+    /// # Errors
+    /// When the descriptor is not there or not as large as the slots of this program.
+    pub fn inherit(raw_fd: RawFd) -> io::Result<Self> {
+        let file = File::open(format!("/proc/self/fd/{raw_fd}"))?;
+        if file.metadata()?.len() != ALL_BYTES as u64 {
+            return Err(io::Error::other("slot memory has another size"));
+        }
+        // SAFETY: the memory is sealed against shrinking by its maker, and the writer leaves a slot
+        // alone while this process works on it: see `SharedMemory::writer`.
+        let map = unsafe { MmapOptions::new().len(ALL_BYTES).map(&file)? };
+        Ok(Self { map })
+    }
+
+    /// Returns `samples` samples of a slot from `start` on, or `None` when that is not in a slot.
+    #[must_use]
+    pub fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<&[i16]> {
+        let slot = usize::from(slot);
+        let end = (start as usize).checked_add(samples as usize)?;
+        if SLOT_COUNT <= slot || UTTERANCE_SAMPLES_MAX < end {
+            return None;
+        }
+        let all: &[i16] = bytemuck::cast_slice(&self.map[..]);
+        let offset = slot * UTTERANCE_SAMPLES_MAX;
+        all.get(offset + start as usize..offset + end)
+    }
+}
+
+/// Slots as the live listen sees them: free numbers come back through a ring.
+pub struct LiveSlots<'a> {
+    memory: SlotMemory,
+    free: spsc::Consumer<'a, u8>,
+    kept: Vec<u8, SLOT_COUNT>,
+}
+
+impl<'a> LiveSlots<'a> {
+    /// All slots are free at first.
+    #[must_use]
+    pub fn new(memory: SlotMemory, free: spsc::Consumer<'a, u8>) -> Self {
+        Self { memory, free, kept: all_slots() }
+    }
+}
+
+/// Returns the numbers of all slots.
+fn all_slots() -> Vec<u8, SLOT_COUNT> {
+    (0..SLOT_COUNT).filter_map(|slot| u8::try_from(slot).ok()).collect()
+}
+
+impl Slots for LiveSlots<'_> {
+    fn take(&mut self) -> Option<u8> {
+        self.kept.pop().or_else(|| self.free.dequeue())
+    }
+    fn give_back(&mut self, slot: u8) {
+        let fits = self.kept.push(slot).is_ok();
+        debug_assert!(fits);
+    }
+    fn memory(&mut self, slot: u8) -> &mut [i16] {
+        self.memory.slot(slot)
+    }
+}
+
+/// Slots of `replay` and `transcribe`: the caller gives a slot back when its answer is there.
+pub struct OfflineSlots {
+    memory: SlotMemory,
+    free: Vec<u8, SLOT_COUNT>,
+}
+
+impl OfflineSlots {
+    /// All slots are free at first.
+    #[must_use]
+    pub fn new(memory: SlotMemory) -> Self {
+        Self { memory, free: all_slots() }
+    }
+}
+
+impl Slots for OfflineSlots {
+    fn take(&mut self) -> Option<u8> {
+        self.free.pop()
+    }
+    fn give_back(&mut self, slot: u8) {
+        let fits = self.free.push(slot).is_ok();
+        debug_assert!(fits);
+    }
+    fn memory(&mut self, slot: u8) -> &mut [i16] {
+        self.memory.slot(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_writer_writes_the_reader_reads() {
+        let shared = SharedMemory::create().unwrap();
+        let mut writer = shared.writer().unwrap();
+        let last = u8::try_from(SLOT_COUNT - 1).unwrap();
+        writer.slot(last)[UTTERANCE_SAMPLES_MAX - 1] = 77;
+        let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
+        let end = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
+        assert_eq!(reader.audio(last, end - 1, 1), Some(&[77][..]));
+    }
+
+    #[test]
+    fn ranges_outside_a_slot_are_refused() {
+        let shared = SharedMemory::create().unwrap();
+        let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
+        let end = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
+        assert_eq!(reader.audio(0, end, 1), None);
+        assert_eq!(reader.audio(u8::try_from(SLOT_COUNT).unwrap(), 0, 1), None);
+        assert_eq!(reader.audio(0, u32::MAX, u32::MAX), None);
+    }
+}

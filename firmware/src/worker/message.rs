@@ -1,0 +1,151 @@
+//! What the appliance and its worker say to each other.
+
+use pressel_models::ModelError;
+use pressel_pipeline::limits::{TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
+use serde::{Deserialize, Serialize};
+
+/// What the worker is told at its start, as arguments of its command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Folder of the speech model.
+    pub model: std::path::PathBuf,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// Processor cores to run on; empty is any.
+    pub cores: Vec<usize>,
+    /// Whether to ask for CUDA, and fail without it.
+    pub cuda: bool,
+}
+
+/// To the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Recognise this part of a slot. Answered by `Done` or `Failed` with the same number.
+    Recognise {
+        /// Number of the utterance.
+        id: u32,
+        /// Slot that holds it.
+        slot: u8,
+        /// First sample in the slot.
+        start: u32,
+        /// Count of samples.
+        samples: u32,
+    },
+    /// Stop the request with this number, if it is running.
+    Cancel {
+        /// Number of the utterance.
+        id: u32,
+    },
+}
+
+/// From the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one answer at a time, held in a static buffer")]
+pub enum Answer {
+    /// The model is loaded; requests are welcome.
+    Ready {
+        /// True when CUDA really runs it.
+        cuda: bool,
+        /// Milliseconds that loading took.
+        load_ms: u32,
+    },
+    /// The model cannot be loaded; the worker ends.
+    CannotLoad {
+        /// What is wrong and what to do, cut to fit.
+        reason: heapless::String<512>,
+    },
+    /// The text of an utterance.
+    Done {
+        /// Number of the utterance.
+        id: u32,
+        /// The text; empty when `no_speech`.
+        text: heapless::String<TEXT_BYTES_MAX>,
+        /// The text was longer and was cut.
+        truncated: bool,
+        /// The model heard no speech.
+        no_speech: bool,
+        /// Two-letter code of the language.
+        language: [u8; 2],
+        /// Percent, 0 to 100: the mean probability of the chosen tokens.
+        confidence: u8,
+        /// Milliseconds in spectrogram and encoder.
+        encode_ms: u32,
+        /// Milliseconds in the decoder.
+        decode_ms: u32,
+    },
+    /// The utterance could not be recognised.
+    Failed {
+        /// Number of the utterance.
+        id: u32,
+        /// What the appliance does next.
+        fault: Fault,
+    },
+}
+
+/// Why a request failed, by what the appliance does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// It was cancelled: nothing to do.
+    Cancelled,
+    /// The request itself is wrong (not in a slot): report it.
+    BadRequest,
+    /// The model failed on this audio, also at the second try: report it.
+    Model,
+    /// The worker cannot be trusted any more: end it and start another.
+    Sticky,
+}
+
+impl From<ModelError> for Fault {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Cancelled => Self::Cancelled,
+            ModelError::Transient | ModelError::Reload | ModelError::BadOutput => Self::Model,
+            ModelError::BadInput => Self::BadRequest,
+            ModelError::Sticky => Self::Sticky,
+        }
+    }
+}
+
+/// Writes a message into `buffer` and returns its bytes, or `None` if it does not fit.
+pub fn encode<'b, M: Serialize>(message: &M, buffer: &'b mut FrameBuffer) -> Option<&'b [u8]> {
+    postcard::to_slice(message, buffer).ok().map(|bytes| &*bytes)
+}
+
+/// Reads a message; `None` when the bytes are none.
+#[must_use]
+pub fn decode<'b, M: Deserialize<'b>>(bytes: &'b [u8]) -> Option<M> {
+    postcard::from_bytes(bytes).ok()
+}
+
+/// Room for one message.
+pub type FrameBuffer = [u8; WORKER_FRAME_BYTES];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longest_answer_fits_into_a_frame() {
+        let text: heapless::String<TEXT_BYTES_MAX> =
+            heapless::String::try_from("x".repeat(TEXT_BYTES_MAX).as_str()).unwrap();
+        let answer = Answer::Done {
+            id: u32::MAX,
+            text,
+            truncated: true,
+            no_speech: false,
+            language: [255; 2],
+            confidence: 100,
+            encode_ms: u32::MAX,
+            decode_ms: u32::MAX,
+        };
+        let mut buffer = [0; WORKER_FRAME_BYTES];
+        let bytes = encode(&answer, &mut buffer).unwrap();
+        assert_eq!(decode::<Answer>(bytes), Some(answer));
+    }
+
+    #[test]
+    fn garbage_is_no_message() {
+        assert_eq!(decode::<Answer>(&[0xff; 40]), None);
+        assert_eq!(decode::<Request>(&[]), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! Starting and ending the worker process.
+//!
+//! Runs on the keeper's thread, or in `replay`'s: it allocates and waits.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+
+use super::{Setup, WorkerSocket};
+
+/// A worker process that was started and not yet waited for.
+pub struct WorkerProcess {
+    child: Child,
+}
+
+impl WorkerProcess {
+    /// Starts the same program as a worker. Returns the process and the appliance's end.
+    ///
+    /// The child gets its end of the socket as standard input, and the slots by their descriptor's
+    /// number. It has its own process group: Ctrl+C in a terminal reaches the appliance only.
+    ///
+    /// # Errors
+    /// The error of `socketpair(2)` or of starting the program.
+    pub fn start(setup: &Setup, slots: RawFd) -> io::Result<(Self, WorkerSocket)> {
+        let (ours, theirs) = WorkerSocket::pair()?;
+        let child = Command::new("/proc/self/exe")
+            .arg0("pressel-worker")
+            .args(arguments(setup, slots))
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok((Self { child }, ours))
+    }
+
+    /// Returns the process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the process, if it still runs, and waits for its end. Takes milliseconds.
+    pub fn end(mut self) {
+        // An error here means that it is gone already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Returns the command line of a worker: `WorkerArguments::setup` is the way back.
+fn arguments(setup: &Setup, slots: RawFd) -> Vec<OsString> {
+    let cores: Vec<String> = setup.cores.iter().map(usize::to_string).collect();
+    let mut arguments: Vec<OsString> = ["worker", "--slots"].map(OsString::from).into();
+    arguments.push(slots.to_string().into());
+    arguments.push("--model".into());
+    arguments.push(setup.model.clone().into());
+    arguments.push("--threads".into());
+    arguments.push(setup.threads.to_string().into());
+    if !cores.is_empty() {
+        arguments.push("--cores".into());
+        arguments.push(cores.join(",").into());
+    }
+    if setup.cuda {
+        arguments.push("--cuda".into());
+    }
+    arguments
+}

@@ -1,0 +1,222 @@
+//! The worker process itself: one model, one job at a time.
+//!
+//! Two threads: this one reads requests and can cancel at any time; `recognise` owns the model. When
+//! the appliance is gone, or closes its end, the process ends at once, also in the middle of a job.
+
+use std::io;
+use std::os::fd::{AsFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use pressel_hal::linux::cpu;
+use pressel_models::runtime::{Provider, Runtime};
+use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
+use pressel_models::{places, DecodeOptions, ModelError, Transcriber as _, Transcription};
+use pressel_pipeline::limits::{TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::message::Fault;
+use super::socket::Received;
+use super::{Answer, Request, Setup, WorkerSocket};
+use crate::audio_file::levels;
+use crate::slots::SlotReader;
+
+/// One request to recognise.
+struct Job {
+    id: u32,
+    slot: u8,
+    start: u32,
+    samples: u32,
+}
+
+/// What both threads look at.
+struct Shared {
+    /// Number of the job that runs; 0 is none.
+    running: AtomicU32,
+    /// The running job is cancelled.
+    cancel: AtomicBool,
+}
+
+/// Serves until the appliance closes its end. Standard input is the socket.
+///
+/// # Errors
+/// When the descriptors of the appliance are not there: this was not started by Pressel.
+pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if !setup.cores.is_empty() {
+        // A machine with fewer cores works too.
+        cpu::pin_thread_to(&setup.cores).ok();
+    }
+    let fd = io::stdin().as_fd().try_clone_to_owned()?;
+    let mut requests = WorkerSocket::new(fd.try_clone()?);
+    let mut answers = WorkerSocket::new(fd);
+    let slots = SlotReader::inherit(slots)?;
+
+    let began = Instant::now();
+    let loaded = load(setup);
+    let (mut whisper, canceller) = match loaded {
+        Ok(loaded) => loaded,
+        Err(reason) => {
+            let reason = heapless::String::try_from(fit(&reason, 512)).unwrap_or_default();
+            answers.send(&Answer::CannotLoad { reason })?;
+            return Ok(());
+        }
+    };
+    let load_ms = milliseconds(began);
+    answers.send(&Answer::Ready { cuda: whisper.provider() == Provider::Cuda.name(), load_ms })?;
+
+    let shared = Arc::new(Shared { running: AtomicU32::new(0), cancel: AtomicBool::new(false) });
+    let (jobs, jobs_out) = sync_channel(1);
+    let theirs = Arc::clone(&shared);
+    std::thread::Builder::new().name("recognise".into()).spawn(move || {
+        recognise(&mut whisper, &jobs_out, &mut answers, &slots, &theirs);
+        // The appliance is gone, or this thread must not be trusted.
+        std::process::exit(0);
+    })?;
+    read_requests(&mut requests, &jobs, &shared, &canceller);
+    std::process::exit(0);
+}
+
+/// Loads the model; the reason why not in words.
+fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
+    let runtime = Runtime::load(&places::onnx_runtime_candidates()).map_err(|error| error.to_string())?;
+    let provider = if setup.cuda { Provider::Cuda } else { Provider::Cpu };
+    let config = WhisperConfig { threads: setup.threads, spin: false, provider, language: *b"en" };
+    let whisper =
+        Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
+    let canceller = whisper.canceller();
+    Ok((whisper, canceller))
+}
+
+/// Reads requests until the other end is closed.
+fn read_requests(
+    requests: &mut WorkerSocket,
+    jobs: &SyncSender<Job>,
+    shared: &Shared,
+    canceller: &Canceller,
+) {
+    loop {
+        match requests.receive() {
+            Received::Message(Request::Recognise { id, slot, start, samples }) => {
+                shared.cancel.store(false, Ordering::SeqCst);
+                shared.running.store(id, Ordering::SeqCst);
+                // The appliance sends one request at a time, so there is room.
+                if jobs.try_send(Job { id, slot, start, samples }).is_err() {
+                    return;
+                }
+            }
+            Received::Message(Request::Cancel { id }) => {
+                if shared.running.load(Ordering::SeqCst) == id {
+                    shared.cancel.store(true, Ordering::SeqCst);
+                    canceller.cancel();
+                }
+            }
+            Received::Nothing => {}
+            Received::Garbage | Received::Closed => return,
+        }
+    }
+}
+
+/// Works off jobs until the appliance is gone.
+fn recognise(
+    whisper: &mut Whisper,
+    jobs: &Receiver<Job>,
+    answers: &mut WorkerSocket,
+    slots: &SlotReader,
+    shared: &Shared,
+) {
+    let mut audio = Vec::with_capacity(UTTERANCE_SAMPLES_MAX);
+    let mut text = String::with_capacity(TEXT_BYTES_MAX);
+    while let Ok(Job { id, slot, start, samples }) = jobs.recv() {
+        let answer = match slots.audio(slot, start, samples) {
+            None => Answer::Failed { id, fault: Fault::BadRequest },
+            Some(slice) => {
+                audio.clear();
+                audio.extend_from_slice(slice);
+                levels::normalise(&mut audio);
+                answer(whisper, id, &audio, &shared.cancel, &mut text)
+            }
+        };
+        shared.running.store(0, Ordering::SeqCst);
+        if answers.send(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// Recognises one utterance; a fault that may pass is tried once more.
+fn answer(
+    whisper: &mut Whisper,
+    id: u32,
+    audio: &[i16],
+    cancel: &AtomicBool,
+    text: &mut String,
+) -> Answer {
+    let options = DecodeOptions::default();
+    let mut result = whisper.transcribe(audio, &options, cancel, text);
+    if let Err(ModelError::Transient | ModelError::Reload) = result
+        && !cancel.load(Ordering::SeqCst)
+    {
+        result = whisper.transcribe(audio, &options, cancel, text);
+    }
+    match result {
+        Ok(transcription) => done(id, &transcription, text),
+        Err(error) => Answer::Failed { id, fault: Fault::from(error) },
+    }
+}
+
+fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
+    let cut = fit(text, TEXT_BYTES_MAX);
+    Answer::Done {
+        id,
+        text: heapless::String::try_from(cut).unwrap_or_default(),
+        truncated: cut.len() < text.len(),
+        no_speech: transcription.no_speech,
+        language: transcription.language,
+        confidence: percent(transcription.mean_logprob),
+        encode_ms: transcription.encode_ms,
+        decode_ms: transcription.decode_ms,
+    }
+}
+
+/// Returns the mean probability of the tokens in percent.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a probability times 100 is between 0 and 100"
+)]
+fn percent(mean_logprob: f32) -> u8 {
+    let probability = mean_logprob.exp();
+    if probability.is_finite() { (probability.clamp(0.0, 1.0) * 100.0).round() as u8 } else { 0 }
+}
+
+/// Returns the longest beginning of `text` with whole characters and at most `bytes_max` bytes.
+fn fit(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+fn milliseconds(since: Instant) -> u32 {
+    u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidence_is_a_percentage_whatever_the_model_says() {
+        for (logprob, expected) in
+            [(0.0, 100), (-0.693_147, 50), (f32::NEG_INFINITY, 0), (f32::NAN, 0), (1.0, 100)]
+        {
+            assert_eq!(percent(logprob), expected, "{logprob}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(fit("aé", 2), "a");
+        assert_eq!(fit("aé", 3), "aé");
+    }
+}
