@@ -37,6 +37,17 @@ pub struct DecodeOptions {
     pub tokens_per_second_max: u32,
 }
 
+impl Default for DecodeOptions {
+    /// Whisper's own thresholds; 8 tokens a second is faster than people speak.
+    fn default() -> Self {
+        Self {
+            no_speech_threshold: 0.6,
+            logprob_threshold: -1.0,
+            tokens_per_second_max: 8,
+        }
+    }
+}
+
 /// What one recognition gave besides its text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transcription {

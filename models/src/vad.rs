@@ -1,6 +1,17 @@
 //! Voice activity: how likely a frame is speech.
+//!
+//! Flow: 512-sample frames -> a probability. On listen's thread; no allocation in our code. Silero
+//! is the detector; the level-based one stands in when Silero cannot be loaded.
 
 use crate::ModelError;
+
+mod level;
+#[cfg(feature = "ort")]
+mod silero;
+
+pub use level::LevelVad;
+#[cfg(feature = "ort")]
+pub use silero::Silero;
 
 /// Samples in one frame: 32 ms at 16 kHz. Source: Silero VAD 5 and later, 16 kHz.
 pub const FRAME_SAMPLES: usize = 512;

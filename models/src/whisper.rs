@@ -1,0 +1,283 @@
+//! The recogniser: Whisper in the Hugging Face layout, through ONNX Runtime.
+//!
+//! Flow: utterance -> log-mel -> encoder -> decoder, token by token -> text. In the worker process,
+//! on one thread; another thread may end a running call through a [`Canceller`]. Big buffers are
+//! made when the model is loaded.
+//!
+//! A model is a folder: see [`Whisper::load`].
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::{path::Path, sync::Arc, time::Instant};
+
+use ort::{session::RunOptions, value::DynValue};
+use tokenizers::Tokenizer;
+
+use crate::{
+    DecodeOptions, LoadError, Mel, ModelError, Provider, Runtime, Transcriber, Transcription,
+    error::one_line,
+    mel::{HOP_SAMPLES, RATE_HZ},
+    runtime::SessionSettings,
+};
+
+mod decoder;
+mod encoder;
+mod folder;
+mod greedy;
+mod prompt;
+mod window;
+
+use decoder::Decoder;
+use encoder::Encoder;
+use folder::Folder;
+use greedy::Rules;
+use prompt::Prompt;
+pub use window::WindowPolicy;
+
+/// Tokens that any utterance may have, however short. Why 16: two words of a model that spells.
+const TOKENS_FLOOR: usize = 16;
+
+/// How to run a Whisper model. The numbers are board data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WhisperConfig {
+    /// Threads inside one operator, the caller's included.
+    pub threads: usize,
+    /// Whether those threads spin for a moment before they sleep.
+    pub spin: bool,
+    /// What runs the graphs.
+    pub provider: Provider,
+    /// Two-letter code of the language that is spoken. English-only models know only `en`.
+    pub language: [u8; 2],
+}
+
+/// A loaded Whisper model.
+pub struct Whisper {
+    mel: Mel,
+    window: WindowPolicy,
+    /// Shape: `[bins, frames]`, room for the longest window.
+    features: Vec<f32>,
+    encoder: Encoder,
+    decoder: Decoder,
+    prompt: Prompt,
+    rules: Rules,
+    tokenizer: Tokenizer,
+    /// Tokens of the utterance at hand, the prompt not included.
+    tokens: Vec<u32>,
+    language: [u8; 2],
+    provider: Provider,
+    run: Arc<RunOptions>,
+}
+
+/// Ends a running call from another thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Canceller {
+    run: Arc<RunOptions>,
+}
+
+impl Canceller {
+    /// Ends the operator graph that is running now; the call returns [`ModelError::Cancelled`].
+    ///
+    /// Set the `cancel` flag of that utterance first: a call that is just beginning takes back an
+    /// end from before it, and then looks at the flag. Returns false when ONNX Runtime refuses,
+    /// which leaves the flag.
+    pub fn cancel(&self) -> bool {
+        self.run.terminate().is_ok()
+    }
+}
+
+impl Whisper {
+    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`,
+    /// `encoder_model.onnx` and `decoder_model_merged.onnx`; or, where a plain one is absent, the
+    /// `_quantized.onnx` of both. The ONNX files may lie in a folder `onnx` inside it.
+    /// `preprocessor_config.json` and `pressel.json` (see [`WindowPolicy`]) are read when there.
+    ///
+    /// # Errors
+    /// [`LoadError`] that names the file, what is wrong with it, and what to do.
+    pub fn load(
+        runtime: &Runtime,
+        folder: &Path,
+        config: &WhisperConfig,
+    ) -> Result<Self, LoadError> {
+        let folder = Folder::read(folder)?;
+        let settings = SessionSettings {
+            threads: config.threads,
+            spin: config.spin,
+            provider: config.provider,
+        };
+        let encoder = Encoder::load(runtime, &folder, settings)?;
+        let decoder = Decoder::load(runtime, &folder, settings)?;
+        let prompt = Prompt::derive(&folder, config.language)?;
+        let rules = Rules::derive(&folder)?;
+        let foreign = |error: ort::Error| LoadError::Onnx {
+            file: folder.encoder.clone(),
+            problem: one_line(error.message()),
+        };
+        let mut whisper = Self {
+            mel: Mel::new(folder.config.num_mel_bins),
+            window: folder
+                .window
+                .within(encoder.frames_min(), encoder.frames_max()),
+            features: vec![0.0; folder.config.num_mel_bins * encoder.frames_max()],
+            tokens: Vec::with_capacity(rules.length_max),
+            language: if prompt.multilingual {
+                config.language
+            } else {
+                *b"en"
+            },
+            provider: config.provider,
+            run: Arc::new(RunOptions::new().map_err(foreign)?),
+            tokenizer: folder.tokenizer,
+            encoder,
+            decoder,
+            prompt,
+            rules,
+        };
+        whisper.warm_up(&folder.decoder)?;
+        Ok(whisper)
+    }
+
+    /// Returns a handle that ends a running call from another thread.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller {
+            run: Arc::clone(&self.run),
+        }
+    }
+
+    /// Hears a window of silence, so that a graph which cannot run is found now and not at the
+    /// first utterance, and the first utterance is not slow.
+    fn warm_up(&mut self, file: &Path) -> Result<(), LoadError> {
+        let heard = self.encode(&[]).and_then(|hidden| {
+            self.decoder
+                .begin(&self.prompt.tokens, &hidden, &self.run)?;
+            self.decoder
+                .go_on(self.prompt.tokens[0], &hidden, &self.run)
+        });
+        heard.map_err(|error| LoadError::Tensor {
+            file: file.into(),
+            name: "logits".into(),
+            problem: format!("cannot be computed ({error}): take all files from one export"),
+        })
+    }
+
+    fn encode(&mut self, audio: &[i16]) -> Result<DynValue, ModelError> {
+        let frames = self.window.frames(audio.len());
+        let features = &mut self.features[..self.mel.bins() * frames];
+        self.mel.compute(audio, frames, features);
+        self.encoder.run(features, frames, &self.run)
+    }
+
+    /// Decodes greedily into `self.tokens` and returns the sum of the tokens' log-probabilities,
+    /// the end token's included when it was reached, and the probability of no speech.
+    fn decode(
+        &mut self,
+        hidden: &DynValue,
+        tokens_max: usize,
+        cancel: &AtomicBool,
+    ) -> Result<Decoded, ModelError> {
+        self.tokens.clear();
+        self.decoder.begin(&self.prompt.tokens, hidden, &self.run)?;
+        let no_speech = self.rules.no_speech(self.decoder.first_logits())?;
+        let (mut logprob_sum, mut chosen) = (0.0, 0);
+        loop {
+            let first = self.tokens.is_empty();
+            let choice = self.rules.choose(self.decoder.logits_mut(), first)?;
+            logprob_sum += choice.logprob;
+            chosen += 1;
+            if self.rules.is_end(choice.token) {
+                break;
+            }
+            self.tokens.push(choice.token);
+            if tokens_max <= self.tokens.len() {
+                break;
+            }
+            if cancel.load(Ordering::SeqCst) {
+                return Err(ModelError::Cancelled);
+            }
+            self.decoder
+                .go_on(i64::from(choice.token), hidden, &self.run)?;
+        }
+        Ok(Decoded {
+            mean_logprob: logprob_sum / chosen as f32,
+            no_speech,
+        })
+    }
+
+    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps.
+    fn write_text(&mut self, text: &mut String) -> Result<(), ModelError> {
+        self.tokens.retain(|&token| !self.rules.is_timestamp(token));
+        let words = self.tokenizer.decode(&self.tokens, true);
+        text.push_str(words.map_err(|_| ModelError::BadOutput)?.trim());
+        Ok(())
+    }
+}
+
+/// What the decoder says beside the tokens.
+struct Decoded {
+    mean_logprob: f32,
+    no_speech: Option<f32>,
+}
+
+impl Transcriber for Whisper {
+    fn transcribe(
+        &mut self,
+        audio: &[i16],
+        options: &DecodeOptions,
+        cancel: &AtomicBool,
+        text: &mut String,
+    ) -> Result<Transcription, ModelError> {
+        text.clear();
+        // First take back an old end, then look at the flag: see `Canceller::cancel`.
+        self.run.unterminate().map_err(|_| ModelError::Reload)?;
+        if cancel.load(Ordering::SeqCst) {
+            return Err(ModelError::Cancelled);
+        }
+        if self.window.frames_max() * HOP_SAMPLES < audio.len() {
+            return Err(ModelError::BadInput);
+        }
+        let mut result = Transcription {
+            no_speech: true,
+            language: self.language,
+            mean_logprob: 0.0,
+            token_count: 0,
+            encode_ms: 0,
+            decode_ms: 0,
+        };
+        if audio.is_empty() {
+            return Ok(result);
+        }
+        let start = Instant::now();
+        let hidden = self.encode(audio)?;
+        result.encode_ms = start.elapsed().as_millis() as u32;
+        if cancel.load(Ordering::SeqCst) {
+            return Err(ModelError::Cancelled);
+        }
+        let start = Instant::now();
+        let per_second = options.tokens_per_second_max as usize;
+        let guard = (audio.len() * per_second)
+            .div_ceil(RATE_HZ)
+            .max(TOKENS_FLOOR);
+        let room = self
+            .rules
+            .length_max
+            .saturating_sub(self.prompt.tokens.len());
+        let decoded = self.decode(&hidden, guard.min(room), cancel)?;
+        result.decode_ms = start.elapsed().as_millis() as u32;
+        result.mean_logprob = decoded.mean_logprob;
+        result.token_count = self.tokens.len() as u32;
+        let silent = decoded
+            .no_speech
+            .is_some_and(|p| options.no_speech_threshold < p);
+        if !(silent && decoded.mean_logprob < options.logprob_threshold) {
+            self.write_text(text)?;
+        }
+        result.no_speech = text.is_empty();
+        Ok(result)
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider.name()
+    }
+}
+
+#[cfg(test)]
+mod tests;

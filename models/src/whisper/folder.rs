@@ -1,0 +1,318 @@
+//! A model folder: its files found, its JSON read and checked.
+//!
+//! Flow: a path -> [`Folder`]. At start-up only. Nothing is loaded into ONNX Runtime here.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use tokenizers::Tokenizer;
+
+use super::window::{PresselFile, WindowPolicy};
+use crate::{
+    LoadError,
+    error::one_line,
+    mel::{FFT_SAMPLES, FRAMES_MAX, HOP_SAMPLES, RATE_HZ},
+};
+
+/// What to do about a folder that is not whole.
+const LAYOUT: &str = "a Whisper folder holds config.json, generation_config.json, tokenizer.json, \
+                      encoder_model.onnx and decoder_model_merged.onnx (an optimum export)";
+
+/// A model folder whose JSON files are read and agree.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) config: Config,
+    pub(super) generation: Generation,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) window: WindowPolicy,
+    /// The ONNX file of the encoder.
+    pub(super) encoder: PathBuf,
+    /// The ONNX file of the merged decoder.
+    pub(super) decoder: PathBuf,
+}
+
+/// The keys of `config.json` that matter here.
+#[derive(Deserialize)]
+pub(super) struct Config {
+    pub(super) model_type: String,
+    pub(super) d_model: usize,
+    pub(super) decoder_layers: usize,
+    pub(super) decoder_attention_heads: usize,
+    pub(super) num_mel_bins: usize,
+    pub(super) vocab_size: usize,
+    pub(super) max_source_positions: usize,
+    pub(super) max_target_positions: usize,
+    decoder_start_token_id: Option<i64>,
+    eos_token_id: Option<OneOrMany>,
+}
+
+/// The keys of `generation_config.json` that matter here.
+#[derive(Deserialize)]
+pub(super) struct Generation {
+    decoder_start_token_id: Option<i64>,
+    eos_token_id: Option<OneOrMany>,
+    pub(super) suppress_tokens: Option<Vec<i64>>,
+    pub(super) begin_suppress_tokens: Option<Vec<i64>>,
+    pub(super) max_length: Option<usize>,
+    pub(super) is_multilingual: Option<bool>,
+    pub(super) lang_to_id: Option<HashMap<String, i64>>,
+    pub(super) task_to_id: Option<HashMap<String, i64>>,
+    pub(super) no_timestamps_token_id: Option<i64>,
+    pub(super) forced_decoder_ids: Option<Vec<(usize, Option<i64>)>>,
+}
+
+/// The keys of `preprocessor_config.json` that matter here.
+#[derive(Deserialize)]
+struct Preprocessor {
+    feature_size: Option<usize>,
+    sampling_rate: Option<usize>,
+    n_fft: Option<usize>,
+    hop_length: Option<usize>,
+}
+
+/// A key that exports write as a number or as a list.
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(i64),
+    Many(Vec<i64>),
+}
+
+impl Folder {
+    /// Reads the folder.
+    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+        if !path.is_dir() {
+            return Err(LoadError::Missing {
+                file: path.into(),
+                remedy: LAYOUT,
+            });
+        }
+        let config: Config = json(&path.join("config.json"))?;
+        check_config(&path.join("config.json"), &config)?;
+        let generation = json(&path.join("generation_config.json"))?;
+        check_preprocessor(&path.join("preprocessor_config.json"), &config)?;
+        let window = match optional_json(&path.join("pressel.json"))? {
+            Some(file) => WindowPolicy::new(&file),
+            None => WindowPolicy::new(&PresselFile::default()),
+        };
+        let tokenizer = tokenizer(&path.join("tokenizer.json"), config.vocab_size)?;
+        let (encoder, decoder) = graphs(path)?;
+        Ok(Self {
+            path: path.into(),
+            config,
+            generation,
+            tokenizer,
+            window,
+            encoder,
+            decoder,
+        })
+    }
+
+    /// Returns the token that begins a transcript.
+    pub(super) fn start_token(&self) -> Result<i64, LoadError> {
+        let token = self.generation.decoder_start_token_id;
+        let token = token.or(self.config.decoder_start_token_id);
+        self.known(
+            "decoder_start_token_id",
+            token.or_else(|| self.id("<|startoftranscript|>")),
+        )
+    }
+
+    /// Returns the tokens that end a transcript.
+    pub(super) fn end_tokens(&self) -> Result<Vec<i64>, LoadError> {
+        let listed = self
+            .generation
+            .eos_token_id
+            .clone()
+            .or(self.config.eos_token_id.clone());
+        match listed {
+            Some(OneOrMany::Many(tokens)) if !tokens.is_empty() => tokens
+                .into_iter()
+                .map(|token| self.known("eos_token_id", Some(token)))
+                .collect(),
+            Some(OneOrMany::One(token)) => Ok(vec![self.known("eos_token_id", Some(token))?]),
+            _ => Ok(vec![self.known("eos_token_id", self.id("<|endoftext|>"))?]),
+        }
+    }
+
+    /// Returns the number of the token written `token`, if the vocabulary has it.
+    pub(super) fn id(&self, token: &str) -> Option<i64> {
+        self.tokenizer.token_to_id(token).map(i64::from)
+    }
+
+    /// Returns `token` when it is there and in the vocabulary.
+    pub(super) fn known(&self, key: &'static str, token: Option<i64>) -> Result<i64, LoadError> {
+        let problem = match token {
+            Some(token) if self.in_vocabulary(token) => return Ok(token),
+            Some(token) => format!(
+                "{token} is outside of the {} tokens",
+                self.config.vocab_size
+            ),
+            None => "is missing".into(),
+        };
+        Err(self.wrong(key, problem))
+    }
+
+    /// Returns true when the model can say `token`.
+    pub(super) fn in_vocabulary(&self, token: i64) -> bool {
+        usize::try_from(token).is_ok_and(|token| token < self.config.vocab_size)
+    }
+
+    /// Returns the error of a bad value in `generation_config.json`.
+    pub(super) fn wrong(&self, key: &'static str, problem: String) -> LoadError {
+        LoadError::Config {
+            file: self.path.join("generation_config.json"),
+            key,
+            problem,
+        }
+    }
+}
+
+fn json<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
+    optional_json(file)?.ok_or(LoadError::Missing {
+        file: file.into(),
+        remedy: LAYOUT,
+    })
+}
+
+fn optional_json<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, LoadError> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    let broken = |problem: String| LoadError::Json {
+        file: file.into(),
+        problem,
+    };
+    let bytes = fs::read(file).map_err(|error| broken(error.to_string()))?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| broken(error.to_string()))
+}
+
+fn check_config(file: &Path, config: &Config) -> Result<(), LoadError> {
+    let wrong = |key, problem: String| {
+        Err(LoadError::Config {
+            file: file.into(),
+            key,
+            problem,
+        })
+    };
+    if config.model_type != "whisper" {
+        return wrong(
+            "model_type",
+            format!("is {}, not whisper", config.model_type),
+        );
+    }
+    if ![80, 128].contains(&config.num_mel_bins) {
+        return wrong(
+            "num_mel_bins",
+            format!("{} is neither 80 nor 128", config.num_mel_bins),
+        );
+    }
+    let heads = config.decoder_attention_heads;
+    if heads == 0 || config.d_model == 0 || !config.d_model.is_multiple_of(heads) {
+        return wrong(
+            "decoder_attention_heads",
+            format!("{heads} does not divide d_model"),
+        );
+    }
+    if config.decoder_layers == 0 || config.vocab_size == 0 || config.max_target_positions == 0 {
+        return wrong(
+            "decoder_layers",
+            "or vocab_size or max_target_positions is 0".into(),
+        );
+    }
+    let positions = config.max_source_positions;
+    if positions == 0 || FRAMES_MAX / 2 < positions {
+        return wrong(
+            "max_source_positions",
+            format!("{positions} is not 1 to 1500"),
+        );
+    }
+    Ok(())
+}
+
+/// The spectrogram is computed in code: a folder that wants another one is refused.
+fn check_preprocessor(file: &Path, config: &Config) -> Result<(), LoadError> {
+    let Some(found) = optional_json::<Preprocessor>(file)? else {
+        return Ok(());
+    };
+    let pairs = [
+        ("feature_size", found.feature_size, config.num_mel_bins),
+        ("sampling_rate", found.sampling_rate, RATE_HZ),
+        ("n_fft", found.n_fft, FFT_SAMPLES),
+        ("hop_length", found.hop_length, HOP_SAMPLES),
+    ];
+    for (key, found, expected) in pairs {
+        if let Some(found) = found.filter(|&found| found != expected) {
+            let problem = format!("is {found}, Whisper's is {expected}");
+            return Err(LoadError::Config {
+                file: file.into(),
+                key,
+                problem,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn tokenizer(file: &Path, vocab_size: usize) -> Result<Tokenizer, LoadError> {
+    if !file.is_file() {
+        return Err(LoadError::Missing {
+            file: file.into(),
+            remedy: LAYOUT,
+        });
+    }
+    let tokenizer = Tokenizer::from_file(file).map_err(|error| LoadError::Json {
+        file: file.into(),
+        problem: one_line(&error.to_string()),
+    })?;
+    let highest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+    if vocab_size <= highest {
+        let problem = format!("goes up to token {highest}, config.json has {vocab_size} tokens");
+        return Err(LoadError::Config {
+            file: file.into(),
+            key: "vocabulary",
+            problem,
+        });
+    }
+    Ok(tokenizer)
+}
+
+/// Finds both ONNX files: the plain pair, or the quantized one.
+fn graphs(path: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
+    let homes = [path.to_path_buf(), path.join("onnx")];
+    let found = |name: &str, suffix: &str| {
+        let file = format!("{name}{suffix}.onnx");
+        homes
+            .iter()
+            .map(|home| home.join(&file))
+            .find(|file| file.is_file())
+    };
+    for suffix in ["", "_quantized"] {
+        let pair = (
+            found("encoder_model", suffix),
+            found("decoder_model_merged", suffix),
+        );
+        if let (Some(encoder), Some(decoder)) = pair {
+            return Ok((encoder, decoder));
+        }
+    }
+    let lacks_encoder = found("encoder_model", "").or(found("encoder_model", "_quantized"));
+    let (name, remedy) = match lacks_encoder {
+        None => ("encoder_model.onnx", LAYOUT),
+        Some(_) if path.join("decoder_model.onnx").is_file() => (
+            "decoder_model_merged.onnx",
+            "export with optimum's merged decoder (with past)",
+        ),
+        Some(_) => ("decoder_model_merged.onnx", LAYOUT),
+    };
+    Err(LoadError::Missing {
+        file: path.join(name),
+        remedy,
+    })
+}

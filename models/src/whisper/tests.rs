@@ -1,0 +1,384 @@
+//! Tests of the recogniser: the golden tokens of transformers, odd inputs, cancelling, bad folders.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::testing::{fixtures, golden, number, runtime, signal};
+
+const CONFIG: WhisperConfig = WhisperConfig {
+    threads: 1,
+    spin: false,
+    provider: Provider::Cpu,
+    language: *b"en",
+};
+const OPTIONS: DecodeOptions = DecodeOptions {
+    no_speech_threshold: 2.0,
+    logprob_threshold: -9.0,
+    tokens_per_second_max: 99,
+};
+
+/// A copy of the tiny model, to be changed by a test.
+fn copy_of_tiny() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixtures().join("tiny")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+fn tiny() -> Option<Whisper> {
+    Some(Whisper::load(&runtime()?, &fixtures().join("tiny"), &CONFIG).unwrap())
+}
+
+/// Transcribes the audio of `case` and compares the tokens.
+fn check_tokens(whisper: &mut Whisper, case: &Value, prompt: &Value) {
+    assert_eq!(
+        serde_json::to_value(&whisper.prompt.tokens).unwrap(),
+        *prompt
+    );
+    let listed = case["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token.as_u64().unwrap());
+    let expected: Vec<u32> = listed
+        .skip(whisper.prompt.tokens.len())
+        .map(|token| u32::try_from(token).unwrap())
+        .filter(|&token| !whisper.rules.is_end(token))
+        .collect();
+    let mut text = String::new();
+    let cancel = AtomicBool::new(false);
+    let result = whisper
+        .transcribe(&signal(case), &OPTIONS, &cancel, &mut text)
+        .unwrap();
+    assert_eq!(whisper.tokens, expected);
+    assert_eq!(result.token_count as usize, expected.len());
+    assert!(result.mean_logprob.is_finite() && result.mean_logprob < 0.0);
+    if let Some(expected) = case["text"].as_str() {
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn greedy_tokens_are_those_of_transformers() {
+    let Some(mut whisper) = tiny() else { return };
+    let golden = golden();
+    for case in golden["decode"]["cases"].as_array().unwrap() {
+        check_tokens(&mut whisper, case, &golden["decode"]["prefix"]);
+    }
+}
+
+#[test]
+fn a_short_window_gives_the_tokens_of_the_short_window() {
+    let Some(runtime) = runtime() else { return };
+    let golden = golden();
+    for case in golden["decode"]["dynamic"].as_array().unwrap() {
+        let folder = copy_of_tiny();
+        let encoder = folder.path().join("encoder_model.onnx");
+        fs::rename(folder.path().join("encoder_dynamic.onnx"), encoder).unwrap();
+        let floor = number(case, "frames");
+        let policy = format!(r#"{{"window_floor_frames": {floor}, "window_margin_frames": 0}}"#);
+        fs::write(folder.path().join("pressel.json"), policy).unwrap();
+        let mut whisper = Whisper::load(&runtime, folder.path(), &CONFIG).unwrap();
+        check_tokens(&mut whisper, case, &golden["decode"]["prefix"]);
+    }
+}
+
+fn check_audio(whisper: &mut Whisper, audio: &[i16], expected: Result<(), ModelError>) {
+    let mut text = String::from("old");
+    let cancel = AtomicBool::new(false);
+    let result = whisper.transcribe(audio, &OPTIONS, &cancel, &mut text);
+    assert_eq!(result.map(drop), expected, "{} samples", audio.len());
+    assert_ne!(text, "old");
+    if let Ok(result) = result {
+        assert!(result.mean_logprob.is_finite());
+        assert_eq!(result.no_speech, text.is_empty());
+    }
+}
+
+#[test]
+fn every_length_and_loudness_has_an_answer() {
+    let Some(mut whisper) = tiny() else { return };
+    check_audio(&mut whisper, &[], Ok(()));
+    check_audio(&mut whisper, &[100], Ok(()));
+    check_audio(&mut whisper, &[0; 800], Ok(()));
+    check_audio(&mut whisper, &[0; 16_000], Ok(()));
+    check_audio(&mut whisper, &[i16::MIN; 16_000], Ok(()));
+    check_audio(&mut whisper, &vec![5; 480_000], Ok(()));
+    check_audio(&mut whisper, &vec![5; 480_001], Err(ModelError::BadInput));
+    check_audio(&mut whisper, &[0; 800], Ok(()));
+    assert_eq!(whisper.provider(), "cpu");
+}
+
+#[test]
+fn nothing_heard_is_no_speech_without_text() {
+    let Some(mut whisper) = tiny() else { return };
+    let mut text = String::new();
+    let cancel = AtomicBool::new(false);
+    let options = DecodeOptions {
+        no_speech_threshold: -1.0,
+        logprob_threshold: 1.0,
+        ..OPTIONS
+    };
+    let result = whisper
+        .transcribe(&[0; 16_000], &options, &cancel, &mut text)
+        .unwrap();
+    assert!(result.no_speech && text.is_empty());
+    let result = whisper
+        .transcribe(&[], &OPTIONS, &cancel, &mut text)
+        .unwrap();
+    assert!(result.no_speech && result.token_count == 0);
+}
+
+#[test]
+fn endless_speech_is_cut_by_the_length_of_the_audio() {
+    let Some(mut whisper) = tiny() else { return };
+    let mut text = String::new();
+    let options = DecodeOptions {
+        tokens_per_second_max: 1,
+        ..OPTIONS
+    };
+    let audio = signal(&golden()["decode"]["cases"][0]);
+    let cancel = AtomicBool::new(false);
+    let result = whisper
+        .transcribe(&audio, &options, &cancel, &mut text)
+        .unwrap();
+    assert_eq!(result.token_count as usize, TOKENS_FLOOR);
+}
+
+#[test]
+fn a_cancelled_flag_ends_the_call() {
+    let Some(mut whisper) = tiny() else { return };
+    let mut text = String::new();
+    let cancel = AtomicBool::new(true);
+    let result = whisper.transcribe(&[0; 16_000], &OPTIONS, &cancel, &mut text);
+    assert_eq!(result, Err(ModelError::Cancelled));
+    cancel.store(false, Ordering::SeqCst);
+    assert!(
+        whisper
+            .transcribe(&[0; 16_000], &OPTIONS, &cancel, &mut text)
+            .is_ok()
+    );
+}
+
+#[test]
+fn another_thread_ends_a_running_graph_and_the_next_call_runs() {
+    let Some(mut whisper) = tiny() else { return };
+    let mut text = String::new();
+    let (cancel, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let canceller = whisper.canceller();
+    let result = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                assert!(canceller.cancel());
+                thread::yield_now();
+            }
+        });
+        let result = whisper.transcribe(&[9; 480_000], &OPTIONS, &cancel, &mut text);
+        done.store(true, Ordering::SeqCst);
+        result
+    });
+    assert_eq!(result, Err(ModelError::Cancelled));
+    assert!(
+        whisper
+            .transcribe(&[9; 16_000], &OPTIONS, &cancel, &mut text)
+            .is_ok()
+    );
+}
+
+/// Breaks a copy of the tiny model and checks the one line that loading it gives.
+fn check_broken(breakage: impl Fn(&Path), expected: &[&str]) {
+    let Some(runtime) = runtime() else { return };
+    let folder = copy_of_tiny();
+    breakage(folder.path());
+    let text = Whisper::load(&runtime, folder.path(), &CONFIG)
+        .err()
+        .unwrap()
+        .to_string();
+    for part in expected {
+        assert!(text.contains(part), "{text:?} lacks {part:?}");
+    }
+    assert!(!text.contains('\n'), "{text}");
+}
+
+/// Puts another value of `key` into a JSON file; none takes the key out.
+fn set(file: PathBuf, key: &str, value: Option<Value>) {
+    let mut json: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let object = json.as_object_mut().unwrap();
+    match value {
+        Some(value) => object.insert(key.into(), value),
+        None => object.remove(key),
+    };
+    fs::write(file, json.to_string()).unwrap();
+}
+
+#[test]
+fn a_missing_file_is_named_with_the_remedy() {
+    for file in [
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "encoder_model.onnx",
+    ] {
+        check_broken(
+            |folder| fs::remove_file(folder.join(file)).unwrap(),
+            &[file, "is missing", "optimum export"],
+        );
+    }
+    check_broken(
+        |folder| {
+            let merged = folder.join("decoder_model_merged.onnx");
+            fs::rename(merged, folder.join("decoder_model.onnx")).unwrap();
+        },
+        &["decoder_model_merged.onnx", "is missing", "merged decoder"],
+    );
+    check_broken(
+        |folder| fs::remove_dir_all(folder).unwrap(),
+        &["is missing"],
+    );
+}
+
+#[test]
+fn broken_json_is_named_with_its_place() {
+    for file in [
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "pressel.json",
+    ] {
+        check_broken(
+            |folder| fs::write(folder.join(file), "{ no").unwrap(),
+            &[file, "line 1"],
+        );
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_are_named() {
+    let config = |folder: &Path| folder.join("config.json");
+    let generation = |folder: &Path| folder.join("generation_config.json");
+    check_broken(
+        |folder| set(config(folder), "model_type", Some("bert".into())),
+        &["config.json", "model_type is bert"],
+    );
+    check_broken(
+        |folder| set(config(folder), "d_model", None),
+        &["config.json", "d_model"],
+    );
+    check_broken(
+        |folder| set(config(folder), "vocab_size", Some(100.into())),
+        &["tokenizer.json", "goes up to token 263", "100 tokens"],
+    );
+    check_broken(
+        |folder| set(config(folder), "decoder_layers", Some(1.into())),
+        &[
+            "decoder_model_merged.onnx",
+            "past_key_values.1.decoder.key",
+            "1 layers",
+        ],
+    );
+    check_broken(
+        |folder| set(config(folder), "decoder_layers", Some(3.into())),
+        &[
+            "decoder_model_merged.onnx",
+            "past_key_values.2.decoder.key",
+            "is missing",
+        ],
+    );
+    check_broken(
+        |folder| set(config(folder), "num_mel_bins", Some(128.into())),
+        &["preprocessor_config.json", "feature_size is 80"],
+    );
+    check_broken(
+        |folder| {
+            set(
+                generation(folder),
+                "suppress_tokens",
+                Some(vec![9_999].into()),
+            )
+        },
+        &[
+            "generation_config.json",
+            "suppress_tokens",
+            "9999 is outside",
+        ],
+    );
+}
+
+#[test]
+fn wrong_onnx_files_are_named() {
+    for file in ["encoder_model.onnx", "decoder_model_merged.onnx"] {
+        check_broken(
+            |folder| fs::write(folder.join(file), "not found").unwrap(),
+            &[file, "is damaged or no ONNX model"],
+        );
+        check_broken(
+            |folder| {
+                let bytes = fs::read(folder.join(file)).unwrap();
+                fs::write(folder.join(file), &bytes[..bytes.len() * 2 / 3]).unwrap();
+            },
+            &[file, "is damaged or no ONNX model"],
+        );
+    }
+    check_broken(
+        |folder| {
+            let (encoder, decoder) = ("encoder_model.onnx", "decoder_model_merged.onnx");
+            fs::copy(folder.join(decoder), folder.join(encoder)).unwrap();
+        },
+        &["encoder_model.onnx", "input_features is missing"],
+    );
+    check_broken(
+        |folder| {
+            let (encoder, decoder) = ("encoder_model.onnx", "decoder_model_merged.onnx");
+            fs::copy(folder.join(encoder), folder.join(decoder)).unwrap();
+        },
+        &["decoder_model_merged.onnx", "input_ids is missing"],
+    );
+}
+
+#[test]
+fn a_language_that_the_model_does_not_know_is_named() {
+    let Some(runtime) = runtime() else { return };
+    let config = WhisperConfig {
+        language: *b"fi",
+        ..CONFIG
+    };
+    let error = Whisper::load(&runtime, &fixtures().join("tiny"), &config)
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("lang_to_id has no <|fi|>"),
+        "{error}"
+    );
+    let config = WhisperConfig {
+        language: *b"de",
+        ..CONFIG
+    };
+    let whisper = Whisper::load(&runtime, &fixtures().join("tiny"), &config).unwrap();
+    assert_eq!(whisper.prompt.tokens[1], 259);
+}
+
+#[test]
+fn a_quantized_pair_and_an_onnx_folder_are_found() {
+    let Some(runtime) = runtime() else { return };
+    let folder = copy_of_tiny();
+    fs::create_dir(folder.path().join("onnx")).unwrap();
+    for name in ["encoder_model", "decoder_model_merged"] {
+        let from = folder.path().join(format!("{name}.onnx"));
+        fs::rename(
+            from,
+            folder.path().join(format!("onnx/{name}_quantized.onnx")),
+        )
+        .unwrap();
+    }
+    assert!(Whisper::load(&runtime, folder.path(), &CONFIG).is_ok());
+}
