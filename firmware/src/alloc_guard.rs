@@ -4,7 +4,10 @@
 //! scope, is counted, and aborts the process where [`abort_on_allocation`] was asked for (tests do).
 //! The guard sees Rust's allocations only: `malloc` inside libasound or ONNX Runtime is not counted.
 
-#![allow(unsafe_code, reason = "GlobalAlloc is an unsafe trait; every call goes on to System")]
+#![allow(
+    unsafe_code,
+    reason = "GlobalAlloc is an unsafe trait; every call goes on to System"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -14,9 +14,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pressel_boards::{Board, Provider};
+use pressel_hal::Clock;
 use pressel_hal::linux::{MonotonicClock, cpu};
 use pressel_hal::sim::SimClock;
-use pressel_hal::Clock;
 use pressel_models::runtime::Runtime;
 use pressel_models::{places, vad};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -57,7 +57,13 @@ pub struct Plan {
 /// [`Failure`] of kind `Device` or `Model` when something is missing at the start, or when listen
 /// could not be kept alive.
 pub fn run(plan: Plan) -> Result<(), Failure> {
-    let Plan { board, config, place, json, strict_memory } = plan;
+    let Plan {
+        board,
+        config,
+        place,
+        json,
+        strict_memory,
+    } = plan;
     let setup = worker_setup(&board, &config)?;
     let ears = load_ears()?;
     let signals = take_signals()?;
@@ -67,8 +73,8 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     }
 
     let mut opener = BoardOpener::new(&board, &config, place.clone());
-    let microphone =
-        crate::keeper::Opener::microphone(&mut opener).map_err(|why| Failure::new(Kind::Device, why))?;
+    let microphone = crate::keeper::Opener::microphone(&mut opener)
+        .map_err(|why| Failure::new(Kind::Device, why))?;
     log::info!("microphone open device={}", microphone.name());
     let link =
         crate::keeper::Opener::link(&mut opener).map_err(|why| Failure::new(Kind::Device, why))?;
@@ -86,7 +92,10 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     let pins = devices::open_pins(&board, &place)?;
 
     let out = |error: io::Error| {
-        Failure::new(Kind::Device, format!("cannot start ({error}): {OUT_OF_RESOURCES}"))
+        Failure::new(
+            Kind::Device,
+            format!("cannot start ({error}): {OUT_OF_RESOURCES}"),
+        )
     };
     let memory = SharedMemory::create().map_err(out)?;
     let slots = memory.writer().map_err(out)?;
@@ -94,13 +103,25 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Usage, "one process runs one appliance"));
     };
     let (listen_bell, event_bell) = (Bell::new().map_err(out)?, Bell::new().map_err(out)?);
-    let keeper =
-        Keeper::start(Tools { opener: Box::new(opener), setup, memory, json }).map_err(out)?;
-    let listener = Listener::new(config.tuning(), ears, LiveSlots::new(slots, listen_ends.free));
-    let bells = Bells { listen: listen_bell.clone(), events: event_bell.clone() };
+    let keeper = Keeper::start(Tools {
+        opener: Box::new(opener),
+        setup,
+        memory,
+        json,
+    })
+    .map_err(out)?;
+    let listener = Listener::new(
+        config.tuning(),
+        ears,
+        LiveSlots::new(slots, listen_ends.free),
+    );
+    let bells = Bells {
+        listen: listen_bell.clone(),
+        events: event_bell.clone(),
+    };
     let listening = listen_ends.listening;
-    let listen = ListenThread::start(listener, listening, bells, board.cores.listen.clone())
-        .map_err(out)?;
+    let listen =
+        ListenThread::start(listener, listening, bells, board.cores.listen.clone()).map_err(out)?;
 
     let fixed = Fixed {
         clock: clock(&place),
@@ -119,10 +140,18 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         delivery_bell: keeper.bell.clone(),
         signals: signals.into(),
     };
-    let mut main_loop =
-        MainLoop::new(fixed, neighbours, Capture::new(microphone), pins, Serial::new(link, mode));
+    let mut main_loop = MainLoop::new(
+        fixed,
+        neighbours,
+        Capture::new(microphone),
+        pins,
+        Serial::new(link, mode),
+    );
     if !board.cores.main.is_empty() && cpu::pin_thread_to(&board.cores.main).is_err() {
-        log::warn!("main loop is not pinned: this machine has none of {:?}", board.cores.main);
+        log::warn!(
+            "main loop is not pinned: this machine has none of {:?}",
+            board.cores.main
+        );
     }
     main_loop.begin();
     main_loop.seal();
@@ -149,7 +178,10 @@ fn judge(end: End) -> Result<(), Failure> {
         }
         End::Poll(errno) => {
             let error = io::Error::from_raw_os_error(errno);
-            Err(Failure::new(Kind::Device, format!("poll(2) failed ({error}): {OUT_OF_RESOURCES}")))
+            Err(Failure::new(
+                Kind::Device,
+                format!("poll(2) failed ({error}): {OUT_OF_RESOURCES}"),
+            ))
         }
     }
 }
@@ -168,10 +200,18 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         );
         return Err(Failure::new(Kind::Model, why));
     }
-    let threads =
-        if config.model.threads == 0 { board.worker.threads } else { config.model.threads };
+    let threads = if config.model.threads == 0 {
+        board.worker.threads
+    } else {
+        config.model.threads
+    };
     let cuda = board.worker.provider == Provider::Cuda;
-    Ok(Setup { model, threads, cores: board.cores.worker.clone(), cuda })
+    Ok(Setup {
+        model,
+        threads,
+        cores: board.cores.worker.clone(),
+        cuda,
+    })
 }
 
 /// Loads the voice-activity model, or the level-based detector where it is missing.
@@ -225,7 +265,10 @@ fn report_panics() {
 }
 
 /// Returns a number that differs from start to start: milliseconds, which repeat after 49 days.
-#[allow(clippy::cast_possible_truncation, reason = "the low bits are what differs")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the low bits are what differs"
+)]
 fn boot_number() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u32)

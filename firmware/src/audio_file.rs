@@ -9,6 +9,7 @@
 //! decodes -> [`downmix`] makes one channel -> [`resample`] makes 16 kHz. [`levels`] is apart: the
 //! caller applies it to each utterance.
 
+mod contain;
 mod decoder;
 mod downmix;
 mod error;

@@ -38,6 +38,10 @@ impl Bell {
     /// Returns what to wait for.
     #[must_use]
     pub fn poll_fd(&self) -> PollFd {
-        PollFd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+        PollFd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }
     }
 }

@@ -65,7 +65,10 @@ fn desk_board() -> Result<Board, Failure> {
 fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>) -> Result<(), Failure> {
     let Err(next) = next else { return first };
     complain(&next);
-    first.and(Err(Failure { message: String::new(), ..next }))
+    first.and(Err(Failure {
+        message: String::new(),
+        ..next
+    }))
 }
 
 /// Says what was wrong with a recording that was used all the same.
@@ -76,12 +79,18 @@ fn warn_of_damage(file: &AudioFile) {
         log::warn!("{name}: it ends before its header says: what is there was used");
     }
     if 0 < damage.broken_frames {
-        log::warn!("{name}: {} broken frames were left out", damage.broken_frames);
+        log::warn!(
+            "{name}: {} broken frames were left out",
+            damage.broken_frames
+        );
     }
 }
 
 /// Prints a failure; one without words was printed where it happened.
-#[allow(clippy::print_stderr, reason = "the one place where failures are printed")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the one place where failures are printed"
+)]
 fn complain(failure: &Failure) {
     if !failure.message.is_empty() {
         eprintln!("pressel: {failure}");

@@ -57,7 +57,10 @@ pub struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { name: "nano".to_owned(), threads: 0 }
+        Self {
+            name: "nano".to_owned(),
+            threads: 0,
+        }
     }
 }
 
@@ -76,7 +79,11 @@ impl Model {
     #[must_use]
     pub fn short_name(&self) -> String {
         let folder = self.folder();
-        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 }
 
@@ -107,7 +114,11 @@ pub enum ButtonMode {
 
 impl Default for Button {
     fn default() -> Self {
-        Self { mode: ButtonMode::default(), tap_ms: 250, forgotten_ms: 120_000 }
+        Self {
+            mode: ButtonMode::default(),
+            tap_ms: 250,
+            forgotten_ms: 120_000,
+        }
     }
 }
 
@@ -209,12 +220,19 @@ impl Config {
     pub fn parse(name: &str, text: &str) -> Result<Self, Failure> {
         let config: Self =
             suggest::parse(name, text).map_err(|error| Failure::new(Kind::Usage, error))?;
-        config.check().map_err(|why| Failure::new(Kind::Usage, format!("{name}: {why}")))?;
+        config
+            .check()
+            .map_err(|why| Failure::new(Kind::Usage, format!("{name}: {why}")))?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), String> {
-        let Speech { pre_roll_ms, start_padding_ms, threshold, .. } = self.speech;
+        let Speech {
+            pre_roll_ms,
+            start_padding_ms,
+            threshold,
+            ..
+        } = self.speech;
         if 1_000 < pre_roll_ms.max(start_padding_ms) {
             return Err("speech.pre_roll_ms and speech.start_padding_ms are at most 1000".into());
         }
@@ -224,9 +242,16 @@ impl Config {
         if !(100..=15_000).contains(&self.speech.endpoint_ms) {
             return Err("speech.endpoint_ms is between 100 and 15000".into());
         }
-        let Speech { post_roll_ms, end_padding_ms, minimum_ms, .. } = self.speech;
+        let Speech {
+            post_roll_ms,
+            end_padding_ms,
+            minimum_ms,
+            ..
+        } = self.speech;
         if 5_000 < post_roll_ms.max(end_padding_ms).max(minimum_ms) {
-            return Err("speech.post_roll_ms, end_padding_ms and minimum_ms are at most 5000".into());
+            return Err(
+                "speech.post_roll_ms, end_padding_ms and minimum_ms are at most 5000".into(),
+            );
         }
         Ok(())
     }
@@ -257,7 +282,10 @@ impl Config {
                 speech_min: samples(speech.minimum_ms),
                 hangover: samples(speech.endpoint_ms),
             },
-            wake: wake::Tuning { threshold: 0.5, refractory: samples(2_000) },
+            wake: wake::Tuning {
+                threshold: 0.5,
+                refractory: samples(2_000),
+            },
             utterance: utterance::Tuning {
                 pre_roll: samples(speech.pre_roll_ms),
                 post_roll: samples(speech.post_roll_ms),
@@ -284,13 +312,19 @@ mod tests {
 
     #[test]
     fn empty_file_is_the_default() {
-        assert_eq!(Config::parse("pressel.toml", "").unwrap(), Config::default());
+        assert_eq!(
+            Config::parse("pressel.toml", "").unwrap(),
+            Config::default()
+        );
     }
 
     #[test]
     fn shipped_file_is_the_default_written_out() {
         let text = include_str!("../pressel.toml");
-        assert_eq!(Config::parse("firmware/pressel.toml", text).unwrap(), Config::default());
+        assert_eq!(
+            Config::parse("firmware/pressel.toml", text).unwrap(),
+            Config::default()
+        );
         let uncommented: String = text
             .lines()
             .map(|line| line.strip_prefix("#: ").unwrap_or(line))

@@ -200,7 +200,9 @@ impl MainLoop {
         if !self.errands.is_empty() {
             self.flush_errands();
         }
-        let Err(errand) = self.neighbours.keeper.ask(errand) else { return };
+        let Err(errand) = self.neighbours.keeper.ask(errand) else {
+            return;
+        };
         if self.errands.push_back(errand).is_err() {
             // Eight devices and workers change hands at once: cannot be.
             self.records_missing = self.records_missing.saturating_add(1);

@@ -6,11 +6,9 @@
 
 use std::time::Duration;
 
-use pressel_hal::linux::poll;
 use pressel_hal::PollFd;
-use pressel_pipeline::limits::{
-    BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
-};
+use pressel_hal::linux::poll;
+use pressel_pipeline::limits::{BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR};
 use pressel_pipeline::time::millis;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
@@ -58,18 +56,26 @@ impl Offline {
     /// [`Kind::Model`] when the model cannot be loaded, [`Kind::Device`] when the machine is out of
     /// memory or descriptors.
     pub fn start(ears: Ears, tuning: Tuning, setup: Setup) -> Result<Self, Failure> {
-        let out = |error: std::io::Error| Failure::new(Kind::Device, format!("cannot start: {error}"));
+        let out =
+            |error: std::io::Error| Failure::new(Kind::Device, format!("cannot start: {error}"));
         let memory = SharedMemory::create().map_err(out)?;
         let slots = OfflineSlots::new(memory.writer().map_err(out)?);
-        let mut offline = Self { ears: Some((ears, slots)), tuning, setup, memory, worker: None };
+        let mut offline = Self {
+            ears: Some((ears, slots)),
+            tuning,
+            setup,
+            memory,
+            worker: None,
+        };
         offline.start_worker()?;
         Ok(offline)
     }
 
     fn start_worker(&mut self) -> Result<(), Failure> {
         let started = WorkerProcess::start(&self.setup, self.memory.raw_fd());
-        let (process, mut socket) = started
-            .map_err(|error| Failure::new(Kind::Device, format!("cannot start a worker: {error}")))?;
+        let (process, mut socket) = started.map_err(|error| {
+            Failure::new(Kind::Device, format!("cannot start a worker: {error}"))
+        })?;
         let failed = match wait_for(&mut socket, LOAD_MS_MAX) {
             Some(Answer::Ready { .. }) => {
                 self.worker = Some((process, socket));
@@ -99,11 +105,20 @@ impl Offline {
         let mut listener = Listener::new(self.tuning, ears, slots);
         let mut events = Events::new();
         if held {
-            listener.obey(Command { at: 0, control: Control::TalkStart }, &mut events);
+            listener.obey(
+                Command {
+                    at: 0,
+                    control: Control::TalkStart,
+                },
+                &mut events,
+            );
         }
         let mut read = Ok(());
         loop {
-            let mut block = Block { start: listener.heard(), samples: [0; BLOCK_SAMPLES] };
+            let mut block = Block {
+                start: listener.heard(),
+                samples: [0; BLOCK_SAMPLES],
+            };
             match file.read(&mut block.samples) {
                 Ok(0) => break,
                 Ok(_) => listener.hear(&block, &mut events),
@@ -134,12 +149,22 @@ impl Offline {
                 ListenEvent::Closed(closed) => {
                     let (finished, language) = self.recognise(&closed);
                     listener.slots().give_back(closed.slot);
-                    give(Played::Outcome { finished: Box::new(finished), language });
+                    give(Played::Outcome {
+                        finished: Box::new(finished),
+                        language,
+                    });
                 }
-                ListenEvent::Lost { id, trigger, reason } => {
+                ListenEvent::Lost {
+                    id,
+                    trigger,
+                    reason,
+                } => {
                     let result = OutcomeResult::Dropped(reason);
                     let finished = Box::new(Finished::bare(id, trigger, result, 0));
-                    give(Played::Outcome { finished, language: [0; 2] });
+                    give(Played::Outcome {
+                        finished,
+                        language: [0; 2],
+                    });
                 }
                 _ => {}
             }
@@ -176,7 +201,12 @@ impl Offline {
     fn ask(&mut self, utterance: &Utterance) -> Option<Answer> {
         let (_, socket) = self.worker.as_mut()?;
         let (start, samples) = range(utterance);
-        let request = Request::Recognise { id: utterance.id, slot: utterance.slot, start, samples };
+        let request = Request::Recognise {
+            id: utterance.id,
+            slot: utterance.slot,
+            start,
+            samples,
+        };
         socket.send(&request).ok()?;
         let audio_ms = millis(u64::from(samples));
         wait_for(socket, RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms)
@@ -201,8 +231,16 @@ fn wait_for(socket: &mut WorkerSocket, ms: u64) -> Option<Answer> {
             Received::Nothing => {}
         }
         let left = deadline.checked_duration_since(std::time::Instant::now())?;
-        let mut fds = [PollFd { fd: socket.raw_fd(), events: libc::POLLIN, revents: 0 }];
-        poll::wait(&mut fds, i32::try_from(left.as_millis()).unwrap_or(i32::MAX)).ok()?;
+        let mut fds = [PollFd {
+            fd: socket.raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }];
+        poll::wait(
+            &mut fds,
+            i32::try_from(left.as_millis()).unwrap_or(i32::MAX),
+        )
+        .ok()?;
     }
 }
 

@@ -53,9 +53,20 @@ pub fn claim() -> Option<(MainEnds, ListenEnds)> {
     let (commands_in, commands_out) = COMMANDS.try_take()?.split();
     let (events_in, events_out) = EVENTS.try_take()?.split();
     let (free_in, free_out) = FREE.try_take()?.split();
-    let main =
-        MainEnds { blocks: blocks_in, commands: commands_in, free: free_in, events: events_out };
-    let listening = Listening { blocks: blocks_out, commands: commands_out, events: events_in };
-    let listen = ListenEnds { listening, free: free_out };
+    let main = MainEnds {
+        blocks: blocks_in,
+        commands: commands_in,
+        free: free_in,
+        events: events_out,
+    };
+    let listening = Listening {
+        blocks: blocks_out,
+        commands: commands_out,
+        events: events_in,
+    };
+    let listen = ListenEnds {
+        listening,
+        free: free_out,
+    };
     Some((main, listen))
 }

@@ -4,7 +4,10 @@
 //! slot has one owner at a time: listen takes a free one and fills it, the main loop hands its number
 //! to the worker and back to listen. Allocated and touched once at start-up; never on a disk.
 
-#![allow(unsafe_code, reason = "mapping shared memory is unsafe; both maps are made here")]
+#![allow(
+    unsafe_code,
+    reason = "mapping shared memory is unsafe; both maps are made here"
+)]
 
 use std::fs::File;
 use std::io;
@@ -41,7 +44,10 @@ impl SharedMemory {
         let memfd = memfd_create("pressel-slots", MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&memfd, ALL_BYTES as u64)?;
         // Fixed size for ever: a map of it can never fault.
-        fcntl_add_seals(&memfd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        fcntl_add_seals(
+            &memfd,
+            SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
+        )?;
         Ok(Self { memfd })
     }
 
@@ -125,13 +131,19 @@ impl<'a> LiveSlots<'a> {
     /// All slots are free at first.
     #[must_use]
     pub fn new(memory: SlotMemory, free: spsc::Consumer<'a, u8>) -> Self {
-        Self { memory, free, kept: all_slots() }
+        Self {
+            memory,
+            free,
+            kept: all_slots(),
+        }
     }
 }
 
 /// Returns the numbers of all slots.
 fn all_slots() -> Vec<u8, SLOT_COUNT> {
-    (0..SLOT_COUNT).filter_map(|slot| u8::try_from(slot).ok()).collect()
+    (0..SLOT_COUNT)
+        .filter_map(|slot| u8::try_from(slot).ok())
+        .collect()
 }
 
 impl Slots for LiveSlots<'_> {
@@ -157,7 +169,10 @@ impl OfflineSlots {
     /// All slots are free at first.
     #[must_use]
     pub fn new(memory: SlotMemory) -> Self {
-        Self { memory, free: all_slots() }
+        Self {
+            memory,
+            free: all_slots(),
+        }
     }
 }
 

@@ -112,7 +112,10 @@ pub struct ClosedUtterance {
 
 impl Block {
     /// A block that carries no audio: it only overwrites a place of the ring after a mute.
-    pub const WIPE: Self = Self { start: SampleTime::MAX, samples: [0; BLOCK_SAMPLES] };
+    pub const WIPE: Self = Self {
+        start: SampleTime::MAX,
+        samples: [0; BLOCK_SAMPLES],
+    };
 
     /// Returns whether this is [`Block::WIPE`].
     #[must_use]

@@ -53,7 +53,13 @@ impl BoardOpener {
         });
         let uart = (config.link.mode != LinkMode::None)
             .then(|| (path, config.link.baud.unwrap_or(board.uart.baud)));
-        Self { backend: board.backend, place, microphone, named_microphone, uart }
+        Self {
+            backend: board.backend,
+            place,
+            microphone,
+            named_microphone,
+            uart,
+        }
     }
 }
 
@@ -61,7 +67,8 @@ impl Opener for BoardOpener {
     fn microphone(&mut self) -> Result<Box<dyn Microphone>, String> {
         let opened: Result<Box<dyn Microphone>, OpenError> = match (&self.place, self.backend) {
             (Place::Sim { dir, .. }, Backend::Sim) if !self.named_microphone => {
-                SimMicrophone::open(dir, &self.microphone).map(|microphone| Box::new(microphone) as _)
+                SimMicrophone::open(dir, &self.microphone)
+                    .map(|microphone| Box::new(microphone) as _)
             }
             _ => AlsaMicrophone::open(&self.microphone).map(|microphone| Box::new(microphone) as _),
         };
@@ -69,7 +76,9 @@ impl Opener for BoardOpener {
     }
 
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
-        let Some((path, baud)) = &self.uart else { return Ok(None) };
+        let Some((path, baud)) = &self.uart else {
+            return Ok(None);
+        };
         let link = SerialLink::open(path, *baud).map_err(|error| error.to_string())?;
         Ok(Some(Box::new(link)))
     }
@@ -105,7 +114,9 @@ fn open_input(
     file: &str,
     place: &Place,
 ) -> Result<Input, OpenError> {
-    let Some(input) = input else { return Ok(Input::new(None, 0)) };
+    let Some(input) = input else {
+        return Ok(Input::new(None, 0));
+    };
     let pin: Box<dyn EdgePin> = match place {
         Place::Sim { dir, .. } => Box::new(SimButton::open(&dir.join(file))?),
         Place::Linux => Box::new(CdevButton::open(&input.pin_config(name))?),

@@ -21,6 +21,7 @@ use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 
 pub(super) use self::part::Part;
 
+use super::contain::contain;
 use super::decoder::{Head, check_head};
 use super::downmix::Downmix;
 use super::opus::Opus;
@@ -37,6 +38,11 @@ const FAULTS_IN_A_ROW_MAX: u32 = 64;
 
 /// Longest hole that is filled with silence. A longer one is a broken time stamp.
 const HOLE_SECONDS_MAX: u64 = 10;
+
+/// What is said of a header that brought the decoder down.
+const NONSENSE: Fault = Fault::Header {
+    detail: "it makes no sense",
+};
 
 /// A file of packets that is being read.
 pub(super) struct Packets {
@@ -74,6 +80,10 @@ enum Codec {
 
 impl Packets {
     pub(super) fn open(part: Part, container: Container) -> Result<Self, Fault> {
+        contain(|| Self::open_inner(part, container)).unwrap_or(Err(NONSENSE))
+    }
+
+    fn open_inner(part: Part, container: Container) -> Result<Self, Fault> {
         let container_bytes = part.byte_len().unwrap_or(0);
         let stream = MediaSourceStream::new(Box::new(part), Default::default());
         let options = FormatOptions::default();
@@ -153,7 +163,11 @@ impl Packets {
     fn next_packet(&mut self) -> Result<Option<Packet>, Fault> {
         let mut faults = 0;
         while !self.ended {
-            match self.format.next_packet() {
+            let Some(next) = contain(|| self.format.next_packet()) else {
+                self.end(true);
+                break;
+            };
+            match next {
                 Ok(Some(packet)) if packet.track_id == self.track_id => {
                     self.count(&packet);
                     return Ok(Some(packet));

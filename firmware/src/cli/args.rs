@@ -65,9 +65,11 @@ pub struct CommonArguments {
 
 /// Options of `run`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  pressel run                              the board is found from \
+#[command(
+    after_help = "Examples:\n  pressel run                              the board is found from \
                         the device tree\n  pressel run --board rpi-4b --trigger voice\n  \
-                        pressel run --board-file my-board.toml --uart /dev/ttyUSB0 --json")]
+                        pressel run --board-file my-board.toml --uart /dev/ttyUSB0 --json"
+)]
 pub struct RunArguments {
     /// What to recognise with.
     #[command(flatten)]
@@ -121,9 +123,11 @@ impl From<TriggerArgument> for Trigger {
 
 /// Options of `demo`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  pressel demo                 recorded commands, a scripted \
+#[command(
+    after_help = "Examples:\n  pressel demo                 recorded commands, a scripted \
                         button\n  pressel demo --mic default   your microphone; the space bar is \
-                        the button, q ends")]
+                        the button, q ends"
+)]
 pub struct DemoArguments {
     /// Use this ALSA capture device and the keyboard instead of the script
     #[arg(long, value_name = "DEVICE")]
@@ -152,9 +156,11 @@ pub struct TranscribeArguments {
 
 /// Options of `replay`.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  pressel replay day.wav                    hands-free: speech \
+#[command(
+    after_help = "Examples:\n  pressel replay day.wav                    hands-free: speech \
                         opens and closes utterances\n  pressel replay --trigger ptt word.wav     \
-                        the button is held for the whole file\n  pressel replay --json day.wav")]
+                        the button is held for the whole file\n  pressel replay --json day.wav"
+)]
 pub struct ReplayArguments {
     /// WAV, FLAC, MP3 or OGG files
     #[arg(required = true, value_name = "FILE")]

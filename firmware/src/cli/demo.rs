@@ -35,7 +35,10 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     // The model is looked for before anything is drawn.
     let config = arguments.common.config()?;
     if !config.model.folder().is_dir() {
-        let why = format!("{}: there is no such model folder", config.model.folder().display());
+        let why = format!(
+            "{}: there is no such model folder",
+            config.model.folder().display()
+        );
         return Err(Failure::new(Kind::Model, why));
     }
     let asked = Arc::new(AtomicBool::new(false));
@@ -53,8 +56,11 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
 fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failure> {
     let acts = world::acts()?;
     let mut stage = Stage::open(&arguments.common, None)?;
-    stage.say("The appliance runs on a simulated board; its voice, button and serial line are real");
-    stage.say("pipes, libasound and a pseudo-terminal. Each command is spoken while the button is held.");
+    stage
+        .say("The appliance runs on a simulated board; its voice, button and serial line are real");
+    stage.say(
+        "pipes, libasound and a pseudo-terminal. Each command is spoken while the button is held.",
+    );
     let world = World::start(stage.folder())?;
     let ended = |stage: &mut Stage| -> Result<(), Failure> {
         stage.wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))?;
@@ -88,7 +94,9 @@ fn play(stage: &mut Stage, world: &World, act: &Act, asked: &AtomicBool) -> Resu
         }
         matches!(news, News::Outcome { .. })
     })?;
-    let Some(News::Outcome { text, result }) = text else { return Ok(false) };
+    let Some(News::Outcome { text, result }) = text else {
+        return Ok(false);
+    };
     let after = released.map_or(Duration::ZERO, |released| released.elapsed());
     let is_right = text == act.text;
     let verdict = if is_right { "right" } else { "WRONG" };
@@ -111,7 +119,9 @@ fn by_hand(arguments: &DemoArguments, device: &str, asked: &AtomicBool) -> Resul
     }
     let mut stage = Stage::open(&arguments.common, Some(device))?;
     let world = World::silent(stage.folder())?;
-    let ended = stage.wait_until(READY_MAX, asked, |news| matches!(news, News::Ready)).map(|_| ());
+    let ended = stage
+        .wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))
+        .map(|_| ());
     stage.say("Space: start talking, space again: stop. q: end.");
     let raw = enable_raw_mode();
     let ended = ended.and_then(|()| {
@@ -123,8 +133,11 @@ fn by_hand(arguments: &DemoArguments, device: &str, asked: &AtomicBool) -> Resul
             if !poll(Duration::ZERO).unwrap_or(false) {
                 continue;
             }
-            let Ok(Event::Key(key)) = read() else { continue };
-            let is_ctrl_c = key.code == KeyCode::Char('c') && key.modifiers == KeyModifiers::CONTROL;
+            let Ok(Event::Key(key)) = read() else {
+                continue;
+            };
+            let is_ctrl_c =
+                key.code == KeyCode::Char('c') && key.modifiers == KeyModifiers::CONTROL;
             match key.code {
                 KeyCode::Char(' ') => world.tap(),
                 KeyCode::Char('q') | KeyCode::Esc => break,

@@ -16,7 +16,10 @@ use crate::failure::{Failure, Kind};
 pub fn devices(arguments: &DevicesArguments) -> Result<(), Failure> {
     let text = if arguments.json { as_json() } else { as_text() };
     writeln!(io::stdout().lock(), "{text}").map_err(|error| {
-        Failure::new(Kind::Disk, format!("standard output cannot be written: {error}"))
+        Failure::new(
+            Kind::Disk,
+            format!("standard output cannot be written: {error}"),
+        )
     })
 }
 
@@ -59,13 +62,32 @@ fn as_text() -> String {
             format!("{:<28} {description}", capture.name)
         })
         .collect();
-    section("microphones (microphone.device)", microphones, "plug one in, or load its driver");
+    section(
+        "microphones (microphone.device)",
+        microphones,
+        "plug one in, or load its driver",
+    );
     let chips = list_chips()
         .into_iter()
-        .map(|chip| format!("{:<28} {} ({} lines)", chip.path.display(), chip.label, chip.lines))
+        .map(|chip| {
+            format!(
+                "{:<28} {} ({} lines)",
+                chip.path.display(),
+                chip.label,
+                chip.lines
+            )
+        })
         .collect();
-    section("GPIO chips (chip in a board file)", chips, "not a board, or not in the group gpio");
+    section(
+        "GPIO chips (chip in a board file)",
+        chips,
+        "not a board, or not in the group gpio",
+    );
     let ports = list_ports();
-    section("serial ports (link.path)", ports, "plug a USB serial adapter in, or enable the UART");
+    section(
+        "serial ports (link.path)",
+        ports,
+        "plug a USB serial adapter in, or enable the UART",
+    );
     lines.join("\n")
 }

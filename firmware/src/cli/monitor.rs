@@ -32,13 +32,15 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
         Box::new(link.map_err(|error| device(error.to_string()))?)
     };
     for command in &arguments.send {
-        send(&mut *link, *command)
-            .map_err(|error| device(format!("{}: {error}", link.name())))?;
+        send(&mut *link, *command).map_err(|error| device(format!("{}: {error}", link.name())))?;
     }
     let mut screen = Screen::new(arguments.json);
     let mut decoder = Decoder::new();
     loop {
-        let mut fds = [PollFd { events: libc::POLLIN, ..link.poll_fd() }];
+        let mut fds = [PollFd {
+            events: libc::POLLIN,
+            ..link.poll_fd()
+        }];
         poll::wait(&mut fds, -1).map_err(|errno| device(format!("poll failed errno={errno}")))?;
         let mut bytes = [0; 512];
         let count = match link.read(&mut bytes) {
@@ -49,13 +51,21 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
         for item in decoder.push(&bytes[..count]) {
             let shown = match item {
                 Ok(message) => screen.show(&message),
-                Err(error) => screen.print(&json!({"event": "bad_frame", "why": error.to_string()}),
-                    &format!("?  a frame could not be read: {error}")),
+                Err(error) => screen.print(
+                    &json!({"event": "bad_frame", "why": error.to_string()}),
+                    &format!("?  a frame could not be read: {error}"),
+                ),
             };
             shown.map_err(|error| {
-                Failure::new(Kind::Disk, format!("standard output cannot be written: {error}"))
+                Failure::new(
+                    Kind::Disk,
+                    format!("standard output cannot be written: {error}"),
+                )
             })?;
-            if arguments.count.is_some_and(|count| count <= screen.outcomes) {
+            if arguments
+                .count
+                .is_some_and(|count| count <= screen.outcomes)
+            {
                 return Ok(());
             }
         }
@@ -77,7 +87,10 @@ fn send(link: &mut dyn Link, command: HostCommand) -> Result<(), LinkError> {
     let mut sent = 0;
     while sent < count {
         sent += link.write(&bytes[sent..count])?;
-        let mut fds = [PollFd { events: libc::POLLOUT, ..link.poll_fd() }];
+        let mut fds = [PollFd {
+            events: libc::POLLOUT,
+            ..link.poll_fd()
+        }];
         poll::wait(&mut fds, 1_000).map_err(|errno| LinkError::Lost { errno })?;
     }
     Ok(())
@@ -92,12 +105,20 @@ struct Screen {
 
 impl Screen {
     fn new(json: bool) -> Self {
-        Self { json, assembler: Assembler::new(), outcomes: 0 }
+        Self {
+            json,
+            assembler: Assembler::new(),
+            outcomes: 0,
+        }
     }
 
     fn print(&self, object: &serde_json::Value, words: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        if self.json { writeln!(out, "{object}")? } else { writeln!(out, "{words}")? }
+        if self.json {
+            writeln!(out, "{object}")?
+        } else {
+            writeln!(out, "{words}")?
+        }
         out.flush()
     }
 
@@ -129,9 +150,10 @@ impl Screen {
                 let object = json_object(&Record::Counters(*counters), true).unwrap_or_default();
                 self.print(&object, &format!("-  {counters:?}"))
             }
-            DeviceMessage::Pong { nonce } => {
-                self.print(&json!({"event": "pong", "nonce": nonce}), &format!("-  pong {nonce}"))
-            }
+            DeviceMessage::Pong { nonce } => self.print(
+                &json!({"event": "pong", "nonce": nonce}),
+                &format!("-  pong {nonce}"),
+            ),
             _ => Ok(()), // A newer appliance says more than this monitor knows.
         }
     }
@@ -168,13 +190,19 @@ struct StandardInput {
 impl StandardInput {
     fn open() -> io::Result<Self> {
         let fd = io::stdin().as_fd().try_clone_to_owned()?;
-        Ok(Self { file: File::from(fd) })
+        Ok(Self {
+            file: File::from(fd),
+        })
     }
 }
 
 impl Link for StandardInput {
     fn poll_fd(&self) -> PollFd {
-        PollFd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+        PollFd {
+            fd: self.file.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        }
     }
 
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, LinkError> {
@@ -182,14 +210,16 @@ impl Link for StandardInput {
             Ok(0) => Err(LinkError::Lost { errno: libc::EPIPE }),
             Ok(count) => Ok(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(error) => Err(LinkError::Lost { errno: error.raw_os_error().unwrap_or(libc::EIO) }),
+            Err(error) => Err(LinkError::Lost {
+                errno: error.raw_os_error().unwrap_or(libc::EIO),
+            }),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, LinkError> {
-        self.file
-            .write(bytes)
-            .map_err(|error| LinkError::Lost { errno: error.raw_os_error().unwrap_or(libc::EIO) })
+        self.file.write(bytes).map_err(|error| LinkError::Lost {
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+        })
     }
 
     fn name(&self) -> &'static str {

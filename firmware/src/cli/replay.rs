@@ -57,11 +57,20 @@ struct Output {
 impl Output {
     fn new(path: &std::path::Path, arguments: &ReplayArguments) -> Self {
         let file = path.to_string_lossy().into_owned();
-        Self { file, several: 1 < arguments.files.len(), json: arguments.json, result: Ok(()) }
+        Self {
+            file,
+            several: 1 < arguments.files.len(),
+            json: arguments.json,
+            result: Ok(()),
+        }
     }
 
     fn print(&mut self, played: &Played) {
-        let line = if self.json { self.object(played) } else { self.words(played) };
+        let line = if self.json {
+            self.object(played)
+        } else {
+            self.words(played)
+        };
         let Some(line) = line else { return };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
@@ -108,8 +117,16 @@ impl Output {
             }
             Played::Progress(_) => return None,
         };
-        let file = if self.several { format!("{}: ", self.file) } else { String::new() };
-        Some(format!("{file}{:9.3}  {}", seconds(at), words.trim_end_matches(": ")))
+        let file = if self.several {
+            format!("{}: ", self.file)
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "{file}{:9.3}  {}",
+            seconds(at),
+            words.trim_end_matches(": ")
+        ))
     }
 }
 

@@ -21,7 +21,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let board = choose_board(arguments)?;
     let place = match (board.backend, &arguments.sim_dir) {
         (Backend::Linux, _) => Place::Linux,
-        (Backend::Sim, Some(dir)) => Place::Sim { dir: dir.clone(), speed: arguments.sim_speed },
+        (Backend::Sim, Some(dir)) => Place::Sim {
+            dir: dir.clone(),
+            speed: arguments.sim_speed,
+        },
         (Backend::Sim, None) => {
             let why = "the simulated board needs --sim-dir: `pressel demo` makes one and runs it";
             return Err(Failure::new(Kind::Usage, why));
@@ -47,7 +50,9 @@ fn choose_board(arguments: &RunArguments) -> Result<Board, Failure> {
         return Board::builtin(name).map_err(usage);
     }
     Board::detect().map_err(usage)?.ok_or_else(|| {
-        let names = pressel_boards::builtin_names().collect::<Vec<_>>().join(", ");
+        let names = pressel_boards::builtin_names()
+            .collect::<Vec<_>>()
+            .join(", ");
         let why = format!(
             "this is none of the boards that Pressel knows: name one with --board ({names}), write \
              one with --board-file, or try `pressel demo`"

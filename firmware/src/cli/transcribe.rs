@@ -83,7 +83,8 @@ fn one(
         None => Ok(()),
         Some((at, result)) => {
             let at = seconds(at);
-            let why = format!("{name}: the speech at {at:.1} s was not recognised ({result}): try again");
+            let why =
+                format!("{name}: the speech at {at:.1} s was not recognised ({result}): try again");
             Err(Failure::new(Kind::Model, why))
         }
     }
@@ -113,7 +114,10 @@ impl Collected {
         duration: SampleTime,
     ) -> Result<Transcript, crate::transcript::TranscriptError> {
         if self.fell_back {
-            log::warn!("{}: voice activity model failed, the level decided", file.display());
+            log::warn!(
+                "{}: voice activity model failed, the level decided",
+                file.display()
+            );
         }
         let duration = seconds(duration);
         for segment in &mut self.segments {

@@ -10,7 +10,10 @@ use crate::stream::ListenEvent;
 use crate::worker::{WorkerProcess, WorkerSocket};
 
 /// One thing for the keeper to do. Order is kept.
-#[allow(clippy::large_enum_variant, reason = "the queue is allocated once at start-up")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the queue is allocated once at start-up"
+)]
 pub enum Errand {
     /// Print this.
     Record(Record),
@@ -40,7 +43,10 @@ pub enum Errand {
 }
 
 /// What the keeper opened, or that it could not. It tried once; the main loop decides on the next.
-#[allow(clippy::large_enum_variant, reason = "the queue is allocated once at start-up")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the queue is allocated once at start-up"
+)]
 pub enum Delivery {
     /// The microphone runs.
     Microphone(Box<dyn Microphone>),
@@ -58,7 +64,10 @@ pub enum Delivery {
 
 /// Something to print. No text is ever formatted outside the keeper.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "the queue is allocated once at start-up")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the queue is allocated once at start-up"
+)]
 pub enum Record {
     /// The appliance's state changed.
     State(State),

@@ -27,17 +27,24 @@ pub fn log_line(record: &Record) -> (Level, String) {
         Record::Link(error) => (Level::Warn, format!("link {error}")),
         Record::WorkerReady { cuda, load_ms } => {
             let provider = if *cuda { "cuda" } else { "cpu" };
-            (Level::Info, format!("worker ready provider={provider} load_ms={load_ms}"))
+            (
+                Level::Info,
+                format!("worker ready provider={provider} load_ms={load_ms}"),
+            )
         }
         Record::WorkerCannotLoad(reason) => (Level::Error, format!("worker cannot load: {reason}")),
         Record::WorkerLost(why) => (Level::Error, format!("worker lost: {why}")),
-        Record::WorkerLeftOff { ms } => {
-            (Level::Error, format!("worker failed too often, left off wait_ms={ms}"))
+        Record::WorkerLeftOff { ms } => (
+            Level::Error,
+            format!("worker failed too often, left off wait_ms={ms}"),
+        ),
+        Record::Pin { role, errno } => {
+            (Level::Warn, format!("pin failed role={role} errno={errno}"))
         }
-        Record::Pin { role, errno } => (Level::Warn, format!("pin failed role={role} errno={errno}")),
-        Record::Panic { thread, count } => {
-            (Level::Error, format!("thread panicked and was rebuilt name={thread} total={count}"))
-        }
+        Record::Panic { thread, count } => (
+            Level::Error,
+            format!("thread panicked and was rebuilt name={thread} total={count}"),
+        ),
         Record::Missing(count) => (Level::Warn, format!("records missing count={count}")),
         Record::Counters(counters) => (Level::Info, format!("counters {counters:?}")),
     }
@@ -47,12 +54,17 @@ fn listen_line(event: &ListenEvent) -> (Level, String) {
     match event {
         ListenEvent::SpeechStart(at) => (Level::Debug, format!("speech start at_ms={}", ms(*at))),
         ListenEvent::SpeechEnd(at) => (Level::Debug, format!("speech end at_ms={}", ms(*at))),
-        ListenEvent::Wake { word, score, at } => {
-            (Level::Info, format!("wake word={word} score={score:.2} at_ms={}", ms(*at)))
-        }
-        ListenEvent::Opened { id, trigger, start } => {
-            (Level::Info, format!("utterance open id={id} trigger={trigger} at_ms={}", ms(*start)))
-        }
+        ListenEvent::Wake { word, score, at } => (
+            Level::Info,
+            format!("wake word={word} score={score:.2} at_ms={}", ms(*at)),
+        ),
+        ListenEvent::Opened { id, trigger, start } => (
+            Level::Info,
+            format!(
+                "utterance open id={id} trigger={trigger} at_ms={}",
+                ms(*start)
+            ),
+        ),
         ListenEvent::Closed(closed) => (
             Level::Info,
             format!(
@@ -62,14 +74,20 @@ fn listen_line(event: &ListenEvent) -> (Level, String) {
                 closed.reason
             ),
         ),
-        ListenEvent::Lost { id, trigger, reason } => {
-            (Level::Warn, format!("utterance lost id={id} trigger={trigger} reason={reason}"))
-        }
+        ListenEvent::Lost {
+            id,
+            trigger,
+            reason,
+        } => (
+            Level::Warn,
+            format!("utterance lost id={id} trigger={trigger} reason={reason}"),
+        ),
         ListenEvent::Gap(samples) => (Level::Warn, format!("audio gap lost_ms={}", ms(*samples))),
         ListenEvent::ThreadPanicked { .. } => (Level::Debug, "listen panicked".to_owned()),
-        ListenEvent::VadFellBack => {
-            (Level::Error, "voice activity model failed, the level decides now".to_owned())
-        }
+        ListenEvent::VadFellBack => (
+            Level::Error,
+            "voice activity model failed, the level decides now".to_owned(),
+        ),
     }
 }
 
@@ -118,7 +136,11 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
             "microphone": state.microphone_ok, "worker": state.worker_ok, "muted": state.muted,
         }),
         Record::Listen(event) => listen_object(event)?,
-        Record::Outcome { outcome, start, text } => {
+        Record::Outcome {
+            outcome,
+            start,
+            text,
+        } => {
             let mut object = json!({
                 "event": "outcome", "utterance": outcome.utterance,
                 "trigger": outcome.trigger.name(), "result": result_name(&outcome.result),
@@ -154,7 +176,9 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
         }
         Record::Counters(counters) => {
             let mut object = serde_json::to_value(counters).ok()?;
-            object.as_object_mut()?.insert("event".to_owned(), json!("counters"));
+            object
+                .as_object_mut()?
+                .insert("event".to_owned(), json!("counters"));
             object
         }
         Record::WorkerLeftOff { .. } | Record::Pin { .. } | Record::Missing(_) => return None,
@@ -185,7 +209,10 @@ fn listen_object(event: &ListenEvent) -> Option<Value> {
 
 /// Returns sample time in seconds, exact to the millisecond.
 #[must_use]
-#[allow(clippy::cast_precision_loss, reason = "milliseconds of centuries fit an f64 exactly")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of centuries fit an f64 exactly"
+)]
 pub fn seconds(at: SampleTime) -> f64 {
     (at / SAMPLES_PER_MS) as f64 / 1_000.0
 }

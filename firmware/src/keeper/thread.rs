@@ -33,7 +33,10 @@ impl Doors {
     ///
     /// # Errors
     /// The errand itself, when the queue is full: the caller keeps it or counts it.
-    #[allow(clippy::result_large_err, reason = "the caller gets its errand back, by value")]
+    #[allow(
+        clippy::result_large_err,
+        reason = "the caller gets its errand back, by value"
+    )]
     pub fn ask(&self, errand: Errand) -> Result<(), Errand> {
         match self.errands.try_send(errand) {
             Ok(()) => {
@@ -87,8 +90,15 @@ impl Keeper {
             due: Due::default(),
             last_error: [const { String::new() }; 3],
         };
-        let thread = std::thread::Builder::new().name("keeper".into()).spawn(|| room.run())?;
-        Ok(Self { doors: Doors { errands, bell }, deliveries, bell: bell_out, thread })
+        let thread = std::thread::Builder::new()
+            .name("keeper".into())
+            .spawn(|| room.run())?;
+        Ok(Self {
+            doors: Doors { errands, bell },
+            deliveries,
+            bell: bell_out,
+            thread,
+        })
     }
 
     /// Prints what is left, kills the worker and ends the thread.
@@ -143,7 +153,9 @@ impl Room {
             let next = [self.due.microphone, self.due.link, self.due.worker];
             let wait = next.into_iter().flatten().min();
             let wait = wait.map(|at| at.saturating_duration_since(Instant::now()));
-            let timeout = wait.map_or(-1, |wait| i32::try_from(wait.as_millis()).unwrap_or(1_000) + 1);
+            let timeout = wait.map_or(-1, |wait| {
+                i32::try_from(wait.as_millis()).unwrap_or(1_000) + 1
+            });
             let mut fds = [self.bell_in.poll_fd()];
             if poll::wait(&mut fds, timeout).is_err() {
                 return; // Only a closed bell does that.
@@ -181,7 +193,9 @@ impl Room {
             self.due.microphone = None;
             let delivery = match self.tools.opener.microphone() {
                 Ok(microphone) => {
-                    self.now_fine(0, || format!("microphone open device={}", microphone.name()));
+                    self.now_fine(0, || {
+                        format!("microphone open device={}", microphone.name())
+                    });
                     Delivery::Microphone(microphone)
                 }
                 Err(error) => self.complain(0, error, Delivery::NoMicrophone),
@@ -212,9 +226,11 @@ impl Room {
                     self.worker = Some(worker);
                     Delivery::Worker(socket)
                 }
-                Err(error) => {
-                    self.complain(2, format!("cannot start the worker: {error}"), Delivery::NoWorker)
-                }
+                Err(error) => self.complain(
+                    2,
+                    format!("cannot start the worker: {error}"),
+                    Delivery::NoWorker,
+                ),
             };
             self.deliver(delivery);
         }

@@ -19,7 +19,11 @@ impl Ears {
     /// Makes the ears from loaded models.
     #[must_use]
     pub fn new(voice: Box<dyn Vad + Send>, wake: Option<Box<dyn WakeWord + Send>>) -> Self {
-        Self { voice, wake, fallen_back: false }
+        Self {
+            voice,
+            wake,
+            fallen_back: false,
+        }
     }
 
     /// Makes ears that hear by level only.

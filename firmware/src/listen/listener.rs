@@ -143,9 +143,18 @@ impl<S: Slots> Listener<S> {
             push(events, ListenEvent::SpeechEnd(last));
             self.gate = gate::State::Silence { run: None };
         }
-        if let utterance::State::Open { trigger, start, end: known } = self.utterance {
+        if let utterance::State::Open {
+            trigger,
+            start,
+            end: known,
+        } = self.utterance
+        {
             let end = known.map_or(end, |known| known.min(end));
-            self.utterance = utterance::State::Open { trigger, start, end: Some(end) };
+            self.utterance = utterance::State::Open {
+                trigger,
+                start,
+                end: Some(end),
+            };
             self.utter(utterance::Event::Heard(end), events);
         }
     }
@@ -155,7 +164,9 @@ impl<S: Slots> Listener<S> {
         if let utterance::State::Open { trigger, .. } = self.utterance {
             self.lose(trigger, DropReason::Busy, events);
         }
-        self.utterance = utterance::State::Closed { since: self.history.end() };
+        self.utterance = utterance::State::Closed {
+            since: self.history.end(),
+        };
         self.gate = gate::State::Silence { run: None };
         self.wake = [wake::State::Armed; WAKE_WORDS_MAX];
         self.forget();
@@ -208,7 +219,11 @@ impl<S: Slots> Listener<S> {
             if self.tuning.gate.close_probability <= probability {
                 self.note_speech(start, end);
             }
-            let frame = gate::Frame { start, end, probability };
+            let frame = gate::Frame {
+                start,
+                end,
+                probability,
+            };
             let step = gate::step(&self.gate, frame, &self.tuning.gate);
             self.gate = step.next;
             match step.mark {
@@ -229,7 +244,9 @@ impl<S: Slots> Listener<S> {
 
     fn hear_wake_words(&mut self, events: &mut Events) {
         const FRAME: u64 = wake_word::FRAME_SAMPLES as u64;
-        let Some(count) = self.ears.wake_word_count() else { return };
+        let Some(count) = self.ears.wake_word_count() else {
+            return;
+        };
         while self.wake_next + FRAME <= self.history.end() {
             let mut frame = [0; wake_word::FRAME_SAMPLES];
             self.history.copy(self.wake_next, &mut frame);
@@ -252,8 +269,11 @@ impl<S: Slots> Listener<S> {
 
     /// Extends the speech span of the open utterance by `start..end`.
     fn note_speech(&mut self, start: SampleTime, end: SampleTime) {
-        let Some(writing) = &mut self.writing else { return };
-        let offset = |at: SampleTime| u32::try_from(at.saturating_sub(writing.start)).unwrap_or(u32::MAX);
+        let Some(writing) = &mut self.writing else {
+            return;
+        };
+        let offset =
+            |at: SampleTime| u32::try_from(at.saturating_sub(writing.start)).unwrap_or(u32::MAX);
         if writing.start < end {
             let (start, end) = (offset(start), offset(end));
             let span = writing.speech.get_or_insert(SpeechSpan { start, end });
@@ -263,7 +283,11 @@ impl<S: Slots> Listener<S> {
     }
 
     fn discard(&mut self, at: SampleTime, reason: DropReason, events: &mut Events) {
-        let step = utterance::step(&self.utterance, utterance::Event::Discard(at), &self.tuning.utterance);
+        let step = utterance::step(
+            &self.utterance,
+            utterance::Event::Discard(at),
+            &self.tuning.utterance,
+        );
         self.utterance = step.next;
         for action in step.actions {
             if let utterance::Action::Discard { trigger } = action {
@@ -278,7 +302,11 @@ impl<S: Slots> Listener<S> {
         for action in step.actions {
             match action {
                 utterance::Action::Open { trigger, start } => self.open(trigger, start, events),
-                utterance::Action::Close { trigger, end, reason } => {
+                utterance::Action::Close {
+                    trigger,
+                    end,
+                    reason,
+                } => {
                     self.close(trigger, end, reason, events);
                 }
                 utterance::Action::Discard { trigger } => {
@@ -293,7 +321,13 @@ impl<S: Slots> Listener<S> {
         let id = self.id_next;
         self.id_next += 1;
         let slot = self.slots.take();
-        self.writing = Some(Writing { id, slot, start, written: 0, speech: None });
+        self.writing = Some(Writing {
+            id,
+            slot,
+            start,
+            written: 0,
+            speech: None,
+        });
         push(events, ListenEvent::Opened { id, trigger, start });
         // A press in the middle of speech: what the pre-roll took of it counts as speech too.
         if let gate::State::Speech { last } = self.gate {
@@ -304,9 +338,13 @@ impl<S: Slots> Listener<S> {
 
     /// Copies what the history has and the slot has not. Stops at the end of the slot.
     fn copy_into_slot(&mut self) {
-        let Some(writing) = &mut self.writing else { return };
+        let Some(writing) = &mut self.writing else {
+            return;
+        };
         let from = writing.start + u64::from(writing.written);
-        let Some(fresh) = self.history.end().checked_sub(from) else { return };
+        let Some(fresh) = self.history.end().checked_sub(from) else {
+            return;
+        };
         let room = UTTERANCE_SAMPLES_MAX as u64 - u64::from(writing.written);
         let count = usize::try_from(fresh.min(room)).unwrap_or(0);
         if let Some(slot) = writing.slot {
@@ -324,32 +362,68 @@ impl<S: Slots> Listener<S> {
         reason: utterance::CloseReason,
         events: &mut Events,
     ) {
-        let Some(writing) = self.writing.take() else { return };
-        let Writing { id, slot, start, written, speech } = writing;
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
+        let Writing {
+            id,
+            slot,
+            start,
+            written,
+            speech,
+        } = writing;
         let Some(slot) = slot else {
-            push(events, ListenEvent::Lost { id, trigger, reason: DropReason::Busy });
+            push(
+                events,
+                ListenEvent::Lost {
+                    id,
+                    trigger,
+                    reason: DropReason::Busy,
+                },
+            );
             return;
         };
         assert!(start <= end);
         let samples = u32::try_from(end - start).unwrap_or(u32::MAX);
         assert!(samples <= written);
         assert!(samples as usize <= UTTERANCE_SAMPLES_MAX);
-        let clip = |span: SpeechSpan| SpeechSpan { start: span.start, end: span.end.min(samples) };
+        let clip = |span: SpeechSpan| SpeechSpan {
+            start: span.start,
+            end: span.end.min(samples),
+        };
         let speech = speech.map(clip).filter(|span| span.start < span.end);
         let closed_at = self.history.end();
-        let closed = ClosedUtterance { id, slot, trigger, start, samples, speech, closed_at, reason };
+        let closed = ClosedUtterance {
+            id,
+            slot,
+            trigger,
+            start,
+            samples,
+            speech,
+            closed_at,
+            reason,
+        };
         push(events, ListenEvent::Closed(closed));
     }
 
     fn lose(&mut self, trigger: Trigger, reason: DropReason, events: &mut Events) {
-        let Some(writing) = self.writing.take() else { return };
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
         if let Some(slot) = writing.slot {
             if reason == DropReason::Muted {
                 self.slots.memory(slot).fill(0); // Muted audio is nowhere in memory.
             }
             self.slots.give_back(slot);
         }
-        push(events, ListenEvent::Lost { id: writing.id, trigger, reason });
+        push(
+            events,
+            ListenEvent::Lost {
+                id: writing.id,
+                trigger,
+                reason,
+            },
+        );
     }
 }
 

@@ -52,16 +52,25 @@ impl ListenThread {
     ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let bell = bells.listen.clone();
-        let mut room =
-            Room { listener, ends, bells, stop: Arc::clone(&stop), next: None, unsent: None, panics: 0 };
-        let thread = std::thread::Builder::new().name("listen".into()).spawn(move || {
-            if !cores.is_empty() && cpu::pin_thread_to(&cores).is_err() {
-                log::warn!("listen is not pinned: this machine has none of cores={cores:?}");
-            }
-            alloc_guard::seal();
-            room.run();
-            alloc_guard::unseal();
-        })?;
+        let mut room = Room {
+            listener,
+            ends,
+            bells,
+            stop: Arc::clone(&stop),
+            next: None,
+            unsent: None,
+            panics: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("listen".into())
+            .spawn(move || {
+                if !cores.is_empty() && cpu::pin_thread_to(&cores).is_err() {
+                    log::warn!("listen is not pinned: this machine has none of cores={cores:?}");
+                }
+                alloc_guard::seal();
+                room.run();
+                alloc_guard::unseal();
+            })?;
         Ok(Self { stop, bell, thread })
     }
 
@@ -97,7 +106,12 @@ impl Room {
                 let mut events = Events::new();
                 self.listener.recover(&mut events);
                 // At most one event is in it so far.
-                events.push(ListenEvent::ThreadPanicked { count: self.panics, ended }).ok();
+                events
+                    .push(ListenEvent::ThreadPanicked {
+                        count: self.panics,
+                        ended,
+                    })
+                    .ok();
                 self.unsent = Some((events, 0));
                 self.send_unsent();
                 if ended {
@@ -160,7 +174,9 @@ impl Room {
 
     /// Sends what waits; false when the ring is still full.
     fn send_unsent(&mut self) -> bool {
-        let Some((events, mut sent)) = self.unsent.take() else { return true };
+        let Some((events, mut sent)) = self.unsent.take() else {
+            return true;
+        };
         let count = events.len();
         while sent < count && self.ends.events.enqueue(events[sent]).is_ok() {
             sent += 1;

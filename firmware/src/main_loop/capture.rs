@@ -77,16 +77,23 @@ impl Capture {
 
     /// Writes the descriptors to wait for and returns how many.
     pub fn poll_fds(&self, fds: &mut [PollFd]) -> usize {
-        self.microphone.as_ref().map_or(0, |microphone| microphone.poll_fds(fds))
+        self.microphone
+            .as_ref()
+            .map_or(0, |microphone| microphone.poll_fds(fds))
     }
 
     /// Moves what has arrived into the ring. Returns whether listen has news, and the error that
     /// ended the reading, if one did.
     pub fn read(&mut self, ring: &mut Producer<'static, Block>) -> (bool, Option<MicError>) {
         let mut news = self.wipe(ring);
-        let Some(microphone) = &mut self.microphone else { return (news, None) };
+        let Some(microphone) = &mut self.microphone else {
+            return (news, None);
+        };
         for _ in 0..BLOCKS_PER_TURN_MAX {
-            let mut block = Block { start: self.now, samples: [0; BLOCK_SAMPLES] };
+            let mut block = Block {
+                start: self.now,
+                samples: [0; BLOCK_SAMPLES],
+            };
             match microphone.read(&mut block.samples) {
                 Ok(false) => break,
                 Ok(true) => {

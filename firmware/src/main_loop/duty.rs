@@ -4,8 +4,8 @@
 
 use heapless::Vec;
 use pressel_hal::{LinkError, MicError};
-use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
 use pressel_pipeline::lights;
+use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::limits::PROTOCOL;
@@ -60,12 +60,18 @@ impl MainLoop {
             Ok(Some(true)) => self.happen(session::Event::ButtonDown, now),
             Ok(Some(false)) => self.happen(session::Event::ButtonUp, now),
             Ok(None) => {}
-            Err(error) => self.note(Record::Pin { role: "button", errno: error.errno }),
+            Err(error) => self.note(Record::Pin {
+                role: "button",
+                errno: error.errno,
+            }),
         }
         match self.pins.mute.look(ready.mute, now) {
             Ok(Some(muted)) => self.happen(session::Event::Mute(muted), now),
             Ok(None) => {}
-            Err(error) => self.note(Record::Pin { role: "mute", errno: error.errno }),
+            Err(error) => self.note(Record::Pin {
+                role: "mute",
+                errno: error.errno,
+            }),
         }
     }
 
@@ -101,13 +107,20 @@ impl MainLoop {
                     self.open = None;
                     self.take_utterance(&closed, now);
                 }
-                ListenEvent::Lost { id, trigger, reason } => {
+                ListenEvent::Lost {
+                    id,
+                    trigger,
+                    reason,
+                } => {
                     self.open = None;
                     let result = OutcomeResult::Dropped(reason);
                     self.finish(Finished::bare(id, trigger, result, now));
                 }
                 ListenEvent::ThreadPanicked { count, ended } => {
-                    self.note(Record::Panic { thread: "listen", count });
+                    self.note(Record::Panic {
+                        thread: "listen",
+                        count,
+                    });
                     if ended {
                         self.end = Some(End::ListenDied);
                     }
@@ -125,7 +138,10 @@ impl MainLoop {
     fn take_utterance(&mut self, closed: &ClosedUtterance, now: Millis) {
         let utterance = outcome::utterance(closed, self.fixed.post_roll, now);
         let done = if closed.speech.is_none() {
-            Some((Finished::of(&utterance, OutcomeResult::NoSpeech, now), closed.slot))
+            Some((
+                Finished::of(&utterance, OutcomeResult::NoSpeech, now),
+                closed.slot,
+            ))
         } else {
             self.recogniser.offer(utterance, now)
         };
@@ -137,7 +153,9 @@ impl MainLoop {
 
     pub(super) fn take_answers(&mut self, now: Millis) {
         for _ in 0..ANSWERS_MAX {
-            let Some(news) = self.recogniser.receive(now) else { return };
+            let Some(news) = self.recogniser.receive(now) else {
+                return;
+            };
             self.take_news(news, now);
         }
     }
@@ -251,7 +269,10 @@ impl MainLoop {
         self.view.microphone_lost = !self.capture.is_open() && !self.view.muted;
         self.view.worker_down = !self.recogniser.is_ready() && self.recogniser.was_ready();
         if let Some((role, error)) = self.pins.show(lights::lights(&self.view, now)) {
-            self.note(Record::Pin { role: role.name(), errno: error.errno });
+            self.note(Record::Pin {
+                role: role.name(),
+                errno: error.errno,
+            });
         }
     }
 
@@ -286,7 +307,10 @@ impl MainLoop {
 
     /// Tells listen what the owner wants, as of the newest sample.
     fn command(&mut self, control: Control) {
-        let command = Command { at: self.capture.sample_time(), control };
+        let command = Command {
+            at: self.capture.sample_time(),
+            control,
+        };
         // Order is kept: behind others that wait, or straight into the ring.
         let refused = if self.commands.is_empty() {
             self.neighbours.ends.commands.enqueue(command).err()
@@ -307,8 +331,17 @@ impl MainLoop {
         if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
             self.view.fault_at = Some(finished.done_at);
         }
-        let Finished { outcome, ref text, start, .. } = finished;
-        self.note(Record::Outcome { outcome, start, text: text.clone() });
+        let Finished {
+            outcome,
+            ref text,
+            start,
+            ..
+        } = finished;
+        self.note(Record::Outcome {
+            outcome,
+            start,
+            text: text.clone(),
+        });
         if self.ledger.enter(finished) {
             self.serial.count_dropped();
         }
@@ -388,7 +421,14 @@ impl MainLoop {
             (true, true) => Provider::Cuda,
         };
         let waiting = u8::try_from(self.recogniser.waiting_count()).unwrap_or(u8::MAX);
-        State { state, provider, microphone_ok: self.capture.is_open(), worker_ok, muted, waiting }
+        State {
+            state,
+            provider,
+            microphone_ok: self.capture.is_open(),
+            worker_ok,
+            muted,
+            waiting,
+        }
     }
 
     /// Gives every utterance that is left its outcome and lets the link take them, for a short time.

@@ -37,7 +37,12 @@ impl Finished {
             audio_ms: 0,
             timing: Timing::default(),
         };
-        Self { outcome, text: String::new(), start: 0, done_at: now }
+        Self {
+            outcome,
+            text: String::new(),
+            start: 0,
+            done_at: now,
+        }
     }
 
     /// An outcome of a recorded utterance, without text.
@@ -55,7 +60,9 @@ impl Finished {
 #[must_use]
 pub fn utterance(closed: &ClosedUtterance, post_roll: u64, now: Millis) -> Utterance {
     let end = closed.start + u64::from(closed.samples);
-    let speech_end = closed.speech.map_or(end, |span| closed.start + u64::from(span.end));
+    let speech_end = closed
+        .speech
+        .map_or(end, |span| closed.start + u64::from(span.end));
     let spoken_until = match (closed.reason, closed.trigger) {
         (CloseReason::Released, _) => end.saturating_sub(post_roll),
         (_, Trigger::Ptt) => end,
@@ -84,7 +91,11 @@ impl Ledger {
     /// Makes an empty ledger.
     #[must_use]
     pub fn new() -> Self {
-        Self { waiting: Deque::new(), counters: Counters::default(), sequence: 0 }
+        Self {
+            waiting: Deque::new(),
+            counters: Counters::default(),
+            sequence: 0,
+        }
     }
 
     /// Counts an utterance that was opened.

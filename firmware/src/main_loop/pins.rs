@@ -56,13 +56,21 @@ impl Input {
     /// Wraps an open pin; `None` is an input that the board does not have.
     #[must_use]
     pub fn new(pin: Option<Box<dyn EdgePin>>, debounce_ms: u64) -> Self {
-        Self { pin, state: debounce::State::released(), debounce_ms }
+        Self {
+            pin,
+            state: debounce::State::released(),
+            debounce_ms,
+        }
     }
 
     /// Returns what to wait for. A negative descriptor is one that `poll(2)` passes over.
     #[must_use]
     pub fn poll_fd(&self) -> PollFd {
-        let none = PollFd { fd: -1, events: 0, revents: 0 };
+        let none = PollFd {
+            fd: -1,
+            events: 0,
+            revents: 0,
+        };
         self.pin.as_ref().map_or(none, |pin| pin.poll_fd())
     }
 
@@ -78,7 +86,9 @@ impl Input {
     /// [`PinError`] once; from then on the input is never pressed.
     pub fn look(&mut self, has_edge: bool, now: Millis) -> Result<Option<bool>, PinError> {
         let is_due = self.deadline().is_some_and(|at| at <= now);
-        let Some(pin) = &mut self.pin else { return Ok(None) };
+        let Some(pin) = &mut self.pin else {
+            return Ok(None);
+        };
         if !has_edge && !is_due {
             return Ok(None);
         }
@@ -110,7 +120,12 @@ impl Led {
     /// Wraps an open pin.
     #[must_use]
     pub fn new(role: LedRole, pin: Box<dyn LedPin>) -> Self {
-        Self { role, pin, lit: None, failed: false }
+        Self {
+            role,
+            pin,
+            lit: None,
+            failed: false,
+        }
     }
 
     /// Sets the LED if it changes.
@@ -120,7 +135,11 @@ impl Led {
             return Ok(());
         }
         self.lit = Some(lit);
-        let set = if lit { self.pin.set_high() } else { self.pin.set_low() };
+        let set = if lit {
+            self.pin.set_high()
+        } else {
+            self.pin.set_low()
+        };
         self.failed = set.is_err();
         set
     }

@@ -12,8 +12,8 @@
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::limits::{
-    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
-    RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX, SPEECH_PADDING_MS,
+    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS,
+    RESTART_WINDOW_MS, RESTARTS_MAX, SPEECH_PADDING_MS,
 };
 use pressel_pipeline::time::{Millis, millis, samples};
 use pressel_pipeline::waiting::{SpeechSpan, Utterance, Waiting};
@@ -46,7 +46,10 @@ struct Running {
 }
 
 /// What happened at the worker.
-#[allow(clippy::large_enum_variant, reason = "one value, on the stack of one turn")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one value, on the stack of one turn"
+)]
 pub enum News {
     /// The model is loaded.
     Ready {
@@ -143,7 +146,11 @@ impl Recogniser {
             Worker::Absent => -1,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => socket.raw_fd(),
         };
-        PollFd { fd, events: libc::POLLIN, revents: 0 }
+        PollFd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        }
     }
 
     /// Returns when [`Recogniser::keep_time`] has something to do.
@@ -158,7 +165,10 @@ impl Recogniser {
     /// Takes a worker that was started.
     pub fn resume(&mut self, socket: WorkerSocket, now: Millis) {
         self.left_off = false;
-        self.worker = Worker::Loading { socket, until: now + LOAD_MS_MAX };
+        self.worker = Worker::Loading {
+            socket,
+            until: now + LOAD_MS_MAX,
+        };
     }
 
     /// Adds a closed utterance. Returns the one that had to make room, with its slot.
@@ -173,14 +183,20 @@ impl Recogniser {
     }
 
     /// Takes a waiting utterance out with this result; for a cancel, a stop, or a lost model.
-    pub fn give_up_waiting(&mut self, result: OutcomeResult, now: Millis) -> Option<(Finished, u8)> {
+    pub fn give_up_waiting(
+        &mut self,
+        result: OutcomeResult,
+        now: Millis,
+    ) -> Option<(Finished, u8)> {
         let utterance = self.again.take().or_else(|| self.waiting.take())?;
         Some((Finished::of(&utterance, result, now), utterance.slot))
     }
 
     /// Cancels the utterance at the worker; it ends with this result.
     pub fn cancel_running(&mut self, result: OutcomeResult, now: Millis) {
-        let Some(running) = &mut self.running else { return };
+        let Some(running) = &mut self.running else {
+            return;
+        };
         if running.verdict.is_some() {
             return;
         }
@@ -188,20 +204,33 @@ impl Recogniser {
         running.deadline = now + CANCEL_MS_MAX;
         if let Worker::Ready { socket } = &mut self.worker {
             // A worker that does not read is killed at the deadline.
-            socket.send(&Request::Cancel { id: running.utterance.id }).ok();
+            socket
+                .send(&Request::Cancel {
+                    id: running.utterance.id,
+                })
+                .ok();
         }
     }
 
     /// Takes the running utterance out, as when the appliance stops.
-    pub fn give_up_running(&mut self, result: OutcomeResult, now: Millis) -> Option<(Finished, u8)> {
+    pub fn give_up_running(
+        &mut self,
+        result: OutcomeResult,
+        now: Millis,
+    ) -> Option<(Finished, u8)> {
         let running = self.running.take()?;
         let result = running.verdict.unwrap_or(result);
-        Some((Finished::of(&running.utterance, result, now), running.utterance.slot))
+        Some((
+            Finished::of(&running.utterance, result, now),
+            running.utterance.slot,
+        ))
     }
 
     /// Sends the most urgent utterance to an idle worker. `Some` when the worker is lost.
     pub fn give_work(&mut self, now: Millis) -> Option<News> {
-        let Worker::Ready { socket } = &mut self.worker else { return None };
+        let Worker::Ready { socket } = &mut self.worker else {
+            return None;
+        };
         if self.running.is_some() {
             return None;
         }
@@ -218,7 +247,12 @@ impl Recogniser {
             verdict: None,
             is_second_try,
         });
-        let sent = socket.send(&Request::Recognise { id, slot, start, samples });
+        let sent = socket.send(&Request::Recognise {
+            id,
+            slot,
+            start,
+            samples,
+        });
         sent.is_err().then_some(News::Lost("it takes no requests"))
     }
 
@@ -248,15 +282,23 @@ impl Recogniser {
             }
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
             Answer::Done { id, .. } | Answer::Failed { id, .. }
-                if self.running.is_none_or(|running| running.utterance.id != id) =>
+                if self
+                    .running
+                    .is_none_or(|running| running.utterance.id != id) =>
             {
                 Some(News::Lost("it answers what was not asked"))
             }
-            Answer::Failed { fault: Fault::Sticky, .. } => {
-                Some(News::Lost("its device context is broken"))
-            }
+            Answer::Failed {
+                fault: Fault::Sticky,
+                ..
+            } => Some(News::Lost("its device context is broken")),
             answer => {
-                let Running { utterance, sent_at, verdict, .. } = self.running.take()?;
+                let Running {
+                    utterance,
+                    sent_at,
+                    verdict,
+                    ..
+                } = self.running.take()?;
                 let mut finished = outcome(&utterance, answer, sent_at, now);
                 if let Some(verdict) = verdict {
                     finished.outcome.result = verdict;
@@ -289,7 +331,11 @@ impl Recogniser {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        while self.restarted_at.front().is_some_and(|at| at + RESTART_WINDOW_MS < now) {
+        while self
+            .restarted_at
+            .front()
+            .is_some_and(|at| at + RESTART_WINDOW_MS < now)
+        {
             self.restarted_at.pop_front();
         }
         self.restarts = self.restarts.saturating_add(1);
@@ -320,7 +366,10 @@ impl Recogniser {
 #[must_use]
 pub fn range(utterance: &Utterance) -> (u32, u32) {
     let padding = short(samples(SPEECH_PADDING_MS));
-    let all = SpeechSpan { start: 0, end: utterance.samples };
+    let all = SpeechSpan {
+        start: 0,
+        end: utterance.samples,
+    };
     let speech = utterance.speech.unwrap_or(all);
     let start = speech.start.saturating_sub(padding);
     let end = speech.end.saturating_add(padding).min(utterance.samples);
@@ -333,7 +382,15 @@ pub fn outcome(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mill
     let mut finished = Finished::of(utterance, OutcomeResult::NoSpeech, now);
     finished.outcome.timing.queue_ms = short(sent_at.saturating_sub(utterance.closed_at));
     match answer {
-        Answer::Done { text, truncated, no_speech, confidence, encode_ms, decode_ms, .. } => {
+        Answer::Done {
+            text,
+            truncated,
+            no_speech,
+            confidence,
+            encode_ms,
+            decode_ms,
+            ..
+        } => {
             finished.outcome.timing.encode_ms = encode_ms;
             finished.outcome.timing.decode_ms = decode_ms;
             if !no_speech && !text.is_empty() {

@@ -79,15 +79,29 @@ impl Serial {
     #[must_use]
     pub fn bad_frames(&self) -> u32 {
         let bad = self.frames.counts().bad();
-        bad.saturating_add(self.lines.bad_lines()).saturating_add(self.bad_lines)
+        bad.saturating_add(self.lines.bad_lines())
+            .saturating_add(self.bad_lines)
     }
 
     /// Returns what to wait for: input, and room if there is something to send.
     #[must_use]
     pub fn poll_fd(&self) -> PollFd {
-        let Some(link) = &self.link else { return PollFd { fd: -1, events: 0, revents: 0 } };
-        let room = if self.out.is_empty() { 0 } else { libc::POLLOUT };
-        PollFd { events: libc::POLLIN | room, ..link.poll_fd() }
+        let Some(link) = &self.link else {
+            return PollFd {
+                fd: -1,
+                events: 0,
+                revents: 0,
+            };
+        };
+        let room = if self.out.is_empty() {
+            0
+        } else {
+            libc::POLLOUT
+        };
+        PollFd {
+            events: libc::POLLIN | room,
+            ..link.poll_fd()
+        }
     }
 
     /// Returns whether everything was handed to the kernel.
@@ -143,7 +157,9 @@ impl Serial {
     /// # Errors
     /// [`LinkError`]: the line is lost; see [`Serial::take`].
     pub fn flush(&mut self) -> Result<(), LinkError> {
-        let Some(link) = &mut self.link else { return Ok(()) };
+        let Some(link) = &mut self.link else {
+            return Ok(());
+        };
         // Twice: the buffer is a ring and may lie in two pieces.
         for _ in 0..2 {
             let (bytes, _) = self.out.as_slices();
@@ -166,7 +182,9 @@ impl Serial {
         &mut self,
         messages: &mut heapless::Vec<HostMessage, HOST_MESSAGES_MAX>,
     ) -> Result<(), LinkError> {
-        let Some(link) = &mut self.link else { return Ok(()) };
+        let Some(link) = &mut self.link else {
+            return Ok(());
+        };
         let mut bytes = [0; LINK_READ_BYTES];
         let count = link.read(&mut bytes)?;
         for &byte in &bytes[..count] {

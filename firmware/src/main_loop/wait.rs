@@ -39,7 +39,11 @@ impl MainLoop {
     /// # Errors
     /// The errno of `poll(2)`.
     pub(super) fn wait(&mut self) -> Result<Ready, i32> {
-        let mut fds = [PollFd { fd: -1, events: libc::POLLIN, revents: 0 }; FDS_MAX];
+        let mut fds = [PollFd {
+            fd: -1,
+            events: libc::POLLIN,
+            revents: 0,
+        }; FDS_MAX];
         fds[SIGNALS].fd = self.signal_fd();
         fds[EVENTS] = self.neighbours.event_bell.poll_fd();
         fds[DELIVERIES] = self.neighbours.delivery_bell.poll_fd();
@@ -67,7 +71,8 @@ impl MainLoop {
     fn timeout_ms(&self) -> i32 {
         let now = self.fixed.clock.now_ms();
         let left = |at: Millis| at.saturating_sub(now);
-        let waits = !self.commands.is_empty() || !self.errands.is_empty() || self.capture.is_wiping();
+        let waits =
+            !self.commands.is_empty() || !self.errands.is_empty() || self.capture.is_wiping();
         let wait = [
             self.pins.button.deadline().map(left),
             self.pins.mute.deadline().map(left),
@@ -77,7 +82,11 @@ impl MainLoop {
             waits.then_some(RETRY_MS),
             Some(left(self.counters_at + COUNTERS_EVERY_MS)),
         ];
-        let wait = wait.into_iter().flatten().min().unwrap_or(COUNTERS_EVERY_MS);
+        let wait = wait
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(COUNTERS_EVERY_MS);
         i32::try_from(self.fixed.clock.real_ms(wait)).unwrap_or(i32::MAX)
     }
 }

@@ -40,7 +40,10 @@ pub enum Request {
 
 /// From the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(clippy::large_enum_variant, reason = "one answer at a time, held in a static buffer")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one answer at a time, held in a static buffer"
+)]
 pub enum Answer {
     /// The model is loaded; requests are welcome.
     Ready {
@@ -108,7 +111,9 @@ impl From<ModelError> for Fault {
 
 /// Writes a message into `buffer` and returns its bytes, or `None` if it does not fit.
 pub fn encode<'b, M: Serialize>(message: &M, buffer: &'b mut FrameBuffer) -> Option<&'b [u8]> {
-    postcard::to_slice(message, buffer).ok().map(|bytes| &*bytes)
+    postcard::to_slice(message, buffer)
+        .ok()
+        .map(|bytes| &*bytes)
 }
 
 /// Reads a message; `None` when the bytes are none.

@@ -13,7 +13,7 @@ use std::time::Instant;
 use pressel_hal::linux::cpu;
 use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
-use pressel_models::{places, DecodeOptions, ModelError, Transcriber as _, Transcription};
+use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcription, places};
 use pressel_pipeline::limits::{TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -65,25 +65,43 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         }
     };
     let load_ms = milliseconds(began);
-    answers.send(&Answer::Ready { cuda: whisper.provider() == Provider::Cuda.name(), load_ms })?;
+    answers.send(&Answer::Ready {
+        cuda: whisper.provider() == Provider::Cuda.name(),
+        load_ms,
+    })?;
 
-    let shared = Arc::new(Shared { running: AtomicU32::new(0), cancel: AtomicBool::new(false) });
+    let shared = Arc::new(Shared {
+        running: AtomicU32::new(0),
+        cancel: AtomicBool::new(false),
+    });
     let (jobs, jobs_out) = sync_channel(1);
     let theirs = Arc::clone(&shared);
-    std::thread::Builder::new().name("recognise".into()).spawn(move || {
-        recognise(&mut whisper, &jobs_out, &mut answers, &slots, &theirs);
-        // The appliance is gone, or this thread must not be trusted.
-        std::process::exit(0);
-    })?;
+    std::thread::Builder::new()
+        .name("recognise".into())
+        .spawn(move || {
+            recognise(&mut whisper, &jobs_out, &mut answers, &slots, &theirs);
+            // The appliance is gone, or this thread must not be trusted.
+            std::process::exit(0);
+        })?;
     read_requests(&mut requests, &jobs, &shared, &canceller);
     std::process::exit(0);
 }
 
 /// Loads the model; the reason why not in words.
 fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
-    let runtime = Runtime::load(&places::onnx_runtime_candidates()).map_err(|error| error.to_string())?;
-    let provider = if setup.cuda { Provider::Cuda } else { Provider::Cpu };
-    let config = WhisperConfig { threads: setup.threads, spin: false, provider, language: *b"en" };
+    let runtime =
+        Runtime::load(&places::onnx_runtime_candidates()).map_err(|error| error.to_string())?;
+    let provider = if setup.cuda {
+        Provider::Cuda
+    } else {
+        Provider::Cpu
+    };
+    let config = WhisperConfig {
+        threads: setup.threads,
+        spin: false,
+        provider,
+        language: *b"en",
+    };
     let whisper =
         Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
     let canceller = whisper.canceller();
@@ -99,11 +117,24 @@ fn read_requests(
 ) {
     loop {
         match requests.receive() {
-            Received::Message(Request::Recognise { id, slot, start, samples }) => {
+            Received::Message(Request::Recognise {
+                id,
+                slot,
+                start,
+                samples,
+            }) => {
                 shared.cancel.store(false, Ordering::SeqCst);
                 shared.running.store(id, Ordering::SeqCst);
                 // The appliance sends one request at a time, so there is room.
-                if jobs.try_send(Job { id, slot, start, samples }).is_err() {
+                if jobs
+                    .try_send(Job {
+                        id,
+                        slot,
+                        start,
+                        samples,
+                    })
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -129,9 +160,18 @@ fn recognise(
 ) {
     let mut audio = Vec::with_capacity(UTTERANCE_SAMPLES_MAX);
     let mut text = String::with_capacity(TEXT_BYTES_MAX);
-    while let Ok(Job { id, slot, start, samples }) = jobs.recv() {
+    while let Ok(Job {
+        id,
+        slot,
+        start,
+        samples,
+    }) = jobs.recv()
+    {
         let answer = match slots.audio(slot, start, samples) {
-            None => Answer::Failed { id, fault: Fault::BadRequest },
+            None => Answer::Failed {
+                id,
+                fault: Fault::BadRequest,
+            },
             Some(slice) => {
                 audio.clear();
                 audio.extend_from_slice(slice);
@@ -163,7 +203,10 @@ fn answer(
     }
     match result {
         Ok(transcription) => done(id, &transcription, text),
-        Err(error) => Answer::Failed { id, fault: Fault::from(error) },
+        Err(error) => Answer::Failed {
+            id,
+            fault: Fault::from(error),
+        },
     }
 }
 
@@ -189,7 +232,11 @@ fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
 )]
 fn percent(mean_logprob: f32) -> u8 {
     let probability = mean_logprob.exp();
-    if probability.is_finite() { (probability.clamp(0.0, 1.0) * 100.0).round() as u8 } else { 0 }
+    if probability.is_finite() {
+        (probability.clamp(0.0, 1.0) * 100.0).round() as u8
+    } else {
+        0
+    }
 }
 
 /// Returns the longest beginning of `text` with whole characters and at most `bytes_max` bytes.
@@ -207,9 +254,13 @@ mod tests {
 
     #[test]
     fn confidence_is_a_percentage_whatever_the_model_says() {
-        for (logprob, expected) in
-            [(0.0, 100), (-0.693_147, 50), (f32::NEG_INFINITY, 0), (f32::NAN, 0), (1.0, 100)]
-        {
+        for (logprob, expected) in [
+            (0.0, 100),
+            (-0.693_147, 50),
+            (f32::NEG_INFINITY, 0),
+            (f32::NAN, 0),
+            (1.0, 100),
+        ] {
             assert_eq!(percent(logprob), expected, "{logprob}");
         }
     }

@@ -48,7 +48,10 @@ impl WorkerSocket {
     /// Wraps one end.
     #[must_use]
     pub fn new(fd: OwnedFd) -> Self {
-        Self { fd, buffer: [0; WORKER_FRAME_BYTES] }
+        Self {
+            fd,
+            buffer: [0; WORKER_FRAME_BYTES],
+        }
     }
 
     /// Returns the descriptor to wait for.
@@ -95,11 +98,19 @@ mod tests {
     fn messages_arrive_whole_and_in_order() {
         let (mut ours, theirs) = WorkerSocket::pair().unwrap();
         let mut theirs = WorkerSocket::new(theirs);
-        let first = Request::Recognise { id: 1, slot: 2, start: 3, samples: 4 };
+        let first = Request::Recognise {
+            id: 1,
+            slot: 2,
+            start: 3,
+            samples: 4,
+        };
         ours.send(&first).unwrap();
         ours.send(&Request::Cancel { id: 1 }).unwrap();
         assert_eq!(theirs.receive(), Received::Message(first));
-        assert_eq!(theirs.receive(), Received::Message(Request::Cancel { id: 1 }));
+        assert_eq!(
+            theirs.receive(),
+            Received::Message(Request::Cancel { id: 1 })
+        );
         assert_eq!(ours.receive::<Request>(), Received::Nothing);
         drop(theirs);
         assert_eq!(ours.receive::<Request>(), Received::Closed);

@@ -59,7 +59,10 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Makes the board and starts both processes.
-    pub(super) fn open(common: &CommonArguments, microphone: Option<&str>) -> Result<Self, Failure> {
+    pub(super) fn open(
+        common: &CommonArguments,
+        microphone: Option<&str>,
+    ) -> Result<Self, Failure> {
         let cannot = |what: &'static str| {
             move |error: io::Error| Failure::new(Kind::Device, format!("cannot {what}: {error}"))
         };
@@ -70,7 +73,10 @@ impl Stage {
         let far = open_uart(folder.path()).map_err(cannot("open a pseudo-terminal"))?;
 
         let (news_in, news) = sync_channel(NEWS_MAX);
-        let leds = OpenOptions::new().read(true).write(true).open(folder.path().join(LEDS_FILE));
+        let leds = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(folder.path().join(LEDS_FILE));
         watch_lights(leds.map_err(cannot("open the lights"))?, news_in.clone())
             .map_err(cannot("start a thread"))?;
 
@@ -82,7 +88,8 @@ impl Stage {
             .spawn()
             .map_err(cannot("start the monitor"))?;
         if let Some(output) = monitor.stdout.take() {
-            watch_monitor(BufReader::new(output), news_in.clone()).map_err(cannot("start a thread"))?;
+            watch_monitor(BufReader::new(output), news_in.clone())
+                .map_err(cannot("start a thread"))?;
         }
         let log = File::create(folder.path().join("log")).map_err(cannot("write the log"))?;
         let mut command = Command::new(&myself);
@@ -96,7 +103,9 @@ impl Stage {
             .stderr(Stdio::from(log));
         if let Some(device) = microphone {
             // The user's own devices, not the simulated board's.
-            command.env_remove("ALSA_CONFIG_PATH").args(["--mic", device]);
+            command
+                .env_remove("ALSA_CONFIG_PATH")
+                .args(["--mic", device]);
         }
         let started = command.spawn().map_err(cannot("start the appliance"));
         let mut appliance = match started {
@@ -111,7 +120,16 @@ impl Stage {
         }
         let draws = io::stdout().is_terminal();
         let (lit, pressed, began) = ([false; 4], false, Instant::now());
-        Ok(Self { folder, appliance, monitor, news, lit, pressed, draws, began })
+        Ok(Self {
+            folder,
+            appliance,
+            monitor,
+            news,
+            lit,
+            pressed,
+            draws,
+            began,
+        })
     }
 
     /// Returns the board's folder.
@@ -144,7 +162,10 @@ impl Stage {
             }
             if deadline < Instant::now() {
                 let why = format!("nothing came for {} s", longest.as_secs());
-                return Err(Failure::new(Kind::Result, format!("{why}{}", self.last_lines())));
+                return Err(Failure::new(
+                    Kind::Result,
+                    format!("{why}{}", self.last_lines()),
+                ));
             }
         }
         Ok(None)
@@ -155,7 +176,9 @@ impl Stage {
         let deadline = Instant::now() + length;
         let mut outcome = None;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-            let Ok(news) = self.news.recv_timeout(left) else { continue };
+            let Ok(news) = self.news.recv_timeout(left) else {
+                continue;
+            };
             self.draw(&news);
             if let News::Outcome { .. } = news {
                 outcome = Some(news);
@@ -167,7 +190,11 @@ impl Stage {
     /// Prints one line.
     #[allow(clippy::print_stdout, reason = "the demo is what it prints")]
     pub(super) fn say(&mut self, line: &str) {
-        let (clear, end) = if self.draws { ("\r\x1b[K", "\r\n") } else { ("", "\n") };
+        let (clear, end) = if self.draws {
+            ("\r\x1b[K", "\r\n")
+        } else {
+            ("", "\n")
+        };
         print!("{clear}{line}{end}");
         self.draw_lights();
     }
@@ -256,7 +283,11 @@ impl Stage {
         let text = std::fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let last = lines[lines.len().saturating_sub(4)..].join(" | ");
-        if last.is_empty() { String::new() } else { format!("; its log ends with: {last}") }
+        if last.is_empty() {
+            String::new()
+        } else {
+            format!("; its log ends with: {last}")
+        }
     }
 }
 
@@ -301,14 +332,19 @@ fn arguments(common: &CommonArguments) -> Vec<std::ffi::OsString> {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name(name.into()).spawn(work).map(drop)
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map(drop)
 }
 
 fn watch_lights(leds: File, news: SyncSender<News>) -> io::Result<()> {
     spawn("lights", move || {
         for line in BufReader::new(leds).lines().map_while(Result::ok) {
             if let Some((name, state)) = line.split_once(' ')
-                && news.send(News::Light(name.to_owned(), state == "1")).is_err()
+                && news
+                    .send(News::Light(name.to_owned(), state == "1"))
+                    .is_err()
             {
                 return;
             }
@@ -316,12 +352,18 @@ fn watch_lights(leds: File, news: SyncSender<News>) -> io::Result<()> {
     })
 }
 
-fn watch_monitor(output: impl io::BufRead + Send + 'static, news: SyncSender<News>) -> io::Result<()> {
+fn watch_monitor(
+    output: impl io::BufRead + Send + 'static,
+    news: SyncSender<News>,
+) -> io::Result<()> {
     spawn("monitor", move || {
         for object in objects(output) {
             if object["event"] == "outcome" {
                 let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
-                let outcome = News::Outcome { text: text("text"), result: text("result") };
+                let outcome = News::Outcome {
+                    text: text("text"),
+                    result: text("result"),
+                };
                 if news.send(outcome).is_err() {
                     return;
                 }
@@ -331,7 +373,10 @@ fn watch_monitor(output: impl io::BufRead + Send + 'static, news: SyncSender<New
 }
 
 /// The appliance's own events tell when it is ready, and when listening starts and stops.
-fn watch_appliance(output: impl io::BufRead + Send + 'static, news: SyncSender<News>) -> io::Result<()> {
+fn watch_appliance(
+    output: impl io::BufRead + Send + 'static,
+    news: SyncSender<News>,
+) -> io::Result<()> {
     spawn("appliance", move || {
         let mut recording = false;
         for object in objects(output) {

@@ -39,7 +39,10 @@ pub(super) fn acts() -> Result<Vec<Act>, Failure> {
     let folder = super::recordings();
     let list = folder.join("demo.csv");
     let text = std::fs::read_to_string(&list).map_err(|error| {
-        Failure::new(Kind::Disk, format!("{}: cannot be read ({error})", list.display()))
+        Failure::new(
+            Kind::Disk,
+            format!("{}: cannot be read ({error})", list.display()),
+        )
     })?;
     let mut acts = Vec::new();
     for line in text.lines().skip(1).filter(|line| !line.trim().is_empty()) {
@@ -49,7 +52,11 @@ pub(super) fn acts() -> Result<Vec<Act>, Failure> {
         };
         let samples = read_all(&folder.join(file))?;
         let length = Duration::from_millis(samples.len() as u64 * 1_000 / RATE_HZ as u64);
-        acts.push(Act { text: text.trim().to_owned(), samples, length });
+        acts.push(Act {
+            text: text.trim().to_owned(),
+            samples,
+            length,
+        });
     }
     Ok(acts)
 }
@@ -122,9 +129,16 @@ impl World {
 /// Opens a pipe so that it never hangs up, whoever else has it open.
 fn open(folder: &Path, name: &str) -> Result<File, Failure> {
     let path = folder.join(name);
-    OpenOptions::new().read(true).write(true).open(&path).map_err(|error| {
-        Failure::new(Kind::Disk, format!("{}: cannot be opened ({error})", path.display()))
-    })
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|error| {
+            Failure::new(
+                Kind::Disk,
+                format!("{}: cannot be opened ({error})", path.display()),
+            )
+        })
 }
 
 /// Plays until the other side drops its end.

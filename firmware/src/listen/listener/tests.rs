@@ -1,0 +1,260 @@
+//! Tests of the listener with a scripted ear: loud frames are speech.
+//!
+//! A test is a list of blocks and commands, and the events that they must give.
+
+use pressel_models::{ModelError, Vad, vad};
+use pressel_pipeline::utterance::CloseReason;
+
+use super::*;
+use crate::config::{Config, Trigger as Opens};
+
+/// Hears speech in frames that hold a sample above 1,000.
+struct LoudVad;
+
+impl Vad for LoudVad {
+    fn hear(&mut self, frame: &[i16; vad::FRAME_SAMPLES]) -> Result<f32, ModelError> {
+        Ok(if frame.iter().any(|&sample| 1_000 < sample) {
+            0.9
+        } else {
+            0.0
+        })
+    }
+    fn reset(&mut self) {}
+}
+
+/// Slots in plain memory.
+struct TestSlots {
+    memory: Vec<Vec<i16>>,
+    free: Vec<u8>,
+}
+
+impl TestSlots {
+    fn new(count: u8) -> Self {
+        let memory = vec![vec![0; UTTERANCE_SAMPLES_MAX]; usize::from(count)];
+        Self {
+            memory,
+            free: (0..count).collect(),
+        }
+    }
+}
+
+impl Slots for TestSlots {
+    fn take(&mut self) -> Option<u8> {
+        self.free.pop()
+    }
+    fn give_back(&mut self, slot: u8) {
+        self.free.push(slot);
+    }
+    fn memory(&mut self, slot: u8) -> &mut [i16] {
+        &mut self.memory[usize::from(slot)]
+    }
+}
+
+fn listener(opens: Opens, slots: u8) -> Listener<TestSlots> {
+    let config = Config {
+        trigger: opens,
+        ..Config::default()
+    };
+    let ears = Ears::new(Box::new(LoudVad), None);
+    Listener::new(config.tuning(), ears, TestSlots::new(slots))
+}
+
+/// A block whose samples tell their own time (modulo 1,000), louder where `loud`.
+fn block(start: SampleTime, loud: bool) -> Block {
+    let samples = core::array::from_fn(|offset| {
+        let value = i16::try_from((start + offset as u64) % 1_000).unwrap();
+        if loud { 2_000 + value } else { value }
+    });
+    Block { start, samples }
+}
+
+/// Plays blocks `from..to`, loud inside `speech`, and returns all events.
+fn play(
+    listener: &mut Listener<TestSlots>,
+    to: SampleTime,
+    speech: core::ops::Range<SampleTime>,
+) -> std::vec::Vec<ListenEvent> {
+    let mut all = std::vec::Vec::new();
+    while listener.heard() < to {
+        let mut events = Events::new();
+        let start = listener.heard();
+        listener.hear(&block(start, speech.contains(&start)), &mut events);
+        all.extend(events);
+    }
+    all
+}
+
+fn obey(listener: &mut Listener<TestSlots>, control: Control) -> std::vec::Vec<ListenEvent> {
+    let mut events = Events::new();
+    listener.obey(
+        Command {
+            at: listener.heard(),
+            control,
+        },
+        &mut events,
+    );
+    events.into_iter().collect()
+}
+
+fn closed(events: &[ListenEvent]) -> std::vec::Vec<ClosedUtterance> {
+    let closed = |event: &ListenEvent| match event {
+        ListenEvent::Closed(closed) => Some(*closed),
+        _ => None,
+    };
+    events.iter().filter_map(closed).collect()
+}
+
+#[test]
+fn press_keeps_half_a_second_from_before_it_sample_by_sample() {
+    let mut listener = listener(Opens::Ptt, 2);
+    play(&mut listener, 32_000, 0..0);
+    let opened = obey(&mut listener, Control::TalkStart);
+    assert!(matches!(
+        opened[..],
+        [ListenEvent::Opened {
+            id: 1,
+            start: 24_000,
+            ..
+        }]
+    ));
+    play(&mut listener, 48_128, 36_864..40_960);
+    let mut events = obey(&mut listener, Control::TalkStop);
+    events.extend(play(&mut listener, 64_000, 0..0));
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert_eq!(
+        (utterance.start, utterance.samples),
+        (24_000, 48_128 + 3_200 - 24_000)
+    );
+    assert_eq!(utterance.reason, CloseReason::Released);
+    let speech = utterance.speech.expect("speech was heard");
+    assert_eq!(
+        (speech.start, speech.end),
+        (36_864 - 24_000, 40_960 - 24_000)
+    );
+    let memory = listener.slots().memory(utterance.slot);
+    for (offset, &sample) in memory[..utterance.samples as usize].iter().enumerate() {
+        let time = 24_000 + offset as u64;
+        let value = i16::try_from(time % 1_000).unwrap();
+        let loud = (36_864..40_960).contains(&(time / 256 * 256));
+        assert_eq!(
+            sample,
+            if loud { 2_000 + value } else { value },
+            "sample {time}"
+        );
+    }
+}
+
+#[test]
+fn silence_while_the_button_is_held_is_an_utterance_without_speech() {
+    let mut listener = listener(Opens::Ptt, 2);
+    play(&mut listener, 16_384, 0..0);
+    obey(&mut listener, Control::TalkStart);
+    play(&mut listener, 32_768, 0..0);
+    obey(&mut listener, Control::TalkStop);
+    let events = play(&mut listener, 49_152, 0..0);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert_eq!(utterance.speech, None);
+}
+
+#[test]
+fn voice_opens_before_the_speech_and_closes_after_it() {
+    let mut listener = listener(Opens::Voice, 2);
+    let events = play(&mut listener, 64_000, 20_480..32_768);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert_eq!(utterance.start, 20_480 - 4_800);
+    assert_eq!(
+        utterance.start + u64::from(utterance.samples),
+        32_768 + 4_800
+    );
+    assert_eq!(utterance.reason, CloseReason::Endpoint);
+    assert!(events.contains(&ListenEvent::SpeechStart(20_480)));
+    assert!(events.contains(&ListenEvent::SpeechEnd(32_768)));
+}
+
+#[test]
+fn speech_longer_than_a_slot_goes_on_in_the_next_one_without_a_lost_sample() {
+    let mut listener = listener(Opens::Voice, 3);
+    let all = 40 * 16_000;
+    let mut events = play(&mut listener, all, 16_384..all);
+    let mut last = Events::new();
+    listener.finish(&mut last);
+    events.extend(last);
+    let utterances = closed(&events);
+    let [first, second] = utterances[..] else {
+        panic!("two utterances: {events:?}")
+    };
+    assert_eq!(first.reason, CloseReason::Full);
+    assert_eq!(first.samples as usize, UTTERANCE_SAMPLES_MAX);
+    assert_eq!(second.start, first.start + u64::from(first.samples));
+    assert_eq!(second.start + u64::from(second.samples), listener.heard());
+}
+
+#[test]
+fn without_a_free_slot_the_utterance_is_lost_as_busy() {
+    let mut listener = listener(Opens::Voice, 1);
+    let first = play(&mut listener, 64_000, 20_480..32_768);
+    assert_eq!(closed(&first).len(), 1);
+    let second = play(&mut listener, 160_000, 80_128..100_096);
+    let lost = ListenEvent::Lost {
+        id: 2,
+        trigger: Trigger::Voice,
+        reason: DropReason::Busy,
+    };
+    assert!(second.contains(&lost), "{second:?}");
+}
+
+#[test]
+fn gap_is_silence_of_its_own_length() {
+    let mut listener = listener(Opens::Ptt, 2);
+    play(&mut listener, 16_128, 0..0);
+    obey(&mut listener, Control::TalkStart);
+    let mut events = Events::new();
+    let after = 16_128 + 4_000;
+    listener.hear(&block(after, false), &mut events);
+    assert_eq!(events[0], ListenEvent::Gap(4_000));
+    assert_eq!(listener.heard(), after + 256);
+    obey(&mut listener, Control::TalkStop);
+    let events = play(&mut listener, 40_000, 0..0);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    let offset = usize::try_from(16_128 - utterance.start).unwrap();
+    let memory = listener.slots().memory(utterance.slot);
+    assert!(
+        memory[offset..offset + 4_000]
+            .iter()
+            .all(|&sample| sample == 0)
+    );
+    assert_ne!(memory[offset + 4_000..offset + 4_200], [0; 200]);
+}
+
+#[test]
+fn mute_discards_the_utterance_and_leaves_no_sample() {
+    let mut listener = listener(Opens::Ptt, 1);
+    play(&mut listener, 16_384, 0..16_384);
+    obey(&mut listener, Control::TalkStart);
+    play(&mut listener, 24_576, 0..24_576);
+    let events = obey(&mut listener, Control::Mute);
+    let lost = ListenEvent::Lost {
+        id: 1,
+        trigger: Trigger::Ptt,
+        reason: DropReason::Muted,
+    };
+    assert_eq!(events, [lost]);
+    assert!(listener.slots().memory(0).iter().all(|&sample| sample == 0));
+    let mut kept = [1; 256];
+    listener.history.copy(listener.heard() - 256, &mut kept);
+    assert_eq!(kept, [0; 256]);
+}
+
+#[test]
+fn same_blocks_give_the_same_events() {
+    let run = || play(&mut listener(Opens::Voice, 6), 320_000, 20_480..90_112);
+    assert_eq!(run(), run());
+}
