@@ -15,6 +15,7 @@ from .features import HOP_SAMPLES, log_mel, mel_filters
 from .pool import Pool
 from .tokens import Tokens
 
+LONGEST_S = 23  # times the largest stretch this still fits into 30 seconds
 WARPS = np.linspace(0.86, 1.16, 13)
 
 
@@ -79,13 +80,14 @@ def collate(group, tokens, rng, size, filters, hardness):
     samples = -(-(max(len(e.audio) for e in group) + 800) // unit) * unit
     if rng.random() < size["long_share"]:
         extra = int(rng.uniform(1, 20) * 16000) // unit * unit
-        samples += extra
+        samples = max(samples, min(samples + extra, LONGEST_S * 16000 // unit * unit))
         keep = max(1, size["frames"] * HOP_SAMPLES // samples)
         group = [group[i] for i in rng.permutation(len(group))[:keep]]
     audio = np.zeros((len(group), samples), np.float32)
     for row, example in zip(audio, group):
         row[: len(example.audio)] = example.audio
     stretch = float(np.exp(rng.normal(0, 0.08))) if rng.random() < 0.5 else 1.0
+    stretch = min(max(stretch, 0.8), 1.25)
     chosen = rng.integers(0, len(WARPS), len(group))
     chosen[rng.random(len(group)) < 0.3] = len(WARPS) // 2
     mel = log_mel(torch.from_numpy(audio), filters[chosen], stretch)
