@@ -30,8 +30,9 @@ use super::{Damage, Fault};
 
 /// Frames past the claimed end that count as an encoder's padding.
 ///
-/// Why 4,608: the field of the LAME tag has 12 bits, and four MP3 frames have 4,608.
-const PADDING_FRAMES_MAX: usize = 4_608;
+/// Why 5,760: the longest Opus packet, of which the last may be padding; the LAME tag's field has 12
+/// bits, a Vorbis packet has at most 4,096.
+const PADDING_FRAMES_MAX: usize = 5_760;
 
 /// Faults of the container in a row after which the rest of the file is given up.
 const FAULTS_IN_A_ROW_MAX: u32 = 64;
@@ -229,7 +230,17 @@ impl Packets {
         self.track_id = track.id;
         self.lead_in = lead_in(track, &codec);
         (self.codec, self.downmix, self.expected) = (codec, downmix, None);
+        self.tail.clear();
         Ok(())
+    }
+
+    /// Makes a new decoder after a panic in the old one; without one, the file ends here.
+    fn replace_codec(&mut self) {
+        let track = audio_track(self.format.as_ref());
+        match track.and_then(|(track, params)| open_track(track, params)) {
+            Ok((codec, ..)) => self.codec = codec,
+            Err(_) => self.end(true),
+        }
     }
 
     /// Puts silence where the time stamps show that packets are missing.
@@ -252,16 +263,11 @@ impl Packets {
     /// Decodes a packet and appends its frames; silence of the same length when it is broken.
     fn decode(&mut self, packet: &Packet, mono: &mut Vec<f32>) {
         let channels = self.downmix.channels();
-        let decoded = match &mut self.codec {
-            Codec::Opus(opus) => opus.decode(&packet.data, &mut self.interleaved),
-            Codec::Symphonia(decoder) => match decoder.decode(packet) {
-                Ok(buffer) if buffer.num_planes() == channels => {
-                    buffer.copy_to_vec_interleaved(&mut self.interleaved);
-                    true
-                }
-                _ => false,
-            },
-        };
+        let decoded = contain(|| self.codec.decode(packet, channels, &mut self.interleaved))
+            .unwrap_or_else(|| {
+                self.replace_codec();
+                false
+            });
         let frames = if decoded {
             self.interleaved.len() / channels
         } else {
@@ -288,10 +294,26 @@ impl Packets {
         }
         self.downmix
             .append(&samples[end.max(start) * channels..], &mut self.tail);
-        if self.tail.len() > PADDING_FRAMES_MAX && self.container == Container::Mp3 {
+        if self.tail.len() > PADDING_FRAMES_MAX {
             // More than padding: the length header lied, and it will not be asked again.
             mono.append(&mut self.tail);
             self.exact = false;
+        }
+    }
+}
+
+impl Codec {
+    /// Decodes a packet into `interleaved`. Returns false when it is broken.
+    fn decode(&mut self, packet: &Packet, channels: usize, interleaved: &mut Vec<f32>) -> bool {
+        match self {
+            Self::Opus(opus) => opus.decode(&packet.data, interleaved),
+            Self::Symphonia(decoder) => match decoder.decode(packet) {
+                Ok(buffer) if buffer.num_planes() == channels => {
+                    buffer.copy_to_vec_interleaved(interleaved);
+                    true
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -324,8 +346,10 @@ fn open_track(
         let header = params.extra_data.as_deref().unwrap_or_default();
         (Codec::Opus(Box::new(Opus::open(header)?)), "Opus")
     } else {
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(params, &AudioDecoderOptions::default().gapless(false))
+        let options = AudioDecoderOptions::default().gapless(false);
+        let codecs = symphonia::default::get_codecs();
+        let decoder = contain(|| codecs.make_audio_decoder(params, &options))
+            .ok_or(NONSENSE)?
             .map_err(bad_start)?;
         let name = match params.codec {
             CODEC_ID_FLAC => "FLAC",
@@ -362,9 +386,7 @@ fn bad_start(error: Error) -> Fault {
         Error::DecodeError(detail) | Error::Unsupported(detail) | Error::LimitError(detail) => {
             Fault::Header { detail }
         }
-        Error::SeekError(_) | Error::ResetRequired | _ => Fault::Header {
-            detail: "it makes no sense",
-        },
+        _ => NONSENSE,
     }
 }
 
