@@ -61,7 +61,7 @@ fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failur
     stage.say(
         "pipes, libasound and a pseudo-terminal. Each command is spoken while the button is held.",
     );
-    let world = World::start(stage.folder())?;
+    let world = World::start(stage.folder(), stage.news())?;
     let ended = |stage: &mut Stage| -> Result<(), Failure> {
         stage.wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))?;
         let mut right = 0;
@@ -118,7 +118,7 @@ fn by_hand(arguments: &DemoArguments, device: &str, asked: &AtomicBool) -> Resul
         return Err(Failure::new(Kind::Usage, why));
     }
     let mut stage = Stage::open(&arguments.common, Some(device))?;
-    let world = World::silent(stage.folder())?;
+    let world = World::silent(stage.folder(), stage.news())?;
     let ended = stage
         .wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))
         .map(|_| ());

@@ -51,6 +51,7 @@ pub(super) struct Stage {
     appliance: Child,
     monitor: Child,
     news: Receiver<News>,
+    news_in: SyncSender<News>,
     lit: [bool; 4],
     pressed: bool,
     draws: bool,
@@ -116,7 +117,8 @@ impl Stage {
             }
         };
         if let Some(output) = appliance.stdout.take() {
-            watch_appliance(BufReader::new(output), news_in).map_err(cannot("start a thread"))?;
+            watch_appliance(BufReader::new(output), news_in.clone())
+                .map_err(cannot("start a thread"))?;
         }
         let draws = io::stdout().is_terminal();
         let (lit, pressed, began) = ([false; 4], false, Instant::now());
@@ -125,6 +127,7 @@ impl Stage {
             appliance,
             monitor,
             news,
+            news_in,
             lit,
             pressed,
             draws,
@@ -135,6 +138,11 @@ impl Stage {
     /// Returns the board's folder.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Returns where others on the stage tell their news.
+    pub(super) fn news(&self) -> SyncSender<News> {
+        self.news_in.clone()
     }
 
     /// Waits for news that `is_it`, and draws the others. `None` when it was asked to end.
@@ -372,25 +380,14 @@ fn watch_monitor(
     })
 }
 
-/// The appliance's own events tell when it is ready, and when listening starts and stops.
+/// The appliance's own events tell when it is ready, and when it has ended.
 fn watch_appliance(
     output: impl io::BufRead + Send + 'static,
     news: SyncSender<News>,
 ) -> io::Result<()> {
     spawn("appliance", move || {
-        let mut recording = false;
         for object in objects(output) {
-            let told = match object["event"].as_str() {
-                Some("worker_ready") => Some(News::Ready),
-                Some("state") => {
-                    let now = object["state"] == "recording";
-                    let changed = now != recording;
-                    recording = now;
-                    changed.then_some(News::Button(now))
-                }
-                _ => None,
-            };
-            if told.is_some_and(|told| news.send(told).is_err()) {
+            if object["event"] == "worker_ready" && news.send(News::Ready).is_err() {
                 return;
             }
         }

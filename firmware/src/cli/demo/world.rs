@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use pressel_hal::sim::{BUTTON_FILE, MIC_FILE};
 use pressel_pipeline::limits::{BLOCK_SAMPLES, RATE_HZ};
 
+use super::stage::News;
 use crate::audio_file::AudioFile;
 use crate::failure::{Failure, Kind};
 
@@ -88,18 +89,25 @@ pub(super) struct World {
 
 impl World {
     /// Starts with silence at the microphone.
-    pub(super) fn start(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn start(folder: &Path, news: SyncSender<News>) -> Result<Self, Failure> {
         let microphone = open(folder, MIC_FILE)?;
-        Self::with(folder, Some(microphone))
+        Self::with(folder, Some(microphone), news)
     }
 
     /// Starts with a finger only.
-    pub(super) fn silent(folder: &Path) -> Result<Self, Failure> {
-        Self::with(folder, None)
+    pub(super) fn silent(folder: &Path, news: SyncSender<News>) -> Result<Self, Failure> {
+        Self::with(folder, None, news)
     }
 
-    fn with(folder: &Path, microphone: Option<File>) -> Result<Self, Failure> {
-        let button = open(folder, BUTTON_FILE)?;
+    fn with(
+        folder: &Path,
+        microphone: Option<File>,
+        news: SyncSender<News>,
+    ) -> Result<Self, Failure> {
+        let button = Finger {
+            button: open(folder, BUTTON_FILE)?,
+            news,
+        };
         let (cues, cues_out) = sync_channel(8);
         let thread = std::thread::Builder::new()
             .name("world".into())
@@ -141,8 +149,24 @@ fn open(folder: &Path, name: &str) -> Result<File, Failure> {
         })
 }
 
+/// A finger on the button's pipe.
+struct Finger {
+    button: File,
+    news: SyncSender<News>,
+}
+
+impl Finger {
+    fn press(&mut self, pressed: bool) {
+        // An appliance that has ended feels nothing; the wait for the text says so.
+        self.button
+            .write_all(if pressed { b"1" } else { b"0" })
+            .ok();
+        self.news.try_send(News::Button(pressed)).ok();
+    }
+}
+
 /// Plays until the other side drops its end.
-fn turn(mut microphone: Option<File>, mut button: File, cues: &Receiver<Cue>) {
+fn turn(mut microphone: Option<File>, mut finger: Finger, cues: &Receiver<Cue>) {
     let began = Instant::now();
     let mut blocks = 0_u32;
     let mut playing: Option<(Vec<i16>, usize)> = None;
@@ -151,9 +175,9 @@ fn turn(mut microphone: Option<File>, mut button: File, cues: &Receiver<Cue>) {
             match cues.try_recv() {
                 Ok(Cue::Speak(samples)) => playing = Some((samples, 0)),
                 Ok(Cue::Tap) => {
-                    button.write_all(b"1").ok();
+                    finger.press(true);
                     std::thread::sleep(TAP);
-                    button.write_all(b"0").ok();
+                    finger.press(false);
                 }
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return,
@@ -168,10 +192,10 @@ fn turn(mut microphone: Option<File>, mut button: File, cues: &Receiver<Cue>) {
             *at += BLOCK_SAMPLES;
             let passes = |when: usize| before <= when && when < *at;
             if passes(PRESS_AFTER) {
-                button.write_all(b"1").ok();
+                finger.press(true);
             }
             if passes(samples.len() + RELEASE_AFTER) {
-                button.write_all(b"0").ok();
+                finger.press(false);
                 playing = None;
             }
         }
