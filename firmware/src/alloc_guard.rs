@@ -1,8 +1,9 @@
 //! The allocation guard: proves that the main loop and listen do not allocate after start-up.
 //!
 //! A thread seals itself with [`seal`]; from then on an allocation on it, outside a [`permit`]
-//! scope, is counted, and aborts the process where [`abort_on_allocation`] was asked for (tests do).
-//! The guard sees Rust's allocations only: `malloc` inside libasound or ONNX Runtime is not counted.
+//! scope, is counted, and aborts the process where [`abort_on_allocation`] was asked for (tests
+//! do). The guard sees Rust's allocations only: `malloc` inside libasound or ONNX Runtime is not
+//! counted.
 
 #![allow(
     unsafe_code,

@@ -14,9 +14,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pressel_boards::{Board, Provider};
-use pressel_hal::Clock;
 use pressel_hal::linux::{MonotonicClock, cpu};
 use pressel_hal::sim::SimClock;
+use pressel_hal::{Clock, Microphone};
 use pressel_models::runtime::Runtime;
 use pressel_models::{places, vad};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -25,11 +25,11 @@ use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
 use crate::failure::{Failure, Kind};
-use crate::keeper::Keeper;
 use crate::keeper::thread::Tools;
+use crate::keeper::{Keeper, Opener as _};
 use crate::listen::thread::{Bells, ListenThread};
 use crate::listen::{Ears, Listener};
-use crate::main_loop::{self, Capture, End, Fixed, MainLoop, Neighbours, Serial};
+use crate::main_loop::{self, Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
 use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
 use crate::worker::Setup;
@@ -71,93 +71,49 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     if strict_memory {
         alloc_guard::abort_on_allocation();
     }
-
     let mut opener = BoardOpener::new(&board, &config, place.clone());
-    let microphone = crate::keeper::Opener::microphone(&mut opener)
-        .map_err(|why| Failure::new(Kind::Device, why))?;
-    log::info!("microphone open device={}", microphone.name());
-    let link =
-        crate::keeper::Opener::link(&mut opener).map_err(|why| Failure::new(Kind::Device, why))?;
-    let mode = match (&link, config.link.mode) {
-        (None, _) | (_, LinkMode::None) => main_loop::LinkMode::None,
-        (Some(link), mode) => {
-            log::info!("link open port={}", link.name());
-            if mode == LinkMode::Lines {
-                main_loop::LinkMode::Lines
-            } else {
-                main_loop::LinkMode::Frames
-            }
-        }
-    };
-    let pins = devices::open_pins(&board, &place)?;
+    let devices = Devices::open(&board, &config, &place, &mut opener)?;
 
-    let out = |error: io::Error| {
-        Failure::new(
-            Kind::Device,
-            format!("cannot start ({error}): {OUT_OF_RESOURCES}"),
-        )
-    };
-    let memory = SharedMemory::create().map_err(out)?;
-    let slots = memory.writer().map_err(out)?;
-    let Some((main_ends, listen_ends)) = rings::claim() else {
+    let memory = SharedMemory::create().map_err(out_of_resources)?;
+    let slots = memory.writer().map_err(out_of_resources)?;
+    let Some((ends, listen_ends)) = rings::claim() else {
         return Err(Failure::new(Kind::Usage, "one process runs one appliance"));
     };
-    let (listen_bell, event_bell) = (Bell::new().map_err(out)?, Bell::new().map_err(out)?);
-    let keeper = Keeper::start(Tools {
+    let bells = Bells {
+        listen: Bell::new().map_err(out_of_resources)?,
+        events: Bell::new().map_err(out_of_resources)?,
+    };
+    let tools = Tools {
         opener: Box::new(opener),
         setup,
         memory,
         json,
-    })
-    .map_err(out)?;
+    };
+    let keeper = Keeper::start(tools).map_err(out_of_resources)?;
     let listener = Listener::new(
         config.tuning(),
         ears,
         LiveSlots::new(slots, listen_ends.free),
     );
-    let bells = Bells {
-        listen: listen_bell.clone(),
-        events: event_bell.clone(),
-    };
-    let listening = listen_ends.listening;
-    let listen =
-        ListenThread::start(listener, listening, bells, board.cores.listen.clone()).map_err(out)?;
-
-    let fixed = Fixed {
-        clock: clock(&place),
-        session: config.session(),
-        post_roll: config.tuning().utterance.post_roll,
-        boot: boot_number(),
-        board: pressel_wire::text::name(&board.name),
-        model: pressel_wire::text::name(&config.model.short_name()),
-    };
+    let cores = board.cores.listen.clone();
+    let listen = ListenThread::start(listener, listen_ends.listening, bells.clone(), cores)
+        .map_err(out_of_resources)?;
     let neighbours = Neighbours {
-        ends: main_ends,
-        listen_bell,
-        event_bell,
+        ends,
+        listen_bell: bells.listen,
+        event_bell: bells.events,
         keeper: keeper.doors.clone(),
         deliveries: keeper.deliveries.clone(),
         delivery_bell: keeper.bell.clone(),
         signals: signals.into(),
     };
-    let mut main_loop = MainLoop::new(
-        fixed,
-        neighbours,
-        Capture::new(microphone),
-        pins,
-        Serial::new(link, mode),
-    );
     if !board.cores.main.is_empty() && cpu::pin_thread_to(&board.cores.main).is_err() {
         log::warn!(
-            "main loop is not pinned: this machine has none of {:?}",
+            "main loop is not pinned: this machine has none of cores={:?}",
             board.cores.main
         );
     }
-    main_loop.begin();
-    main_loop.seal();
-    let end = main_loop.run();
-    alloc_guard::unseal();
-    drop(main_loop);
+    let end = run_main_loop(fixed(&board, &config, &place), neighbours, devices);
     listen.finish();
     keeper.finish();
     match alloc_guard::violations() {
@@ -165,6 +121,75 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         count => log::warn!("memory allocations_after_start={count}"),
     }
     judge(end)
+}
+
+/// The devices that the main loop owns from the start.
+struct Devices {
+    microphone: Box<dyn Microphone>,
+    serial: Serial,
+    pins: Pins,
+}
+
+impl Devices {
+    /// Opens all of them: what is missing at the start ends the program with a remedy.
+    fn open(
+        board: &Board,
+        config: &Config,
+        place: &Place,
+        opener: &mut BoardOpener,
+    ) -> Result<Self, Failure> {
+        let device = |why: String| Failure::new(Kind::Device, why);
+        let microphone = opener.microphone().map_err(device)?;
+        log::info!("microphone open device={}", microphone.name());
+        let link = opener.link().map_err(device)?;
+        if let Some(link) = &link {
+            log::info!("link open port={}", link.name());
+        }
+        let mode = match (&link, config.link.mode) {
+            (None, _) | (_, LinkMode::None) => main_loop::LinkMode::None,
+            (Some(_), LinkMode::Frames) => main_loop::LinkMode::Frames,
+            (Some(_), LinkMode::Lines) => main_loop::LinkMode::Lines,
+        };
+        let pins = devices::open_pins(board, place)?;
+        Ok(Self {
+            microphone,
+            serial: Serial::new(link, mode),
+            pins,
+        })
+    }
+}
+
+/// Runs the main loop on this thread, sealed against allocation, until it ends.
+fn run_main_loop(fixed: Fixed, neighbours: Neighbours, devices: Devices) -> End {
+    let Devices {
+        microphone,
+        serial,
+        pins,
+    } = devices;
+    let mut main_loop = MainLoop::new(fixed, neighbours, Capture::new(microphone), pins, serial);
+    main_loop.begin();
+    main_loop.seal();
+    let end = main_loop.run();
+    alloc_guard::unseal();
+    end
+}
+
+fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
+    Fixed {
+        clock: clock(place),
+        session: config.session(),
+        post_roll: config.tuning().utterance.post_roll,
+        boot: boot_number(),
+        board: pressel_wire::text::name(&board.name),
+        model: pressel_wire::text::name(&config.model.short_name()),
+    }
+}
+
+fn out_of_resources(error: io::Error) -> Failure {
+    Failure::new(
+        Kind::Device,
+        format!("cannot start ({error}): {OUT_OF_RESOURCES}"),
+    )
 }
 
 /// Turns the end of the main loop into the end of the program.

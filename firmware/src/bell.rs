@@ -1,4 +1,6 @@
-//! A bell: wakes a thread that waits in `poll(2)`. One `eventfd`; ringing never blocks.
+//! A bell: wakes a thread that waits in `poll(2)`.
+//!
+//! Any thread rings, one thread sleeps beside it. One `eventfd`; ringing never blocks or allocates.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};

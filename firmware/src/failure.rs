@@ -1,4 +1,7 @@
 //! Why a command failed: one line for people, one number for scripts.
+//!
+//! Errors of every part in, exit code and message out. Used at start-up and by commands, never by
+//! the threads of the running appliance.
 
 use std::fmt;
 

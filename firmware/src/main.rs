@@ -1,4 +1,6 @@
-//! The `pressel` program: everything it does is in the library.
+//! The `pressel` program.
+//!
+//! Everything it does is in the library; only the allocation guard is put in place here.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
 //! The main loop: one thread, one `poll(2)`, the owner of every peripheral.
 //!
 //! Microphone, pins, serial line, listen's events, worker's answers and keeper's deliveries in;
-//! blocks, commands, requests, lights and bytes out. After [`MainLoop::seal`] it never blocks outside
+//! blocks, commands, requests, lights and bytes out. After [`MainLoop::seal`] it never blocks
+//! outside
 //! `poll(2)`, never allocates, never takes a lock, never runs a model and never touches a disk.
 //! [`MainLoop::turn`] is one turn, for tests; [`MainLoop::run`] is the endless loop.
 
@@ -11,6 +12,7 @@ pub mod outcome;
 mod pins;
 pub mod recogniser;
 mod serial;
+mod tell;
 mod wait;
 
 pub use capture::Capture;
@@ -75,6 +77,7 @@ pub struct Neighbours {
 
 /// Why the main loop ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one value, at the end")]
 pub enum End {
     /// SIGINT or SIGTERM.
     Asked,
@@ -155,7 +158,8 @@ impl MainLoop {
         }
     }
 
-    /// One turn: waits for something to do, and does it. Returns the reason to end, if there is one.
+    /// One turn: waits for something to do, and does it. Returns the reason to end, if there is
+    /// one.
     pub fn turn(&mut self) -> Option<End> {
         let ready = match self.wait() {
             Ok(ready) => ready,

@@ -1,8 +1,8 @@
 //! The same ears and the same worker on recordings, faster than real time.
 //!
-//! A file in, listen's events and outcomes out, in order. `replay` prints them, `transcribe` makes a
-//! transcript of them. The listener, the slots and the worker process are those of the live path, so
-//! the same audio gives the same utterances and texts.
+//! A file in, listen's events and outcomes out, in order. `replay` prints them, `transcribe` makes
+//! a transcript of them. The listener, the slots and the worker process are those of the live path,
+//! so the same audio gives the same utterances and texts.
 
 use std::time::Duration;
 
@@ -92,7 +92,8 @@ impl Offline {
     /// Plays one file. With `held` the push-to-talk is held for all of it.
     ///
     /// # Errors
-    /// [`Kind::Disk`] when the file cannot be read on; what was recognised before has been given out.
+    /// [`Kind::Disk`] when the file cannot be read on; what was recognised before has been given
+    /// out.
     pub fn play(
         &mut self,
         file: &mut AudioFile,

@@ -1,4 +1,7 @@
 //! The static rings between the main loop and listen. Each exists once and is handed out once.
+//!
+//! Blocks and commands go one way, events the other; free slot numbers go back. The memory is
+//! static: it exists before the first thread and is never freed.
 
 use heapless::spsc::{Consumer, Producer, Queue};
 use pressel_pipeline::limits::{BLOCK_RING_BLOCKS, CONTROL_RING_COMMANDS, EVENT_RING_EVENTS};

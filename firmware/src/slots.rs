@@ -1,8 +1,9 @@
 //! Utterance slots: the memory that listen writes and the worker process reads.
 //!
 //! One anonymous `memfd`, mapped by both processes, so that audio is written once and never sent. A
-//! slot has one owner at a time: listen takes a free one and fills it, the main loop hands its number
-//! to the worker and back to listen. Allocated and touched once at start-up; never on a disk.
+//! slot has one owner at a time: listen takes a free one and fills it, the main loop hands its
+//! number to the worker and back to listen. Allocated and touched once at start-up; never on a
+//! disk.
 
 #![allow(
     unsafe_code,
@@ -64,8 +65,8 @@ impl SharedMemory {
     pub fn writer(&self) -> io::Result<SlotMemory> {
         let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
         // SAFETY: the memory cannot shrink (sealed above). Other maps of it exist in the worker
-        // process, which reads a slot only between a request and its answer; the main loop gives the
-        // slot back to the writer after the answer, so the two never touch a slot at once.
+        // process, which reads a slot only between a request and its answer; the main loop gives
+        // the slot back to the writer after the answer, so the two never touch a slot at once.
         let mut map = unsafe { MmapOptions::new().len(ALL_BYTES).map_mut(&file)? };
         map.fill(0);
         Ok(SlotMemory { map })

@@ -46,7 +46,8 @@ impl History {
     /// Appends one block. Its start must be the end of what is there.
     ///
     /// # Panics
-    /// When the block does not continue the stream: gaps are filled with [`History::silence`] first.
+    /// When the block does not continue the stream: gaps are filled with [`History::silence`]
+    /// first.
     pub fn push(&mut self, start: SampleTime, block: &[i16; BLOCK_SAMPLES]) {
         assert!(start == self.end);
         for (offset, &sample) in block.iter().enumerate() {

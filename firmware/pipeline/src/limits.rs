@@ -26,15 +26,15 @@ const _: () = assert!(BLOCK_RING_BLOCKS.is_power_of_two());
 
 /// Button, host and mute commands in the ring from the main loop to listen.
 ///
-/// Units: commands. Why 32: 20 ms of debounce allows 50 edges a second, listen is late by 0.6 s then.
-/// When full: the main loop keeps the command and tries again at its next turn.
+/// Units: commands. Why 32: 20 ms of debounce allows 50 edges a second, listen is late by 0.6 s
+/// then. When full: the main loop keeps the command and tries again at its next turn.
 pub const CONTROL_RING_COMMANDS: usize = 32;
 
 /// Events in the ring from listen to the main loop.
 ///
-/// Units: events. Why 64: one open and one close for each slot, and speech and wake marks coalesced.
-/// When full: listen keeps utterance events and tries again before the next block; marks are
-/// dropped and counted.
+/// Units: events. Why 64: one open and one close for each slot, and speech and wake marks
+/// coalesced. When full: listen keeps utterance events and tries again before the next block; marks
+/// are dropped and counted.
 pub const EVENT_RING_EVENTS: usize = 64;
 
 /// Seconds in the longest utterance: what Whisper hears in one window.
@@ -73,7 +73,8 @@ pub use pressel_wire::limits::TEXT_BYTES_MAX;
 
 /// Outcomes that wait for room in the link's buffer.
 ///
-/// Memory: 8 x 1.6 KB. When full: the oldest waiting outcome is dropped from the link and counted in
+/// Memory: 8 x 1.6 KB. When full: the oldest waiting outcome is dropped from the link and counted
+/// in
 /// `link_dropped`; it stays in the log.
 pub const OUTCOMES_WAITING_MAX: usize = 8;
 

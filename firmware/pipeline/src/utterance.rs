@@ -7,8 +7,8 @@
 //!     └───────────── Cancel (discarded) ───────────┘ └─ 30 s: close, and open the next sample
 //! ```
 //!
-//! Events with sample times in, actions out. Runs on listen. Two utterances never share a sample and
-//! nothing is lost between two that follow each other.
+//! Events with sample times in, actions out. Runs on listen. Two utterances never share a sample
+//! and nothing is lost between two that follow each other.
 
 use heapless::Vec;
 use pressel_wire::Trigger;

@@ -1,4 +1,7 @@
 //! The board's devices, opened: the one place that names backends.
+//!
+//! Board and configuration in, open devices out. Runs at start-up, and on the keeper's thread for
+//! what was lost; the main loop never comes here.
 
 use std::path::PathBuf;
 

@@ -30,8 +30,8 @@ use super::{Damage, Fault};
 
 /// Frames past the claimed end that count as an encoder's padding.
 ///
-/// Why 5,760: the longest Opus packet, of which the last may be padding; the LAME tag's field has 12
-/// bits, a Vorbis packet has at most 4,096.
+/// Why 5,760: the longest Opus packet, of which the last may be padding; the LAME tag's field has
+/// 12 bits, a Vorbis packet has at most 4,096.
 const PADDING_FRAMES_MAX: usize = 5_760;
 
 /// Faults of the container in a row after which the rest of the file is given up.

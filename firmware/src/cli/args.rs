@@ -1,4 +1,6 @@
 //! What can be typed. Help texts are part of the product: each command has an example.
+//!
+//! The command line in, typed arguments out. Nothing is opened or run here.
 
 use std::path::PathBuf;
 

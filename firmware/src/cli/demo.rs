@@ -1,7 +1,7 @@
 //! `pressel demo`: the real appliance on the simulated board, to watch it work.
 //!
-//! Three processes: this one plays the world (voice, button, eyes on the LEDs), `pressel run` is the
-//! appliance, `pressel monitor` reads the other end of the pseudo-terminal. It fails when a
+//! Three processes: this one plays the world (voice, button, eyes on the LEDs), `pressel run` is
+//! the appliance, `pressel monitor` reads the other end of the pseudo-terminal. It fails when a
 //! transcript is missing or wrong.
 
 mod stage;

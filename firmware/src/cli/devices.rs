@@ -1,4 +1,6 @@
 //! `pressel devices`: what this machine has to listen, press, light and write with.
+//!
+//! The kernel's and libasound's lists in, text or JSON out. Nothing is opened for use.
 
 use std::io::{self, Write as _};
 

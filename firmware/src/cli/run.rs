@@ -1,4 +1,6 @@
 //! `pressel run`: the appliance.
+//!
+//! Arguments in, a plan for `appliance` out; it stays there until the appliance ends.
 
 use pressel_boards::{Backend, Board};
 

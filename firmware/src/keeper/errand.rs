@@ -1,4 +1,6 @@
 //! What the main loop and listen ask of the keeper, and what comes back.
+//!
+//! Plain values that cross the channel between the main loop and the keeper. Nothing happens here.
 
 use pressel_hal::{LinkError, MicError, Microphone};
 use pressel_models::Vad;

@@ -1,4 +1,6 @@
 //! Who opens the devices: the one place that knows whether a board is real or simulated.
+//!
+//! A name in, an open device out. Runs on the keeper's thread, because opening may block.
 
 use pressel_hal::{Link, Microphone};
 

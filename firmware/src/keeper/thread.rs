@@ -1,7 +1,7 @@
 //! The keeper's thread and the doors to it.
 //!
-//! Errands in, deliveries out, both bounded. Nobody blocks in a channel: each side tries, and sleeps
-//! in `poll(2)` beside its bell, so a send never meets a sleeping receiver's lock.
+//! Errands in, deliveries out, both bounded. Nobody blocks in a channel: each side tries, and
+//! sleeps in `poll(2)` beside its bell, so a send never meets a sleeping receiver's lock.
 
 use std::io::{self, Write as _};
 use std::thread::JoinHandle;

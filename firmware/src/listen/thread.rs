@@ -1,8 +1,8 @@
 //! Listen's thread: rings in, rings out, and a panic that does not end it.
 //!
 //! It sleeps in `poll(2)` beside its bell, obeys commands at their sample time and hears blocks. A
-//! panic is caught at the top, counted and reported, and the listener starts afresh, a bounded number
-//! of times.
+//! panic is caught at the top, counted and reported, and the listener starts afresh, a bounded
+//! number of times.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +32,7 @@ pub struct ListenThread {
 }
 
 /// The bells of listen.
+#[derive(Clone)]
 pub struct Bells {
     /// Wakes listen.
     pub listen: Bell,

@@ -3,16 +3,12 @@
 //! Each duty takes from one neighbour and gives to the others. None of them waits.
 
 use heapless::Vec;
-use pressel_hal::{LinkError, MicError};
+use pressel_hal::MicError;
 use pressel_pipeline::lights;
 use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
-use pressel_wire::limits::PROTOCOL;
-use pressel_wire::{
-    DeviceMessage, DeviceState, DropReason, FailCode, Hello, HostMessage, OutcomeResult, Provider,
-    State,
-};
+use pressel_wire::{DeviceMessage, DropReason, FailCode, HostMessage, OutcomeResult};
 
 use super::outcome::{self, Finished};
 use super::recogniser::News;
@@ -24,13 +20,6 @@ use crate::stream::{ClosedUtterance, Command, Control, ListenEvent};
 
 /// Answers taken from the worker in one turn at most.
 const ANSWERS_MAX: usize = 4;
-/// The version of this program, as the link tells it.
-const VERSION: [u16; 3] = [
-    number(env!("CARGO_PKG_VERSION_MAJOR")),
-    number(env!("CARGO_PKG_VERSION_MINOR")),
-    number(env!("CARGO_PKG_VERSION_PATCH")),
-];
-
 impl MainLoop {
     /// Says hello, asks for the worker, and takes the link and microphone that are open already.
     pub fn begin(&mut self) {
@@ -242,26 +231,6 @@ impl MainLoop {
         }
     }
 
-    pub(super) fn give_link(&mut self, now: Millis) {
-        while let Some(finished) = self.ledger.next(now) {
-            if !self.serial.send_outcome(finished) {
-                break;
-            }
-            if let OutcomeResult::Text { .. } = finished.outcome.result {
-                self.view.text_at = Some(now);
-            }
-            self.ledger.sent();
-        }
-        let state = self.state();
-        if self.state_sent != Some(state) && self.serial.send(&DeviceMessage::State(state)) {
-            self.state_sent = Some(state);
-            self.note(Record::State(state));
-        }
-        if let Err(error) = self.serial.flush() {
-            self.lose_link(error);
-        }
-    }
-
     pub(super) fn show(&mut self, now: Millis) {
         self.view.recording = self.open.is_some() || self.session.is_talking();
         self.view.recognising = self.recogniser.is_running() || 0 < self.recogniser.waiting_count();
@@ -361,77 +330,8 @@ impl MainLoop {
         }
     }
 
-    fn lose_link(&mut self, error: LinkError) {
-        if let Some(link) = self.serial.take() {
-            self.note(Record::Link(error));
-            self.ask(Errand::CloseLink(link));
-            let wait_ms = self.serial.next_retry_ms();
-            self.ask(Errand::OpenLink { wait_ms });
-        }
-    }
-
-    /// Sends a message that is of no use later; one that does not fit is dropped and counted.
-    fn tell(&mut self, message: &DeviceMessage) {
-        if !self.serial.send(message) {
-            self.serial.count_dropped();
-        }
-    }
-
-    /// Tells who speaks; the state follows in the same turn.
-    fn greet(&mut self) {
-        let hello = Hello {
-            protocol: PROTOCOL,
-            version: VERSION,
-            board: self.fixed.board.clone(),
-            boot: self.fixed.boot,
-            model: self.fixed.model.clone(),
-        };
-        self.tell(&DeviceMessage::Hello(hello));
-        self.state_sent = None;
-    }
-
-    fn tell_counters(&mut self, now: Millis) {
-        self.counters_at = now;
-        let counters = self.counters();
-        self.tell(&DeviceMessage::Counters(counters));
-    }
-
-    /// Returns what the appliance is doing.
-    fn state(&self) -> State {
-        let muted = self.session == session::State::Muted;
-        let worker_ok = self.recogniser.is_ready();
-        let state = if muted {
-            DeviceState::Muted
-        } else if !self.capture.is_open() {
-            DeviceState::MicLost
-        } else if self.open.is_some() || self.session.is_talking() {
-            DeviceState::Recording
-        } else if !worker_ok && self.recogniser.was_ready() {
-            DeviceState::WorkerDown
-        } else if !worker_ok {
-            DeviceState::Starting
-        } else if self.recogniser.is_running() {
-            DeviceState::Recognising
-        } else {
-            DeviceState::Idle
-        };
-        let provider = match (worker_ok, self.recogniser.is_cuda()) {
-            (false, _) => Provider::None,
-            (true, false) => Provider::Cpu,
-            (true, true) => Provider::Cuda,
-        };
-        let waiting = u8::try_from(self.recogniser.waiting_count()).unwrap_or(u8::MAX);
-        State {
-            state,
-            provider,
-            microphone_ok: self.capture.is_open(),
-            worker_ok,
-            muted,
-            waiting,
-        }
-    }
-
-    /// Gives every utterance that is left its outcome and lets the link take them, for a short time.
+    /// Gives every utterance that is left its outcome and lets the link take them, for a short
+    /// time.
     pub(super) fn wind_up(&mut self) {
         let now = self.fixed.clock.now_ms();
         let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
@@ -460,16 +360,4 @@ impl MainLoop {
         let counters = self.counters();
         self.note(Record::Counters(counters));
     }
-}
-
-/// Reads a decimal number at compile time.
-const fn number(text: &str) -> u16 {
-    let bytes = text.as_bytes();
-    let (mut value, mut index) = (0, 0);
-    while index < bytes.len() {
-        assert!(bytes[index].is_ascii_digit());
-        value = value * 10 + (bytes[index] - b'0') as u16;
-        index += 1;
-    }
-    value
 }

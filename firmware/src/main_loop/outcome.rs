@@ -87,6 +87,12 @@ pub struct Ledger {
     sequence: u32,
 }
 
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Ledger {
     /// Makes an empty ledger.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Pins: button and mute switch in, LEDs out.
 //!
-//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once and
-//! left alone.
+//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once
+//! and left alone.
 
 use heapless::Vec;
 use pressel_hal::{EdgePin, LedPin, PinError, PollFd};

@@ -80,6 +80,12 @@ pub struct Recogniser {
     left_off: bool,
 }
 
+impl Default for Recogniser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Recogniser {
     /// Makes a recogniser without a worker.
     #[must_use]
@@ -349,8 +355,8 @@ impl Recogniser {
         (socket, wait)
     }
 
-    /// After [`Recogniser::lose`]: what becomes of the utterance that the worker had. The first time
-    /// it is kept for the next worker.
+    /// After [`Recogniser::lose`]: what becomes of the utterance that the worker had. The first
+    /// time it is kept for the next worker.
     pub fn settle_running(&mut self, now: Millis) -> Option<(Finished, u8)> {
         let running = self.running?;
         if running.verdict.is_none() && !running.is_second_try && !self.left_off {

@@ -1,4 +1,7 @@
 //! The one `poll(2)` of the main loop: what it waits for, and for how long.
+//!
+//! Descriptors and deadlines of all parts in, what is ready out. Runs on the main loop: the only
+//! place in it that sleeps.
 
 use pressel_hal::PollFd;
 use pressel_hal::linux::poll;

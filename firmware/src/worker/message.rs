@@ -1,4 +1,6 @@
 //! What the appliance and its worker say to each other.
+//!
+//! Requests and answers as postcard bytes. Used by both processes; audio never passes here.
 
 use pressel_models::ModelError;
 use pressel_pipeline::limits::{TEXT_BYTES_MAX, WORKER_FRAME_BYTES};

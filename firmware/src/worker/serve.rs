@@ -1,7 +1,8 @@
 //! The worker process itself: one model, one job at a time.
 //!
-//! Two threads: this one reads requests and can cancel at any time; `recognise` owns the model. When
-//! the appliance is gone, or closes its end, the process ends at once, also in the middle of a job.
+//! Two threads: this one reads requests and can cancel at any time; `recognise` owns the model.
+//! When the appliance is gone, or closes its end, the process ends at once, also in the middle of a
+//! job.
 
 use std::io;
 use std::os::fd::{AsFd, RawFd};
@@ -256,7 +257,7 @@ mod tests {
     fn confidence_is_a_percentage_whatever_the_model_says() {
         for (logprob, expected) in [
             (0.0, 100),
-            (-0.693_147, 50),
+            (-core::f32::consts::LN_2, 50),
             (f32::NEG_INFINITY, 0),
             (f32::NAN, 0),
             (1.0, 100),

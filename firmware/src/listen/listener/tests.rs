@@ -5,6 +5,8 @@
 use pressel_models::{ModelError, Vad, vad};
 use pressel_pipeline::utterance::CloseReason;
 
+use std::vec::Vec;
+
 use super::*;
 use crate::config::{Config, Trigger as Opens};
 
@@ -73,8 +75,8 @@ fn play(
     listener: &mut Listener<TestSlots>,
     to: SampleTime,
     speech: core::ops::Range<SampleTime>,
-) -> std::vec::Vec<ListenEvent> {
-    let mut all = std::vec::Vec::new();
+) -> Vec<ListenEvent> {
+    let mut all = Vec::new();
     while listener.heard() < to {
         let mut events = Events::new();
         let start = listener.heard();
@@ -84,7 +86,7 @@ fn play(
     all
 }
 
-fn obey(listener: &mut Listener<TestSlots>, control: Control) -> std::vec::Vec<ListenEvent> {
+fn obey(listener: &mut Listener<TestSlots>, control: Control) -> Vec<ListenEvent> {
     let mut events = Events::new();
     listener.obey(
         Command {
@@ -96,7 +98,7 @@ fn obey(listener: &mut Listener<TestSlots>, control: Control) -> std::vec::Vec<L
     events.into_iter().collect()
 }
 
-fn closed(events: &[ListenEvent]) -> std::vec::Vec<ClosedUtterance> {
+fn closed(events: &[ListenEvent]) -> Vec<ClosedUtterance> {
     let closed = |event: &ListenEvent| match event {
         ListenEvent::Closed(closed) => Some(*closed),
         _ => None,

@@ -1,0 +1,124 @@
+//! What the main loop says on the serial line, and what it does when the line is lost.
+//!
+//! Outcomes, states, greetings and counters in; messages in the link's buffer out. Runs on the main
+//! loop. What finds no room is told later, or is dropped and counted; nothing here waits.
+
+use pressel_hal::LinkError;
+use pressel_pipeline::session;
+use pressel_pipeline::time::Millis;
+use pressel_wire::limits::PROTOCOL;
+use pressel_wire::{DeviceMessage, DeviceState, Hello, OutcomeResult, Provider, State};
+
+use super::MainLoop;
+use crate::keeper::{Errand, Record};
+
+/// The version of this program, as the link tells it.
+const VERSION: [u16; 3] = [
+    number(env!("CARGO_PKG_VERSION_MAJOR")),
+    number(env!("CARGO_PKG_VERSION_MINOR")),
+    number(env!("CARGO_PKG_VERSION_PATCH")),
+];
+
+impl MainLoop {
+    pub(super) fn give_link(&mut self, now: Millis) {
+        while let Some(finished) = self.ledger.next(now) {
+            if !self.serial.send_outcome(finished) {
+                break;
+            }
+            if let OutcomeResult::Text { .. } = finished.outcome.result {
+                self.view.text_at = Some(now);
+            }
+            self.ledger.sent();
+        }
+        let state = self.state();
+        if self.state_sent != Some(state) && self.serial.send(&DeviceMessage::State(state)) {
+            self.state_sent = Some(state);
+            self.note(Record::State(state));
+        }
+        if let Err(error) = self.serial.flush() {
+            self.lose_link(error);
+        }
+    }
+
+    pub(super) fn lose_link(&mut self, error: LinkError) {
+        if let Some(link) = self.serial.take() {
+            self.note(Record::Link(error));
+            self.ask(Errand::CloseLink(link));
+            let wait_ms = self.serial.next_retry_ms();
+            self.ask(Errand::OpenLink { wait_ms });
+        }
+    }
+
+    /// Sends a message that is of no use later; one that does not fit is dropped and counted.
+    pub(super) fn tell(&mut self, message: &DeviceMessage) {
+        if !self.serial.send(message) {
+            self.serial.count_dropped();
+        }
+    }
+
+    /// Tells who speaks; the state follows in the same turn.
+    pub(super) fn greet(&mut self) {
+        let hello = Hello {
+            protocol: PROTOCOL,
+            version: VERSION,
+            board: self.fixed.board.clone(),
+            boot: self.fixed.boot,
+            model: self.fixed.model.clone(),
+        };
+        self.tell(&DeviceMessage::Hello(hello));
+        self.state_sent = None;
+    }
+
+    pub(super) fn tell_counters(&mut self, now: Millis) {
+        self.counters_at = now;
+        let counters = self.counters();
+        self.tell(&DeviceMessage::Counters(counters));
+    }
+
+    /// Returns what the appliance is doing.
+    fn state(&self) -> State {
+        let muted = self.session == session::State::Muted;
+        let worker_ok = self.recogniser.is_ready();
+        let state = if muted {
+            DeviceState::Muted
+        } else if !self.capture.is_open() {
+            DeviceState::MicLost
+        } else if self.open.is_some() || self.session.is_talking() {
+            DeviceState::Recording
+        } else if !worker_ok && self.recogniser.was_ready() {
+            DeviceState::WorkerDown
+        } else if !worker_ok {
+            DeviceState::Starting
+        } else if self.recogniser.is_running() {
+            DeviceState::Recognising
+        } else {
+            DeviceState::Idle
+        };
+        let provider = match (worker_ok, self.recogniser.is_cuda()) {
+            (false, _) => Provider::None,
+            (true, false) => Provider::Cpu,
+            (true, true) => Provider::Cuda,
+        };
+        let waiting = u8::try_from(self.recogniser.waiting_count()).unwrap_or(u8::MAX);
+        State {
+            state,
+            provider,
+            microphone_ok: self.capture.is_open(),
+            worker_ok,
+            muted,
+            waiting,
+        }
+    }
+}
+
+/// Reads a decimal number at compile time.
+const fn number(text: &str) -> u16 {
+    let bytes = text.as_bytes();
+    let (mut value, mut index) = (0, 0);
+    while index < bytes.len() {
+        assert!(bytes[index].is_ascii_digit());
+        value = value * 10 + (bytes[index] - b'0') as u16;
+        index += 1;
+    }
+    value
+}
