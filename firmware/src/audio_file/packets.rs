@@ -358,11 +358,15 @@ fn open_track(
         };
         (Codec::Symphonia(decoder), name)
     };
+    // The length of Opus counts the encoder's delay.
+    let lead_in = lead_in(track, &codec) as u64;
     let head = Head {
         codec: name,
         rate_hz,
         channels: channels as u16,
-        frames: track.num_frames,
+        frames: track
+            .num_frames
+            .map(|frames| frames.saturating_sub(lead_in)),
     };
     Ok((codec, head, downmix))
 }
