@@ -14,6 +14,7 @@ use std::{
 };
 
 use ort::{
+    LoadDynamicError,
     environment::Environment,
     ep::{CUDA, ExecutionProviderDispatch},
     logging::LogLevel,
@@ -213,7 +214,7 @@ fn open(path: &Path) -> Result<Runtime, String> {
     // `ort` asserts that the library's tables are not null: a library that lies about its version
     // must not end the process.
     let environment = catch_unwind(AssertUnwindSafe(|| {
-        let builder = ort::init_from(&library).map_err(|error| one_line(&error.to_string()))?;
+        let builder = ort::init_from(&library).map_err(|error| load_problem(&error))?;
         let built = builder.with_name("pressel").with_telemetry(false).build();
         built.map_err(|error| one_line(error.message()))
     }))
@@ -226,6 +227,22 @@ fn open(path: &Path) -> Result<Runtime, String> {
         environment,
         library,
     })
+}
+
+/// What `ort` says about a library, as words that follow its path in a sentence.
+fn load_problem(error: &LoadDynamicError) -> String {
+    match error {
+        LoadDynamicError::Dlopen { error, .. } => {
+            let cause =
+                std::error::Error::source(error).map_or_else(String::new, |e| e.to_string());
+            format!("cannot be loaded ({})", one_line(&cause))
+        }
+        LoadDynamicError::MissingApi { .. } => "is not an ONNX Runtime".into(),
+        LoadDynamicError::InvalidVersionString => "does not tell its version".into(),
+        LoadDynamicError::BadVersion { version_str, .. } => {
+            format!("is version {version_str}, which is too old")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
 //! The recogniser: an utterance in, its text out.
+//!
+//! Flow: samples of one utterance -> text and how sure the model is. In the worker process, one
+//! call at a time; a call ends early only through `cancel` or the model's own canceller.
 
 use core::sync::atomic::AtomicBool;
 

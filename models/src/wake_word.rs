@@ -1,4 +1,7 @@
 //! Wake words: how likely each known word has just been said.
+//!
+//! Flow: 1,280-sample frames -> one score for each word. On listen's thread; no allocation in our
+//! code.
 
 use crate::ModelError;
 

@@ -2,7 +2,8 @@
 //!
 //! The dynamic linker says little about a wrong file, and a truncated one may end the process with
 //! a bus error. So the header is read first: magic, word size, machine, and that all segments and
-//! the table of sections, which linkers put last, lie inside the file. Source: the ELF-64 object file format, version 1.5, and elf(5).
+//! the table of sections, which linkers put last, lie inside the file. At start-up only; nothing
+//! is mapped or run here. Source: the ELF-64 object file format, version 1.5, and elf(5).
 
 use std::{
     env::consts::ARCH,

@@ -1,4 +1,6 @@
 //! Tests of loading ONNX Runtime: order of the paths, wrong files, and the text of the error.
+//!
+//! Those that need the library print one line and return when it is not fetched.
 
 use super::*;
 use crate::testing;

@@ -14,7 +14,7 @@ pub(super) struct Rules {
     begin_suppress: Vec<usize>,
     end: Vec<i64>,
     no_speech: Option<usize>,
-    /// The first token that is a timestamp and no text.
+    /// The first token that is a timestamp and no text; they are the last of the vocabulary.
     timestamp_first: Option<u32>,
     /// Tokens in the longest transcript, its beginning included.
     pub(super) length_max: usize,
@@ -39,9 +39,6 @@ impl Rules {
                 .map(|&token| Ok(folder.known(key, Some(token))? as usize))
                 .collect()
         };
-        let quiet = generation
-            .no_timestamps_token_id
-            .or_else(|| folder.id("<|notimestamps|>"));
         let no_speech = folder
             .id("<|nospeech|>")
             .or_else(|| folder.id("<|nocaptions|>"));
@@ -51,7 +48,7 @@ impl Rules {
             begin_suppress: list("begin_suppress_tokens", &generation.begin_suppress_tokens)?,
             end: folder.end_tokens()?,
             no_speech: no_speech.map(|token| token as usize),
-            timestamp_first: quiet.and_then(|token| u32::try_from(token + 1).ok()),
+            timestamp_first: folder.tokenizer.token_to_id("<|0.00|>"),
             length_max: generation.max_length.unwrap_or(positions).min(positions),
         })
     }

@@ -1,4 +1,6 @@
 //! Tests of the recogniser: the golden tokens of transformers, odd inputs, cancelling, bad folders.
+//!
+//! They run the tiny model of fixtures/; without ONNX Runtime they print one line and return.
 
 use std::{
     fs,
@@ -381,4 +383,45 @@ fn a_quantized_pair_and_an_onnx_folder_are_found() {
         .unwrap();
     }
     assert!(Whisper::load(&runtime, folder.path(), &CONFIG).is_ok());
+}
+
+/// Samples of a 16-bit mono WAV file: all that follows the mark `data` and its length.
+fn wav(file: &Path) -> Vec<i16> {
+    let bytes = fs::read(file).unwrap();
+    let mark = bytes.windows(4).position(|four| four == b"data").unwrap();
+    let pairs = bytes[mark + 8..].chunks_exact(2);
+    pairs
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect()
+}
+
+#[test]
+fn the_built_in_model_understands_the_clips_of_the_demo() {
+    let folder = crate::places::builtin("nano");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware/demo");
+    let Ok(list) = fs::read_to_string(demo.join("demo.csv")) else {
+        println!("skipped: firmware/demo has no demo.csv");
+        return;
+    };
+    if !folder.join("config.json").is_file() {
+        println!("skipped: {} is absent", folder.display());
+        return;
+    }
+    let card = fs::read_to_string(folder.join("CARD.md")).unwrap_or_default();
+    if card.starts_with("# nano: interim weights") {
+        println!("skipped: {} holds interim weights", folder.display());
+        return;
+    }
+    let Some(runtime) = runtime() else { return };
+    let mut whisper = Whisper::load(&runtime, &folder, &CONFIG).unwrap();
+    for line in list.lines().skip(1) {
+        let (file, expected) = line.split_once(',').unwrap();
+        let mut text = String::new();
+        let cancel = AtomicBool::new(false);
+        let audio = wav(&demo.join(file));
+        whisper
+            .transcribe(&audio, &OPTIONS, &cancel, &mut text)
+            .unwrap();
+        assert_eq!(text, expected, "{file}");
+    }
 }
