@@ -64,7 +64,14 @@ pub fn explain(file: &str, text: &str, error: &toml::de::Error) -> DataError {
             .count()
             + 1
     });
-    let (cause, remedy) = reword(error.message());
+    let (mut cause, remedy) = reword(error.message());
+    // A wrong value: the message alone does not say whose.
+    let row = line.checked_sub(1).and_then(|index| text.lines().nth(index));
+    if cause.starts_with("invalid ")
+        && let Some((key, _)) = row.and_then(|row| row.split_once('='))
+    {
+        cause = format!("{}: {cause}", key.trim());
+    }
     DataError {
         file: file.to_owned(),
         line,
@@ -163,7 +170,7 @@ mod tests {
         );
         check(
             "pre_roll_ms = \"3\"",
-            "a.toml:1: invalid type: string \"3\", expected u32",
+            "a.toml:1: pre_roll_ms: invalid type: string \"3\", expected u32",
         );
     }
 
