@@ -11,7 +11,8 @@ use crate::mel::{FRAMES_MAX, FRAMES_MIN, HOP_SAMPLES};
 /// The window of stock weights. Frames are twice the encoder's positions.
 ///
 /// Why 384 and 128 positions: the shipped rule of voxtype for stock weights,
-/// `max(50 s + 128, 384)`; with less, word errors jump from 5 % to 226 % (whisper-acft README, tiny.en).
+/// `max(50 s + 128, 384)`; with less, word errors jump from 5 % to 226 %
+/// (whisper-acft README, tiny.en).
 const STOCK: WindowPolicy = WindowPolicy {
     floor_frames: 768,
     margin_frames: 256,
