@@ -29,7 +29,7 @@ use crate::keeper::thread::Tools;
 use crate::keeper::{Keeper, Opener as _};
 use crate::listen::thread::{Bells, ListenThread};
 use crate::listen::{Ears, Listener};
-use crate::main_loop::{self, Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
+use crate::main_loop::{Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
 use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
 use crate::worker::Setup;
@@ -145,10 +145,10 @@ impl Devices {
         if let Some(link) = &link {
             log::info!("link open port={}", link.name());
         }
-        let mode = match (&link, config.link.mode) {
-            (None, _) | (_, LinkMode::None) => main_loop::LinkMode::None,
-            (Some(_), LinkMode::Frames) => main_loop::LinkMode::Frames,
-            (Some(_), LinkMode::Lines) => main_loop::LinkMode::Lines,
+        let mode = if link.is_some() {
+            config.link.mode
+        } else {
+            LinkMode::None
         };
         let pins = devices::open_pins(board, place)?;
         Ok(Self {

@@ -13,6 +13,7 @@ mod contain;
 mod decoder;
 mod downmix;
 mod error;
+mod head;
 pub mod levels;
 mod opus;
 mod packets;

@@ -17,6 +17,8 @@ pub mod listen;
 
 pub mod worker;
 
+pub mod outcome;
+
 pub mod keeper;
 
 pub mod config;

@@ -9,4 +9,4 @@ pub mod listener;
 pub mod thread;
 
 pub use ears::Ears;
-pub use listener::{Listener, Slots};
+pub use listener::Listener;

@@ -8,18 +8,18 @@
 
 mod capture;
 mod duty;
-pub mod outcome;
+mod ledger;
 mod pins;
-pub mod recogniser;
+mod recogniser;
 mod serial;
 mod tell;
 mod wait;
 
 pub use capture::Capture;
-pub use outcome::{Finished, Ledger};
+pub use ledger::Ledger;
 pub use pins::{Input, Led, LedRole, Pins};
 pub use recogniser::Recogniser;
-pub use serial::{LinkMode, Serial};
+pub use serial::Serial;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 

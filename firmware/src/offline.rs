@@ -15,12 +15,10 @@ use pressel_wire::{DropReason, OutcomeResult};
 
 use crate::audio_file::AudioFile;
 use crate::failure::{Failure, Kind};
+use crate::listen::Ears;
 use crate::listen::listener::{Events, Listener, Tuning};
-use crate::listen::{Ears, Slots as _};
-use crate::main_loop::Finished;
-use crate::main_loop::outcome::utterance;
-use crate::main_loop::recogniser::{outcome, range};
-use crate::slots::{OfflineSlots, SharedMemory};
+use crate::outcome::{Finished, of_answer, range, utterance};
+use crate::slots::{OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
@@ -188,7 +186,7 @@ impl Offline {
                     Answer::Done { language, .. } => *language,
                     _ => [0; 2],
                 };
-                return (outcome(&utterance, answer, 0, 0), language);
+                return (of_answer(&utterance, answer, 0, 0), language);
             }
             if let Some((process, _)) = self.worker.take() {
                 process.end();

@@ -19,12 +19,20 @@ use memmap2::{Mmap, MmapMut, MmapOptions};
 use pressel_pipeline::limits::{SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
-use crate::listen::Slots;
-
 /// Bytes of one slot.
 const SLOT_BYTES: usize = UTTERANCE_SAMPLES_MAX * size_of::<i16>();
 /// Bytes of all slots.
 const ALL_BYTES: usize = SLOT_BYTES * SLOT_COUNT;
+
+/// Where utterances are written. One slot holds [`UTTERANCE_SAMPLES_MAX`] samples.
+pub trait Slots {
+    /// Takes a free slot, if there is one.
+    fn take(&mut self) -> Option<u8>;
+    /// Gives a slot back that was taken and not handed over.
+    fn give_back(&mut self, slot: u8);
+    /// Returns a taken slot's memory.
+    fn memory(&mut self, slot: u8) -> &mut [i16];
+}
 
 /// The ring that carries free slot numbers back to listen. One place more than there are slots.
 pub type FreeRing = spsc::Queue<u8, { SLOT_COUNT + 1 }>;

@@ -2,19 +2,10 @@
 //!
 //! In: an open file. Out: frames, -1 to 1, never NaN. Runs on the caller's thread.
 
+use super::head::Head;
 use super::packets::Packets;
 use super::wav::Wav;
-use super::{CHANNELS_MAX, Damage, Fault, RATES_HZ};
-
-/// What the header says.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) codec: &'static str,
-    pub(super) rate_hz: u32,
-    pub(super) channels: u16,
-    /// Length in frames at the file's rate, when it is said.
-    pub(super) frames: Option<u64>,
-}
+use super::{Damage, Fault};
 
 /// A decoder of one file.
 #[derive(Debug)]
@@ -55,15 +46,4 @@ impl Decoder {
             Self::Packets(packets) => packets.skip(frames),
         }
     }
-}
-
-/// Refuses numbers that no recorder writes.
-pub(super) fn check_head(rate_hz: u32, channels: usize) -> Result<(), Fault> {
-    if channels == 0 || channels > CHANNELS_MAX {
-        return Err(Fault::Channels { count: channels });
-    }
-    if !RATES_HZ.contains(&rate_hz) {
-        return Err(Fault::Rate { rate_hz });
-    }
-    Ok(())
 }

@@ -22,8 +22,8 @@ use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 pub(super) use self::part::Part;
 
 use super::contain::contain;
-use super::decoder::{Head, check_head};
 use super::downmix::Downmix;
+use super::head::{Head, check_head};
 use super::opus::Opus;
 use super::sniff::Container;
 use super::{Damage, Fault};

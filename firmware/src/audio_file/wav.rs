@@ -16,8 +16,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use self::samples::Kind;
-use super::decoder::{Head, check_head};
 use super::downmix::Downmix;
+use super::head::{Head, check_head};
 use super::{Damage, Fault};
 
 /// Chunks that are walked before the sound. Why 1,024: real files have about ten; the walk ends.

@@ -13,17 +13,8 @@ use pressel_pipeline::{gate, utterance, wake};
 use pressel_wire::{DropReason, Trigger};
 
 use super::ears::Ears;
+use crate::slots::Slots;
 use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
-
-/// Where utterances are written. One slot holds [`UTTERANCE_SAMPLES_MAX`] samples.
-pub trait Slots {
-    /// Takes a free slot, if there is one.
-    fn take(&mut self) -> Option<u8>;
-    /// Gives a slot back that was taken and not handed over.
-    fn give_back(&mut self, slot: u8);
-    /// Returns a taken slot's memory.
-    fn memory(&mut self, slot: u8) -> &mut [i16];
-}
 
 /// Numbers that the configuration may change.
 #[derive(Clone, Copy, Debug, PartialEq)]

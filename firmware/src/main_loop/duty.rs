@@ -10,12 +10,12 @@ use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{DeviceMessage, DropReason, FailCode, HostMessage, OutcomeResult};
 
-use super::outcome::{self, Finished};
 use super::recogniser::News;
 use super::serial::HOST_MESSAGES_MAX;
 use super::wait::Ready;
 use super::{End, MainLoop};
 use crate::keeper::{Delivery, Errand, Record};
+use crate::outcome::{self, Finished};
 use crate::stream::{ClosedUtterance, Command, Control, ListenEvent};
 
 /// Answers taken from the worker in one turn at most.

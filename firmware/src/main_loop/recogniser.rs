@@ -13,13 +13,13 @@ use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::limits::{
     CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS,
-    RESTART_WINDOW_MS, RESTARTS_MAX, SPEECH_PADDING_MS,
+    RESTART_WINDOW_MS, RESTARTS_MAX,
 };
-use pressel_pipeline::time::{Millis, millis, samples};
-use pressel_pipeline::waiting::{SpeechSpan, Utterance, Waiting};
+use pressel_pipeline::time::{Millis, millis};
+use pressel_pipeline::waiting::{Utterance, Waiting};
 use pressel_wire::{DropReason, FailCode, OutcomeResult};
 
-use super::outcome::{Finished, short};
+use crate::outcome::{Finished, of_answer, range};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -305,7 +305,7 @@ impl Recogniser {
                     verdict,
                     ..
                 } = self.running.take()?;
-                let mut finished = outcome(&utterance, answer, sent_at, now);
+                let mut finished = of_answer(&utterance, answer, sent_at, now);
                 if let Some(verdict) = verdict {
                     finished.outcome.result = verdict;
                     finished.text.clear();
@@ -366,54 +366,4 @@ impl Recogniser {
         }
         self.give_up_running(OutcomeResult::Failed(FailCode::WorkerDied), now)
     }
-}
-
-/// Returns the part of a slot that the worker gets: the speech and some audio around it.
-#[must_use]
-pub fn range(utterance: &Utterance) -> (u32, u32) {
-    let padding = short(samples(SPEECH_PADDING_MS));
-    let all = SpeechSpan {
-        start: 0,
-        end: utterance.samples,
-    };
-    let speech = utterance.speech.unwrap_or(all);
-    let start = speech.start.saturating_sub(padding);
-    let end = speech.end.saturating_add(padding).min(utterance.samples);
-    (start, end.saturating_sub(start))
-}
-
-/// Makes the outcome of an answer to a request that was sent at `sent_at`.
-#[must_use]
-pub fn outcome(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Millis) -> Finished {
-    let mut finished = Finished::of(utterance, OutcomeResult::NoSpeech, now);
-    finished.outcome.timing.queue_ms = short(sent_at.saturating_sub(utterance.closed_at));
-    match answer {
-        Answer::Done {
-            text,
-            truncated,
-            no_speech,
-            confidence,
-            encode_ms,
-            decode_ms,
-            ..
-        } => {
-            finished.outcome.timing.encode_ms = encode_ms;
-            finished.outcome.timing.decode_ms = decode_ms;
-            if !no_speech && !text.is_empty() {
-                let bytes = u16::try_from(text.len()).unwrap_or(u16::MAX);
-                finished.outcome.result = OutcomeResult::Text { bytes, truncated };
-                finished.outcome.confidence = confidence;
-                finished.text = text;
-            }
-        }
-        Answer::Failed { fault, .. } => {
-            finished.outcome.result = match fault {
-                Fault::BadRequest => OutcomeResult::Failed(FailCode::BadAudio),
-                Fault::Cancelled => OutcomeResult::Dropped(DropReason::Cancelled),
-                Fault::Model | Fault::Sticky => OutcomeResult::Failed(FailCode::ModelFault),
-            };
-        }
-        Answer::Ready { .. } | Answer::CannotLoad { .. } => {}
-    }
-    finished
 }

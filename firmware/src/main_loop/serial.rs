@@ -12,18 +12,8 @@ use pressel_wire::{
     transcript_parts,
 };
 
-use super::Finished;
-
-/// What the receiver reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkMode {
-    /// Frames of `firmware/wire/SPEC.md`.
-    Frames,
-    /// Plain text lines.
-    Lines,
-    /// The board has no serial line: messages go nowhere.
-    None,
-}
+use crate::config::LinkMode;
+use crate::outcome::Finished;
 
 /// Bytes that one outcome takes at most: its parts and itself as frames, or one line.
 const OUTCOME_BYTES_MAX: usize = FRAME_BYTES_MAX * (PARTS_MAX + 1);

@@ -1,0 +1,142 @@
+//! Outcomes: what an utterance ends as.
+//!
+//! A closed utterance in, the part of it that the worker gets, and the outcome that its answer makes.
+//! Pure functions, used by the main loop and by `offline` alike, so that both say the same.
+
+use heapless::String;
+use pressel_pipeline::limits::{SPEECH_PADDING_MS, TEXT_BYTES_MAX};
+use pressel_pipeline::time::{Millis, SampleTime, millis, samples};
+use pressel_pipeline::utterance::CloseReason;
+use pressel_pipeline::waiting::{SpeechSpan, Utterance};
+use pressel_wire::{
+    CONFIDENCE_UNKNOWN, DropReason, FailCode, Outcome, OutcomeResult, Timing, Trigger,
+};
+
+use crate::stream::ClosedUtterance;
+use crate::worker::Answer;
+use crate::worker::message::Fault;
+
+/// An outcome on its way to the link.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What the link tells.
+    pub outcome: Outcome,
+    /// Its text, empty unless the result is text.
+    pub text: String<TEXT_BYTES_MAX>,
+    /// Sample time of the utterance's start.
+    pub start: SampleTime,
+    /// When the result was there.
+    pub done_at: Millis,
+}
+
+impl Finished {
+    /// An outcome without text and timing, as for an utterance that never reached the worker.
+    #[must_use]
+    pub fn bare(id: u32, trigger: Trigger, result: OutcomeResult, now: Millis) -> Self {
+        let outcome = Outcome {
+            sequence: 0,
+            utterance: id,
+            trigger,
+            result,
+            confidence: CONFIDENCE_UNKNOWN,
+            audio_ms: 0,
+            timing: Timing::default(),
+        };
+        Self {
+            outcome,
+            text: String::new(),
+            start: 0,
+            done_at: now,
+        }
+    }
+
+    /// An outcome of a recorded utterance, without text.
+    #[must_use]
+    pub fn of(utterance: &Utterance, result: OutcomeResult, now: Millis) -> Self {
+        let mut finished = Self::bare(utterance.id, utterance.trigger, result, now);
+        finished.start = utterance.start;
+        finished.outcome.audio_ms = short(millis(u64::from(utterance.samples)));
+        finished.outcome.timing.capture_ms = utterance.capture_ms;
+        finished
+    }
+}
+
+/// Makes the arbiter's view of an utterance that listen closed; `now` is when that was seen.
+#[must_use]
+pub fn utterance(closed: &ClosedUtterance, post_roll: u64, now: Millis) -> Utterance {
+    let end = closed.start + u64::from(closed.samples);
+    let speech_end = closed
+        .speech
+        .map_or(end, |span| closed.start + u64::from(span.end));
+    let spoken_until = match (closed.reason, closed.trigger) {
+        (CloseReason::Released, _) => end.saturating_sub(post_roll),
+        (_, Trigger::Ptt) => end,
+        _ => speech_end,
+    };
+    Utterance {
+        id: closed.id,
+        slot: closed.slot,
+        trigger: closed.trigger,
+        start: closed.start,
+        samples: closed.samples,
+        speech: closed.speech,
+        closed_at: now,
+        capture_ms: short(millis(closed.closed_at.saturating_sub(spoken_until))),
+    }
+}
+
+/// Returns the part of a slot that the worker gets: the speech and some audio around it.
+#[must_use]
+pub fn range(utterance: &Utterance) -> (u32, u32) {
+    let padding = short(samples(SPEECH_PADDING_MS));
+    let all = SpeechSpan {
+        start: 0,
+        end: utterance.samples,
+    };
+    let speech = utterance.speech.unwrap_or(all);
+    let start = speech.start.saturating_sub(padding);
+    let end = speech.end.saturating_add(padding).min(utterance.samples);
+    (start, end.saturating_sub(start))
+}
+
+/// Makes the outcome of an answer to a request that was sent at `sent_at`.
+#[must_use]
+pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Millis) -> Finished {
+    let mut finished = Finished::of(utterance, OutcomeResult::NoSpeech, now);
+    finished.outcome.timing.queue_ms = short(sent_at.saturating_sub(utterance.closed_at));
+    match answer {
+        Answer::Done {
+            text,
+            truncated,
+            no_speech,
+            confidence,
+            encode_ms,
+            decode_ms,
+            ..
+        } => {
+            finished.outcome.timing.encode_ms = encode_ms;
+            finished.outcome.timing.decode_ms = decode_ms;
+            if !no_speech && !text.is_empty() {
+                let bytes = u16::try_from(text.len()).unwrap_or(u16::MAX);
+                finished.outcome.result = OutcomeResult::Text { bytes, truncated };
+                finished.outcome.confidence = confidence;
+                finished.text = text;
+            }
+        }
+        Answer::Failed { fault, .. } => {
+            finished.outcome.result = match fault {
+                Fault::BadRequest => OutcomeResult::Failed(FailCode::BadAudio),
+                Fault::Cancelled => OutcomeResult::Dropped(DropReason::Cancelled),
+                Fault::Model | Fault::Sticky => OutcomeResult::Failed(FailCode::ModelFault),
+            };
+        }
+        Answer::Ready { .. } | Answer::CannotLoad { .. } => {}
+    }
+    finished
+}
+
+/// Returns a time that fits the wire; longer than 49 days is 49 days.
+#[must_use]
+pub fn short(ms: u64) -> u32 {
+    u32::try_from(ms).unwrap_or(u32::MAX)
+}
