@@ -23,16 +23,18 @@ def command_render(args):
     from . import render
 
     out = Path(args.work) / "pools" / args.name
-    side = "test" if args.name.endswith("_test") else "train"
-    kind = args.name.split("_")[0]
+    kind, _, part = args.name.partition("_")
+    side = part if part in ("test", "choose") else "train"
     if kind == "natural":
         render.render_natural(out, side, args.count, args.seed, args.natural, args.core)
     elif kind == "espeak":
         render.render_espeak(out, side, args.count, args.seed)
     elif kind == "flite":
         render.render_flite(out, side, args.count, args.seed)
+    elif kind == "other":
+        render.render_other(out, side, args.count, args.seed)
     else:
-        raise SystemExit("the name of a pool begins with natural_, espeak_ or flite_")
+        raise SystemExit("the name of a pool begins with natural_, espeak_, flite_ or other_")
 
 
 def command_train(args):

@@ -128,7 +128,8 @@ def score_lines(scores):
             lines.append(f"| {title}: word error | {_percent(score['word_error'])} of "
                          f"{score['words']} words; whole command right {_share(score)} |")
     for name, title in (("reading_test", "Read sentences and talk (3 s pieces)"),
-                        ("other_words", "Single words outside the vocabulary"),
+                        ("other_test", "Rendered words and talk outside the vocabulary"),
+                        ("other_words", "Single recorded words outside the vocabulary"),
                         ("noise_test", "Noise and music (3 s pieces)")):
         if name in scores:
             score = scores[name]

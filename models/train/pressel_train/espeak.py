@@ -91,7 +91,6 @@ class Espeak:
         """Each event marks where its sound begins; it lasts until the next event."""
         ends = [sample for _, sample in self.events[1:]] + [samples]
         out = []
-        begin_before = 0.0
         for (label, begin), end in zip(self.events, ends):
             begin, end = begin / self.rate_hz, end / self.rate_hz
             if not out and begin > 0:
@@ -99,8 +98,6 @@ class Espeak:
             classes = phones.from_ipa(label) or [phones.SILENCE]
             for i, index in enumerate(classes):
                 out.append((index, begin + (end - begin) * (i + 1) / len(classes)))
-            begin_before = begin
-        assert begin_before <= samples / self.rate_hz
         return out
 
     def to_ipa(self, text, voice="en-us"):

@@ -12,7 +12,7 @@ import numpy as np
 from .export import OnnxRecogniser
 from .grammar import ONES
 from .pool import Pool
-from .scoring import score_pool, summarise, transcribe_clips, wilson
+from .scoring import summarise, transcribe_clips, wilson
 from .tokens import Tokens
 
 TWENTY = set("yes no up down left right on off stop go".split()) | set(ONES)
@@ -123,7 +123,7 @@ def evaluate(exported, pools, windows=()):
         expected += [c["text"] for c in pool.clips]
         heard += texts
     scores["rendered"]["all"] = summarise(expected, heard)
-    for name in ("reading_test", "noise_test"):
+    for name in ("reading_test", "other_test", "noise_test"):
         if (pools / name).exists():
             pool = Pool(pools / name)
             scores[name] = invented(recogniser, tokens, _Pieces(pool, pool.clips))
@@ -135,8 +135,3 @@ def evaluate(exported, pools, windows=()):
             [c["text"] for c in clips[::4]], texts
         )
     return scores
-
-
-def choose_score(recogniser, tokens, folder):
-    """The share of right words on the choosing speakers."""
-    return score_pool(recogniser, tokens, folder)["words_right"]

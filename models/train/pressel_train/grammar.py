@@ -41,6 +41,7 @@ class Grammar:
         self.core = data["core"]
         self.salad = data["salad"]
         self.digits = data["digits"]
+        self.other = data["other"]
         loose = set(self.salad["unstressed"])
         self.salad_words = [w for w in self.vocabulary() if w not in loose]
 
@@ -72,6 +73,10 @@ class Grammar:
         if random.random() < 0.3:
             return " ".join(random.choice(ONES) for _ in range(random.randint(2, 4)))
         return random.choice(self.core["words"])
+
+    def draw_other(self, random):
+        """Draws talk from outside the vocabulary."""
+        return self._loose(random, self.other, self.other["words"])
 
     def draw_command(self, random):
         """Draws one sentence from the command patterns."""

@@ -1,7 +1,8 @@
 """Renders texts of the grammar into pools, one pool per synthesiser and side.
 
-In: grammar, seed, number of clips, side ("train" or "test"). Out: a pool folder.
-Held-out voices are rendered into the test side only (splits.py). One process per pool.
+In: grammar, seed, number of clips, side ("train", "choose" or "test"). Out: a pool folder.
+Held-out voices are rendered into the test side only (splits.py); the choosing side says commands
+in training voices. One process per pool.
 """
 
 import random
@@ -75,7 +76,7 @@ def render_natural(out, side, count, seed, folder, core=False):
     if side == "train":
         voices = voices * 3 + [n for n in network.styles if n[0] not in "ab"]
     draw = grammar.draw_core if core else grammar.draw
-    if side == "test":
+    if side != "train":
         draw = grammar.draw_command
     done = 0
     while done < count:
@@ -124,3 +125,31 @@ def held_out_natural(styles):
     """The natural English voices that training never hears."""
     english = [name for name in styles if name[0] in "ab"]
     return _side_voices(english, NATURAL_SHARE, "test", "natural ")
+
+
+def render_other(out, side, count, seed):
+    """Renders talk from outside the vocabulary with espeak-ng and flite; its text is empty."""
+    from .flite import VOICES, Flite
+
+    rng, grammar, pool = random.Random(seed), Grammar(), PoolWriter(out)
+    engine, second = espeak.Espeak(), Flite()
+    accents = _side_voices(espeak.ACCENTS, ESPEAK_ACCENT_SHARE, side, "accent ")
+    variants = _side_voices(espeak_variants(), ESPEAK_VARIANT_SHARE, side, "variant ")
+    voices = [v for v in VOICES if (v in FLITE_HELD_OUT) == (side == "test")]
+    done = 0
+    while done < count:
+        text = grammar.draw_other(rng)
+        if rng.random() < 0.7:
+            speaker = "espeak " + rng.choice(accents) + rng.choice(variants)
+            said = engine.speak(text, speaker.split(" ", 1)[1], rng.randint(120, 210),
+                                rng.randint(10, 90), rng.randint(20, 80))
+        else:
+            speaker = "flite " + rng.choice(voices)
+            said = second.speak(text, speaker[6:], rng.uniform(0.8, 1.25), rng.uniform(0.8, 1.3))
+        if said is None or not 0.15 < len(said[0]) / 16000 < SECONDS_MAX:
+            continue
+        if np.abs(said[0]).max(initial=0) < 0.01:
+            continue
+        pool.add(said[0], "", speaker, "other", said[1], said=text)
+        done += 1
+    pool.flush()

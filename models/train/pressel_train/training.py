@@ -65,7 +65,7 @@ class Average:
 class Trainer:
     """One training run in one folder."""
 
-    def __init__(self, config, pools, folder, minutes, init=None):
+    def __init__(self, config, pools, folder, minutes):
         self.config, self.pools, self.folder = config, pools, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         tokenizer = self.folder / "tokenizer.json"
@@ -81,10 +81,6 @@ class Trainer:
         self.facts = {"steps": 0, "clips": 0, "seconds": 0.0, "best": -1.0, "starts": 0}
         if (self.folder / "state.pt").exists():
             self._load()
-        elif init:
-            weights = torch.load(init)
-            self.network.load_state_dict(weights)
-            self.average = Average(self.network, self.schedule["ema_decay"])
         self.facts["starts"] += 1
 
     def _optimizer(self):
@@ -157,8 +153,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         frame, ctc, text, right = losses(self.network, batch, self.schedule["label_smoothing"])
-        weights = list(self.schedule["weights"])
-        weights[1] *= min(1.0, self.facts["steps"] / self.schedule["ctc_after_steps"]) ** 2
+        weights = self._loss_weights()
         known = torch.nan_to_num(torch.stack([frame, ctc, text]))
         loss = (torch.tensor(weights) * known).sum()
         self.optimizer.zero_grad(set_to_none=True)
@@ -172,6 +167,13 @@ class Trainer:
         self.facts["steps"] += 1
         self.facts["clips"] += len(batch["mel"])
         return torch.stack([frame, ctc, text, right]).detach()
+
+    def _loss_weights(self):
+        """CTC comes in late, since alone it teaches silence; at the end the text counts most."""
+        frame, ctc, text = self.schedule["weights"]
+        early = min(1.0, self.facts["steps"] / self.schedule["ctc_after_steps"]) ** 2
+        fade = 1 - self.schedule["fade"] * self.progress()
+        return [frame * fade, ctc * early * fade, text]
 
     def _print(self, means):
         facts = self.facts

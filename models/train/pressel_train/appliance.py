@@ -1,0 +1,73 @@
+"""Judges the built-in model through the program itself: `pressel transcribe` on the test pools.
+
+In: the program, the pools. Out: the same scores as `evaluate`, with voice activity, cutting, levels
+and decoding of the program in between. Clips become WAV files in a temporary folder.
+"""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from .evaluate import RENDERED, TWENTY
+from .pool import Pool
+from .scoring import summarise, wilson
+
+FILES_PER_CALL = 200
+QUIET = 0.3
+
+
+def transcribe(program, model, pool, clips):
+    """Texts of clips, through `pressel transcribe --format json`."""
+    texts = []
+    with tempfile.TemporaryDirectory() as folder:
+        for start in range(0, len(clips), FILES_PER_CALL):
+            part = clips[start : start + FILES_PER_CALL]
+            files = []
+            for number, clip in enumerate(part):
+                quiet = np.zeros(int(QUIET * 16000), np.float32)
+                audio = np.concatenate([quiet, pool.samples(clip), quiet])
+                files.append(str(Path(folder) / f"{number}.wav"))
+                soundfile.write(files[-1], audio, 16000, subtype="PCM_16")
+            command = [program, "transcribe", "--format", "json", *files]
+            if model:
+                command[2:2] = ["--model", model]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            lines = done.stdout.splitlines() if len(files) > 1 else [done.stdout]
+            texts += [json.loads(line)["full_text"] for line in lines]
+    return texts
+
+
+def invented(texts):
+    """How often text came out where nothing of the vocabulary was said."""
+    count = sum(bool(text) for text in texts)
+    low, high = wilson(count, len(texts))
+    return {"clips": len(texts), "with_text": count, "low": round(low, 4), "high": round(high, 4)}
+
+
+def judge(program, pools, model=None):
+    """Scores of words of unseen people, commands in unseen voices, and clips without commands."""
+    pools, scores = Path(pools), {}
+    pool = Pool(pools / "people_test")
+    words = [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
+    heard = transcribe(program, model, pool, words)
+    scores["people_words"] = summarise([c["text"] for c in words], heard)
+    scores["people_words"]["speakers"] = len({c["speaker"] for c in words})
+    scores["people_words"]["nothing_heard"] = sum(not text for text in heard)
+    expected, all_heard = [], []
+    for name in RENDERED:
+        if (pools / name).exists():
+            pool = Pool(pools / name)
+            texts = transcribe(program, model, pool, pool.clips)
+            scores[name] = summarise([c["text"] for c in pool.clips], texts)
+            expected += [c["text"] for c in pool.clips]
+            all_heard += texts
+    scores["rendered"] = summarise(expected, all_heard)
+    for name in ("reading_test", "noise_test"):
+        if (pools / name).exists():
+            pool = Pool(pools / name)
+            scores[name] = invented(transcribe(program, model, pool, pool.clips))
+    return scores
