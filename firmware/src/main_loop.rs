@@ -27,6 +27,7 @@ use crossbeam_channel::Receiver;
 use heapless::Deque;
 use pressel_hal::Clock;
 use pressel_pipeline::lights;
+use pressel_pipeline::limits::COUNTERS_EVERY_MS;
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Name, State, Trigger};
@@ -122,13 +123,14 @@ impl MainLoop {
         serial: Serial,
     ) -> Box<Self> {
         let started_at = fixed.clock.now_ms();
+        let scale = fixed.clock.of_real_ms(1);
         Box::new(Self {
             fixed,
             neighbours,
             capture,
             pins,
             serial,
-            recogniser: Recogniser::new(),
+            recogniser: Recogniser::new(scale),
             ledger: Ledger::new(),
             session: session::State::Idle,
             view: lights::View::default(),
@@ -161,7 +163,7 @@ impl MainLoop {
     /// One turn: waits for something to do, and does it. Returns the reason to end, if there is
     /// one.
     pub fn turn(&mut self) -> Option<End> {
-        let ready = match self.wait() {
+        let ready = match self.wait(COUNTERS_EVERY_MS) {
             Ok(ready) => ready,
             Err(errno) => return Some(End::Poll(errno)),
         };

@@ -85,7 +85,7 @@ fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failur
 
 /// Plays one act. Returns whether its text came, and was right.
 fn play(stage: &mut Stage, world: &World, act: &Act, asked: &AtomicBool) -> Result<bool, Failure> {
-    stage.say("");
+    stage.say(&format!("  said: \"{}\"", act.text));
     world.speak(act);
     let mut released = None;
     let text = stage.wait_until(act.length + TEXT_MAX, asked, |news| {
@@ -104,9 +104,6 @@ fn play(stage: &mut Stage, world: &World, act: &Act, asked: &AtomicBool) -> Resu
         "  uart: \"{text}\" ({result}, {verdict}), {} ms after the release",
         after.as_millis()
     ));
-    if !is_right {
-        stage.say(&format!("  said: \"{}\"", act.text));
-    }
     stage.idle(PAUSE);
     Ok(is_right)
 }

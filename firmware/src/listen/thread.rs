@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use pressel_hal::linux::{cpu, poll};
+use pressel_pipeline::time::SampleTime;
 
 use super::listener::{Events, Listener};
 use crate::alloc_guard;
@@ -132,7 +133,7 @@ impl Room {
         self.bells.listen.hush();
         while self.send_unsent() && !self.stop.load(Ordering::Relaxed) {
             let mut events = Events::new();
-            let is_news = match self.ends.blocks.peek() {
+            match self.ends.blocks.peek() {
                 Some(block) if block.is_wipe() => {
                     self.ends.blocks.dequeue();
                     continue;
@@ -143,23 +144,26 @@ impl Room {
                     if let Some(block) = self.ends.blocks.dequeue() {
                         self.listener.hear(&block, &mut events);
                     }
-                    true
                 }
                 None => {
-                    let heard = self.listener.heard();
-                    self.obey_until(heard, &mut events);
-                    !events.is_empty()
+                    // A command comes after the blocks from before it. None of them is left, so its
+                    // time has come, also when blocks were dropped and its sample never arrives.
+                    self.next = self.next.take().or_else(|| self.ends.commands.dequeue());
+                    if self.ends.blocks.peek().is_some() {
+                        continue;
+                    }
+                    let Some(command) = self.next.take() else {
+                        return;
+                    };
+                    self.listener.obey(command, &mut events);
                 }
-            };
-            if !is_news {
-                return;
             }
             self.unsent = Some((events, 0));
         }
     }
 
     /// Obeys the commands from before sample time `until`, or at it.
-    fn obey_until(&mut self, until: u64, events: &mut Events) {
+    fn obey_until(&mut self, until: SampleTime, events: &mut Events) {
         // Two commands give at most two events each, so that those of a block still fit.
         for _ in 0..2 {
             let Some(command) = self.next.take().or_else(|| self.ends.commands.dequeue()) else {

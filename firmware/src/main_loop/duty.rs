@@ -186,10 +186,14 @@ impl MainLoop {
     pub(super) fn take_deliveries(&mut self, now: Millis) {
         while let Ok(delivery) = self.neighbours.deliveries.try_recv() {
             match delivery {
-                Delivery::Microphone(microphone) if self.session == session::State::Muted => {
+                // Muted in the meantime, or opened twice by a quick mute and unmute.
+                Delivery::Microphone(microphone)
+                    if self.session == session::State::Muted || self.capture.is_open() =>
+                {
                     self.ask(Errand::CloseMicrophone(microphone));
                 }
                 Delivery::Microphone(microphone) => self.capture.resume(microphone, now),
+                Delivery::NoMicrophone if self.session == session::State::Muted => {}
                 Delivery::NoMicrophone => {
                     let wait_ms = self.capture.next_retry_ms();
                     self.ask(Errand::OpenMicrophone { wait_ms });
@@ -344,7 +348,7 @@ impl MainLoop {
             self.finish(finished);
         }
         self.give_up_waiting(shutdown, now);
-        let until = now + FAREWELL_MS;
+        let until = now + self.fixed.clock.of_real_ms(FAREWELL_MS);
         loop {
             let now = self.fixed.clock.now_ms();
             self.give_link(now);
@@ -352,7 +356,7 @@ impl MainLoop {
             if until <= now || (self.ledger.is_empty() && self.serial.is_flushed()) {
                 break;
             }
-            if self.wait().is_err() {
+            if self.wait(until - now).is_err() {
                 break;
             }
         }

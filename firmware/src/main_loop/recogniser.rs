@@ -68,6 +68,8 @@ pub enum News {
 
 /// The main loop's side of the worker.
 pub struct Recogniser {
+    /// Milliseconds of the main loop's clock in a real one.
+    scale: u64,
     worker: Worker,
     waiting: Waiting,
     running: Option<Running>,
@@ -80,17 +82,13 @@ pub struct Recogniser {
     left_off: bool,
 }
 
-impl Default for Recogniser {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Recogniser {
-    /// Makes a recogniser without a worker.
+    /// Makes a recogniser without a worker. `scale` is the clock's milliseconds in a real one: the
+    /// worker is as fast as the machine, also where simulated time runs faster.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(scale: u64) -> Self {
         Self {
+            scale,
             worker: Worker::Absent,
             waiting: Waiting::new(),
             running: None,
@@ -173,7 +171,7 @@ impl Recogniser {
         self.left_off = false;
         self.worker = Worker::Loading {
             socket,
-            until: now + LOAD_MS_MAX,
+            until: now + LOAD_MS_MAX * self.scale,
         };
     }
 
@@ -207,7 +205,7 @@ impl Recogniser {
             return;
         }
         running.verdict = Some(result);
-        running.deadline = now + CANCEL_MS_MAX;
+        running.deadline = now + CANCEL_MS_MAX * self.scale;
         if let Worker::Ready { socket } = &mut self.worker {
             // A worker that does not read is killed at the deadline.
             socket
@@ -249,7 +247,7 @@ impl Recogniser {
         self.running = Some(Running {
             utterance,
             sent_at: now,
-            deadline: now + RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms,
+            deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
             verdict: None,
             is_second_try,
         });

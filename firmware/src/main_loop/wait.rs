@@ -37,11 +37,11 @@ pub(super) struct Ready {
 }
 
 impl MainLoop {
-    /// Waits until there is something to do.
+    /// Waits until there is something to do, but not longer than `longest_ms`.
     ///
     /// # Errors
     /// The errno of `poll(2)`.
-    pub(super) fn wait(&mut self) -> Result<Ready, i32> {
+    pub(super) fn wait(&mut self, longest_ms: u64) -> Result<Ready, i32> {
         let mut fds = [PollFd {
             fd: -1,
             events: libc::POLLIN,
@@ -55,7 +55,7 @@ impl MainLoop {
         fds[MUTE] = self.pins.mute.poll_fd();
         fds[LINK] = self.serial.poll_fd();
         let count = MICROPHONE + self.capture.poll_fds(&mut fds[MICROPHONE..]);
-        poll::wait(&mut fds[..count], self.timeout_ms())?;
+        poll::wait(&mut fds[..count], self.timeout_ms(longest_ms))?;
         let is_ready = |place: usize| fds[place].revents != 0;
         if is_ready(EVENTS) {
             self.neighbours.event_bell.hush();
@@ -71,7 +71,7 @@ impl MainLoop {
     }
 
     /// Returns how long to wait at most, in real milliseconds.
-    fn timeout_ms(&self) -> i32 {
+    fn timeout_ms(&self, longest_ms: u64) -> i32 {
         let now = self.fixed.clock.now_ms();
         let left = |at: Millis| at.saturating_sub(now);
         let waits =
@@ -84,6 +84,7 @@ impl MainLoop {
             lights::steady_ms(&self.view, now),
             waits.then_some(RETRY_MS),
             Some(left(self.counters_at + COUNTERS_EVERY_MS)),
+            Some(longest_ms),
         ];
         let wait = wait
             .into_iter()

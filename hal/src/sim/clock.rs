@@ -29,6 +29,10 @@ impl Clock for SimClock {
         self.clock.now_ms().saturating_mul(self.speed)
     }
 
+    fn of_real_ms(&self, real_ms: u64) -> u64 {
+        real_ms.saturating_mul(self.speed)
+    }
+
     fn real_ms(&self, wait_ms: u64) -> u64 {
         // Rounded up: a wait that ends early would be waited for again.
         wait_ms.div_ceil(self.speed)

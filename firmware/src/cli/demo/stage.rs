@@ -209,9 +209,7 @@ impl Stage {
 
     /// Ends both processes; nothing is left behind.
     pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
-        if self.draws {
-            self.say("");
-        }
+        self.clear_lights();
         end(&mut self.appliance);
         let status = self.appliance.wait();
         end(&mut self.monitor);
@@ -271,6 +269,15 @@ impl Stage {
         }
         print!("\r\x1b[K{row}");
         io::stdout().flush().ok();
+    }
+
+    /// Takes the line of lights away, so that the last words stand alone.
+    #[allow(clippy::print_stdout, reason = "the demo is what it prints")]
+    fn clear_lights(&self) {
+        if self.draws {
+            print!("\r\x1b[K");
+            io::stdout().flush().ok();
+        }
     }
 
     fn why_it_ended(&mut self) -> Failure {
