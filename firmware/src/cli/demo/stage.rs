@@ -47,6 +47,8 @@ pub(super) enum News {
 
 /// The processes and the terminal.
 pub(super) struct Stage {
+    /// Keeps the serial line from hanging up.
+    _uart: File,
     folder: tempfile::TempDir,
     appliance: Child,
     monitor: Child,
@@ -71,7 +73,7 @@ impl Stage {
         let folder = folder.map_err(cannot("make a temporary folder"))?;
         let alsa =
             sim::create_board(folder.path()).map_err(|error| Failure::new(Kind::Device, error))?;
-        let far = open_uart(folder.path()).map_err(cannot("open a pseudo-terminal"))?;
+        let (far, held) = open_uart(folder.path()).map_err(cannot("open a pseudo-terminal"))?;
 
         let (news_in, news) = sync_channel(NEWS_MAX);
         let leds = OpenOptions::new()
@@ -123,6 +125,7 @@ impl Stage {
         let draws = io::stdout().is_terminal();
         let (lit, pressed, began) = ([false; 4], false, Instant::now());
         Ok(Self {
+            _uart: held,
             folder,
             appliance,
             monitor,
@@ -314,18 +317,17 @@ fn end(child: &mut Child) {
     }
 }
 
-/// Makes a pseudo-terminal whose near end is the board's serial line; returns the far end.
-fn open_uart(folder: &Path) -> io::Result<OwnedFd> {
+/// Makes a pseudo-terminal whose near end is the board's serial line. Returns the far end, and the
+/// near end, which is held open so that the far end never hangs up.
+fn open_uart(folder: &Path) -> io::Result<(OwnedFd, File)> {
     let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&far)?;
     unlockpt(&far)?;
     let near = ptsname(&far, Vec::new())?;
     let near = near.to_str().map_err(io::Error::other)?;
     std::os::unix::fs::symlink(near, folder.join(UART_FILE))?;
-    // Held open for ever, so that the far end does not hang up before the appliance opens it.
     let held = OpenOptions::new().read(true).write(true).open(near)?;
-    std::mem::forget(held);
-    Ok(far)
+    Ok((far, held))
 }
 
 fn arguments(common: &CommonArguments) -> Vec<std::ffi::OsString> {
