@@ -23,6 +23,7 @@ mod decoder;
 mod encoder;
 mod folder;
 mod greedy;
+mod pieces;
 mod prompt;
 mod window;
 
@@ -202,11 +203,16 @@ impl Whisper {
         })
     }
 
-    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps.
+    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps, and with
+    /// a space before them where there are words already.
     fn write_text(&mut self, text: &mut String) -> Result<(), ModelError> {
         self.tokens.retain(|&token| !self.rules.is_timestamp(token));
         let words = self.tokenizer.decode(&self.tokens, true);
-        text.push_str(words.map_err(|_| ModelError::BadOutput)?.trim());
+        let words = words.map_err(|_| ModelError::BadOutput)?;
+        if !text.is_empty() && !words.trim().is_empty() {
+            text.push(' ');
+        }
+        text.push_str(words.trim());
         Ok(())
     }
 }
@@ -215,6 +221,51 @@ impl Whisper {
 struct Decoded {
     mean_logprob: f32,
     no_speech: Option<f32>,
+}
+
+impl Whisper {
+    /// Recognises one piece and appends what was said to `text`.
+    fn transcribe_piece(
+        &mut self,
+        audio: &[i16],
+        options: &DecodeOptions,
+        cancel: &AtomicBool,
+        text: &mut String,
+    ) -> Result<Transcription, ModelError> {
+        let start = Instant::now();
+        let hidden = self.encode(audio)?;
+        let encode_ms = start.elapsed().as_millis() as u32;
+        if cancel.load(Ordering::SeqCst) {
+            return Err(ModelError::Cancelled);
+        }
+        let start = Instant::now();
+        let per_second = options.tokens_per_second_max as usize;
+        let guard = (audio.len() * per_second)
+            .div_ceil(RATE_HZ)
+            .max(TOKENS_FLOOR);
+        let room = self
+            .rules
+            .length_max
+            .saturating_sub(self.prompt.tokens.len());
+        let decoded = self.decode(&hidden, guard.min(room), cancel)?;
+        let decode_ms = start.elapsed().as_millis() as u32;
+        let token_count = self.tokens.len() as u32;
+        let silent = decoded
+            .no_speech
+            .is_some_and(|p| options.no_speech_threshold < p);
+        let before = text.len();
+        if !(silent && decoded.mean_logprob < options.logprob_threshold) {
+            self.write_text(text)?;
+        }
+        Ok(Transcription {
+            no_speech: text.len() == before,
+            language: self.language,
+            mean_logprob: decoded.mean_logprob,
+            token_count,
+            encode_ms,
+            decode_ms,
+        })
+    }
 }
 
 impl Transcriber for Whisper {
@@ -234,7 +285,7 @@ impl Transcriber for Whisper {
         if self.window.frames_max() * HOP_SAMPLES < audio.len() {
             return Err(ModelError::BadInput);
         }
-        let mut result = Transcription {
+        let mut all = Transcription {
             no_speech: true,
             language: self.language,
             mean_logprob: 0.0,
@@ -242,36 +293,21 @@ impl Transcriber for Whisper {
             encode_ms: 0,
             decode_ms: 0,
         };
-        if audio.is_empty() {
-            return Ok(result);
+        let (mut logprob_sum, mut chosen) = (0.0, 0);
+        for piece in pieces::at_pauses(audio, self.window.speech_samples_max()) {
+            let one = self.transcribe_piece(piece, options, cancel, text)?;
+            // The end token was chosen too.
+            logprob_sum += one.mean_logprob * (one.token_count + 1) as f32;
+            chosen += one.token_count + 1;
+            all.no_speech &= one.no_speech;
+            all.token_count += one.token_count;
+            all.encode_ms += one.encode_ms;
+            all.decode_ms += one.decode_ms;
         }
-        let start = Instant::now();
-        let hidden = self.encode(audio)?;
-        result.encode_ms = start.elapsed().as_millis() as u32;
-        if cancel.load(Ordering::SeqCst) {
-            return Err(ModelError::Cancelled);
+        if 0 < chosen {
+            all.mean_logprob = logprob_sum / chosen as f32;
         }
-        let start = Instant::now();
-        let per_second = options.tokens_per_second_max as usize;
-        let guard = (audio.len() * per_second)
-            .div_ceil(RATE_HZ)
-            .max(TOKENS_FLOOR);
-        let room = self
-            .rules
-            .length_max
-            .saturating_sub(self.prompt.tokens.len());
-        let decoded = self.decode(&hidden, guard.min(room), cancel)?;
-        result.decode_ms = start.elapsed().as_millis() as u32;
-        result.mean_logprob = decoded.mean_logprob;
-        result.token_count = self.tokens.len() as u32;
-        let silent = decoded
-            .no_speech
-            .is_some_and(|p| options.no_speech_threshold < p);
-        if !(silent && decoded.mean_logprob < options.logprob_threshold) {
-            self.write_text(text)?;
-        }
-        result.no_speech = text.is_empty();
-        Ok(result)
+        Ok(all)
     }
 
     fn provider(&self) -> &'static str {

@@ -16,6 +16,7 @@ use crate::mel::{FRAMES_MAX, FRAMES_MIN, HOP_SAMPLES};
 const STOCK: WindowPolicy = WindowPolicy {
     floor_frames: 768,
     margin_frames: 256,
+    speech_frames_max: FRAMES_MAX,
     least: FRAMES_MIN,
     most: FRAMES_MAX,
 };
@@ -23,10 +24,14 @@ const STOCK: WindowPolicy = WindowPolicy {
 /// Frames that windows are rounded up to: the encoder takes two frames for one position.
 const FRAMES_STEP: usize = 2;
 
+/// An utterance of this length is never cut: 1 s.
+const SPEECH_FRAMES_LEAST: usize = 100;
+
 /// Chooses the encoder's window. Units: frames of 10 ms.
 ///
 /// A model folder may say otherwise in `pressel.json`:
-/// `{"window_floor_frames": 200, "window_margin_frames": 60}`; a missing key is the stock value.
+/// `{"window_floor_frames": 200, "window_margin_frames": 60, "speech_frames_max": 800}`; a missing
+/// key is the stock value.
 /// An encoder whose ONNX file has a fixed number of frames always gets that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPolicy {
@@ -34,6 +39,9 @@ pub struct WindowPolicy {
     pub floor_frames: usize,
     /// Silence behind the utterance.
     pub margin_frames: usize,
+    /// The longest utterance that is heard in one piece; a longer one is cut at its pauses. 30 s for
+    /// stock weights; less for a network that learnt on short clips.
+    pub speech_frames_max: usize,
     least: usize,
     most: usize,
 }
@@ -44,6 +52,7 @@ pub struct WindowPolicy {
 pub(super) struct PresselFile {
     window_floor_frames: Option<usize>,
     window_margin_frames: Option<usize>,
+    speech_frames_max: Option<usize>,
 }
 
 impl WindowPolicy {
@@ -52,6 +61,10 @@ impl WindowPolicy {
         Self {
             floor_frames: file.window_floor_frames.unwrap_or(STOCK.floor_frames),
             margin_frames: file.window_margin_frames.unwrap_or(STOCK.margin_frames),
+            speech_frames_max: file
+                .speech_frames_max
+                .unwrap_or(STOCK.speech_frames_max)
+                .clamp(SPEECH_FRAMES_LEAST, FRAMES_MAX),
             ..STOCK
         }
     }
@@ -69,6 +82,11 @@ impl WindowPolicy {
     /// Returns the longest window.
     pub(super) fn frames_max(&self) -> usize {
         self.most
+    }
+
+    /// Returns the samples of the longest utterance that is heard in one piece.
+    pub(super) fn speech_samples_max(&self) -> usize {
+        self.speech_frames_max.min(self.most) * HOP_SAMPLES
     }
 
     /// Returns the window of an utterance.
