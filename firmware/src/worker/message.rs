@@ -118,10 +118,13 @@ pub fn encode<'b, M: Serialize>(message: &M, buffer: &'b mut FrameBuffer) -> Opt
         .map(|bytes| &*bytes)
 }
 
-/// Reads a message; `None` when the bytes are none.
+/// Reads a message; `None` when the bytes are none, or more than one.
 #[must_use]
 pub fn decode<'b, M: Deserialize<'b>>(bytes: &'b [u8]) -> Option<M> {
-    postcard::from_bytes(bytes).ok()
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Some(message),
+        _ => None,
+    }
 }
 
 /// Room for one message.
@@ -154,5 +157,7 @@ mod tests {
     fn garbage_is_no_message() {
         assert_eq!(decode::<Answer>(&[0xff; 40]), None);
         assert_eq!(decode::<Request>(&[]), None);
+        // Begins like `Ready`.
+        assert_eq!(decode::<Answer>(&[0; 40]), None);
     }
 }
