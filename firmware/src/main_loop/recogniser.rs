@@ -17,7 +17,7 @@ use pressel_pipeline::limits::{
 };
 use pressel_pipeline::time::{Millis, millis};
 use pressel_pipeline::waiting::{Utterance, Waiting};
-use pressel_wire::{DropReason, FailCode, OutcomeResult};
+use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, FailCode, OutcomeResult};
 
 use crate::outcome::{Finished, of_answer, range};
 use crate::worker::message::Fault;
@@ -306,6 +306,7 @@ impl Recogniser {
                 let mut finished = of_answer(&utterance, answer, sent_at, now);
                 if let Some(verdict) = verdict {
                     finished.outcome.result = verdict;
+                    finished.outcome.confidence = CONFIDENCE_UNKNOWN;
                     finished.text.clear();
                 }
                 Some(News::Done(finished, utterance.slot))
@@ -365,3 +366,6 @@ impl Recogniser {
         self.give_up_running(OutcomeResult::Failed(FailCode::WorkerDied), now)
     }
 }
+
+#[cfg(test)]
+mod tests;
