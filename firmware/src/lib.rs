@@ -17,6 +17,7 @@ pub mod listen;
 
 pub mod worker;
 
+pub mod levels;
 pub mod outcome;
 
 pub mod keeper;
@@ -32,4 +33,5 @@ pub mod offline;
 pub mod transcript;
 
 pub mod alloc_guard;
+mod checks;
 pub mod cli;

@@ -27,7 +27,9 @@ use crossbeam_channel::Receiver;
 use heapless::Deque;
 use pressel_hal::Clock;
 use pressel_pipeline::lights;
-use pressel_pipeline::limits::COUNTERS_EVERY_MS;
+use pressel_pipeline::limits::{
+    COMMANDS_WAITING_MAX, COUNTERS_EVERY_MS, ERRANDS_WAITING_MAX, REASON_BYTES_MAX,
+};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Name, State, Trigger};
@@ -36,11 +38,6 @@ use crate::bell::Bell;
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::rings::MainEnds;
 use crate::stream::Command;
-
-/// Errands that wait for room in the keeper's queue.
-const ERRANDS_WAITING_MAX: usize = 8;
-/// Commands that wait for room in listen's ring.
-const COMMANDS_WAITING_MAX: usize = 4;
 
 /// What stays the same from start to end.
 pub struct Fixed {
@@ -83,7 +80,7 @@ pub enum End {
     /// SIGINT or SIGTERM.
     Asked,
     /// The model could not be loaded at the start; what is wrong and what to do.
-    Model(heapless::String<512>),
+    Model(heapless::String<REASON_BYTES_MAX>),
     /// Listen's thread ended; it had panicked too often.
     ListenDied,
     /// `poll(2)` failed with this errno.
@@ -103,6 +100,8 @@ pub struct MainLoop {
     view: lights::View,
     /// The utterance that listen records.
     open: Option<(u32, Trigger)>,
+    /// The end was asked for; signals are not waited for any more.
+    stopping: bool,
     commands: Deque<Command, COMMANDS_WAITING_MAX>,
     errands: Deque<Errand, ERRANDS_WAITING_MAX>,
     records_missing: u32,
@@ -135,6 +134,7 @@ impl MainLoop {
             session: session::State::Idle,
             view: lights::View::default(),
             open: None,
+            stopping: false,
             commands: Deque::new(),
             errands: Deque::new(),
             records_missing: 0,

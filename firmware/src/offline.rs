@@ -153,13 +153,8 @@ impl Offline {
                         language,
                     });
                 }
-                ListenEvent::Lost {
-                    id,
-                    trigger,
-                    reason,
-                } => {
-                    let result = OutcomeResult::Dropped(reason);
-                    let finished = Box::new(Finished::bare(id, trigger, result, 0));
+                ListenEvent::Lost(lost) => {
+                    let finished = Box::new(Finished::lost(&lost, 0));
                     give(Played::Outcome {
                         finished,
                         language: [0; 2],

@@ -12,7 +12,7 @@ use pressel_wire::{
     CONFIDENCE_UNKNOWN, DropReason, FailCode, Outcome, OutcomeResult, Timing, Trigger,
 };
 
-use crate::stream::ClosedUtterance;
+use crate::stream::{ClosedUtterance, LostUtterance};
 use crate::worker::Answer;
 use crate::worker::message::Fault;
 
@@ -48,6 +48,16 @@ impl Finished {
             start: 0,
             done_at: now,
         }
+    }
+
+    /// The outcome of an utterance whose audio was not handed over.
+    #[must_use]
+    pub fn lost(lost: &LostUtterance, now: Millis) -> Self {
+        let result = OutcomeResult::Dropped(lost.reason);
+        let mut finished = Self::bare(lost.id, lost.trigger, result, now);
+        finished.start = lost.start;
+        finished.outcome.audio_ms = short(millis(u64::from(lost.samples)));
+        finished
     }
 
     /// An outcome of a recorded utterance, without text.

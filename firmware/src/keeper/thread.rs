@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::KEEPER_QUEUE_RECORDS;
+use pressel_pipeline::limits::{DELIVERIES_MAX, KEEPER_QUEUE_RECORDS};
 
 use super::errand::RunningWorker;
 use super::report::{json_object, log_line};
@@ -18,10 +18,7 @@ use crate::bell::Bell;
 use crate::slots::SharedMemory;
 use crate::worker::{Setup, WorkerProcess};
 
-/// Deliveries at most on their way: one of each kind, and its follower.
-const DELIVERIES_MAX: usize = 8;
-
-/// The way to the keeper. Clones go to listen and others that report.
+/// The way to the keeper.
 #[derive(Clone)]
 pub struct Doors {
     errands: Sender<Errand>,

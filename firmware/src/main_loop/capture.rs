@@ -5,15 +5,12 @@
 
 use heapless::spsc::Producer;
 use pressel_hal::{MicError, Microphone, PollFd};
-use pressel_pipeline::limits::{BLOCK_RING_BLOCKS, BLOCK_SAMPLES};
+use pressel_pipeline::limits::{
+    BLOCK_RING_BLOCKS, BLOCK_SAMPLES, BLOCKS_PER_TURN_MAX, MICROPHONE_RETRY_MS,
+};
 use pressel_pipeline::time::{Millis, SampleTime, samples};
 
 use crate::stream::Block;
-
-/// Blocks read in one turn at most; the rest waits for the next turn.
-const BLOCKS_PER_TURN_MAX: usize = 16;
-/// First and longest wait before a lost microphone is opened again.
-const RETRY_MS: (u64, u64) = (250, 5_000);
 
 /// The microphone and the sample count.
 pub struct Capture {
@@ -37,7 +34,7 @@ impl Capture {
             microphone: Some(microphone),
             now: 0,
             gone_at: None,
-            retry_ms: RETRY_MS.0,
+            retry_ms: MICROPHONE_RETRY_MS.0,
             wipe_left: 0,
             overruns: 0,
             lost_samples: 0,
@@ -97,7 +94,7 @@ impl Capture {
             match microphone.read(&mut block.samples) {
                 Ok(false) => break,
                 Ok(true) => {
-                    self.retry_ms = RETRY_MS.0;
+                    self.retry_ms = MICROPHONE_RETRY_MS.0;
                     self.now += BLOCK_SAMPLES as u64;
                     if ring.enqueue(block).is_ok() {
                         news = true;
@@ -138,7 +135,7 @@ impl Capture {
     /// Returns how long to wait before the next try to open; it doubles from try to try.
     pub fn next_retry_ms(&mut self) -> u64 {
         let wait = self.retry_ms;
-        self.retry_ms = (wait * 2).min(RETRY_MS.1);
+        self.retry_ms = (wait * 2).min(MICROPHONE_RETRY_MS.1);
         wait
     }
 

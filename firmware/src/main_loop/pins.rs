@@ -80,6 +80,26 @@ impl Input {
         self.state.deadline()
     }
 
+    /// Reads the level at start-up and takes it as settled: it is no edge. Returns it.
+    ///
+    /// # Errors
+    /// [`PinError`]; from then on the input is never pressed.
+    pub fn settle(&mut self) -> Result<bool, PinError> {
+        let Some(pin) = &mut self.pin else {
+            return Ok(false);
+        };
+        match pin.take_edges().and_then(|()| pin.is_high()) {
+            Ok(pressed) => {
+                self.state = debounce::State::Settled { pressed };
+                Ok(pressed)
+            }
+            Err(error) => {
+                self.pin = None;
+                Err(error)
+            }
+        }
+    }
+
     /// Looks at the input if it has an edge or is due; returns a clean edge: true for a press.
     ///
     /// # Errors

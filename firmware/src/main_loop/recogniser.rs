@@ -12,8 +12,8 @@
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::limits::{
-    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS,
-    RESTART_WINDOW_MS, RESTARTS_MAX,
+    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, REASON_BYTES_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
+    RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
 };
 use pressel_pipeline::time::{Millis, millis};
 use pressel_pipeline::waiting::{Utterance, Waiting};
@@ -59,7 +59,7 @@ pub enum News {
         load_ms: u32,
     },
     /// The model cannot be loaded. The worker is gone.
-    CannotLoad(String<512>),
+    CannotLoad(String<REASON_BYTES_MAX>),
     /// An utterance is done; its slot is free.
     Done(Finished, u8),
     /// The worker is to be ended and another one started.

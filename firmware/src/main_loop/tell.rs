@@ -30,13 +30,18 @@ impl MainLoop {
             }
             self.ledger.sent();
         }
+        self.tell_state();
+        if let Err(error) = self.serial.flush() {
+            self.lose_link(error);
+        }
+    }
+
+    /// Tells the state if it has changed; one that finds no room is told at a later turn.
+    pub(super) fn tell_state(&mut self) {
         let state = self.state();
         if self.state_sent != Some(state) && self.serial.send(&DeviceMessage::State(state)) {
             self.state_sent = Some(state);
             self.note(Record::State(state));
-        }
-        if let Err(error) = self.serial.flush() {
-            self.lose_link(error);
         }
     }
 
@@ -79,7 +84,9 @@ impl MainLoop {
     fn state(&self) -> State {
         let muted = self.session == session::State::Muted;
         let worker_ok = self.recogniser.is_ready();
-        let state = if muted {
+        let state = if self.stopping {
+            DeviceState::Stopping
+        } else if muted {
             DeviceState::Muted
         } else if !self.capture.is_open() {
             DeviceState::MicLost

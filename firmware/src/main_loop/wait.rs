@@ -47,7 +47,9 @@ impl MainLoop {
             events: libc::POLLIN,
             revents: 0,
         }; FDS_MAX];
-        fds[SIGNALS].fd = self.signal_fd();
+        if !self.stopping {
+            fds[SIGNALS].fd = self.signal_fd();
+        }
         fds[EVENTS] = self.neighbours.event_bell.poll_fd();
         fds[DELIVERIES] = self.neighbours.delivery_bell.poll_fd();
         fds[WORKER] = self.recogniser.poll_fd();

@@ -15,13 +15,13 @@ use pressel_hal::linux::cpu;
 use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcription, places};
-use pressel_pipeline::limits::{TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::message::Fault;
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
-use crate::audio_file::levels;
+use crate::levels;
 use crate::slots::SlotReader;
 
 /// One request to recognise.
@@ -60,7 +60,8 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let (mut whisper, canceller) = match loaded {
         Ok(loaded) => loaded,
         Err(reason) => {
-            let reason = heapless::String::try_from(fit(&reason, 512)).unwrap_or_default();
+            let reason =
+                heapless::String::try_from(fit(&reason, REASON_BYTES_MAX)).unwrap_or_default();
             answers.send(&Answer::CannotLoad { reason })?;
             return Ok(());
         }
@@ -180,6 +181,7 @@ fn recognise(
                 answer(whisper, id, &audio, &shared.cancel, &mut text)
             }
         };
+        audio.fill(0); // What was said is not kept.
         shared.running.store(0, Ordering::SeqCst);
         if answers.send(&answer).is_err() {
             return;
@@ -197,7 +199,7 @@ fn answer(
 ) -> Answer {
     let options = DecodeOptions::default();
     let mut result = whisper.transcribe(audio, &options, cancel, text);
-    if let Err(ModelError::Transient | ModelError::Reload) = result
+    if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
         result = whisper.transcribe(audio, &options, cancel, text);
