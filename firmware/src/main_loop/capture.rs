@@ -102,16 +102,28 @@ impl Capture {
                         self.dropped_blocks = self.dropped_blocks.saturating_add(1);
                     }
                 }
-                Err(MicError::Overrun { lost_samples }) => {
-                    self.overruns = self.overruns.saturating_add(1);
-                    self.lost_samples = self.lost_samples.saturating_add(lost_samples);
-                    self.now += u64::from(lost_samples);
-                    return (news, Some(MicError::Overrun { lost_samples }));
+                Err(error) => {
+                    self.count_lost(error);
+                    return (news, Some(error));
                 }
-                Err(error) => return (news, Some(error)),
             }
         }
         (news, None)
+    }
+
+    /// Lets the sample time go on over what was not captured.
+    fn count_lost(&mut self, error: MicError) {
+        let lost_samples = match error {
+            MicError::Overrun { lost_samples } => {
+                self.overruns = self.overruns.saturating_add(1);
+                lost_samples
+            }
+            MicError::Suspended { lost_samples } => lost_samples,
+            // The gap is known when the microphone is back.
+            MicError::Lost { .. } => 0,
+        };
+        self.lost_samples = self.lost_samples.saturating_add(lost_samples);
+        self.now += u64::from(lost_samples);
     }
 
     /// Takes the microphone out, to be closed by the keeper.

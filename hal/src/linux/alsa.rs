@@ -123,7 +123,7 @@ impl AlsaMicrophone {
         self.caught_up = CaughtUp::now();
         match restarted {
             Err(errno) => MicError::Lost { errno },
-            Ok(()) if errno == libc::ESTRPIPE => MicError::Suspended,
+            Ok(()) if errno == libc::ESTRPIPE => MicError::Suspended { lost_samples },
             Ok(()) => MicError::Overrun { lost_samples },
         }
     }
