@@ -1,6 +1,7 @@
 //! Lists the board files: the mere existence of a file makes a board.
 //!
-//! The folder in, `builtin_texts.rs` with the name and text of each `*.toml` out. Runs while building.
+//! The folder in, `builtin_texts.rs` with the name and text of each `*.toml` out. Runs while
+//! building.
 
 #![allow(
     clippy::print_stdout,

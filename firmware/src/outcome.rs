@@ -1,7 +1,7 @@
 //! Outcomes: what an utterance ends as.
 //!
-//! A closed utterance in, the part of it that the worker gets, and the outcome that its answer makes.
-//! Pure functions, used by the main loop and by `offline` alike, so that both say the same.
+//! A closed utterance in, the part of it that the worker gets, and the outcome that its answer
+//! makes. Pure functions, used by the main loop and by `offline` alike, so that both say the same.
 
 use heapless::String;
 use pressel_pipeline::limits::{SPEECH_PADDING_MS, TEXT_BYTES_MAX};

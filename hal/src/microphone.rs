@@ -47,7 +47,8 @@ pub enum MicError {
         /// Samples that were not captured.
         lost_samples: u32,
     },
-    /// The device was suspended and resumed. Recovery: count `lost_samples` as a gap, and go on reading.
+    /// The device was suspended and resumed. Recovery: count `lost_samples` as a gap, and go on
+    /// reading.
     Suspended {
         /// Samples that were not captured.
         lost_samples: u32,

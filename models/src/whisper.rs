@@ -203,8 +203,8 @@ impl Whisper {
         })
     }
 
-    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps, and with
-    /// a space before them where there are words already.
+    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps, and
+    /// with a space before them where there are words already.
     fn write_text(&mut self, text: &mut String) -> Result<(), ModelError> {
         self.tokens.retain(|&token| !self.rules.is_timestamp(token));
         let words = self.tokenizer.decode(&self.tokens, true);

@@ -63,7 +63,8 @@ const _: () = assert!(SLOT_COUNT == WAITING_UTTERANCES_MAX + 3); // at the worke
 /// Samples of history that listen keeps of audio which belongs to no utterance yet.
 ///
 /// Units: samples; 32,000 = 2 s. Memory: 64,000 bytes.
-/// Why 2 s: the longest pre-roll that the configuration allows (1 s) plus the latency of the gate and of the wake word.
+/// Why 2 s: the longest pre-roll that the configuration allows (1 s) plus the latency of the gate
+/// and of the wake word.
 pub const HISTORY_SAMPLES: usize = 2 * RATE_HZ;
 const _: () = assert!(HISTORY_SAMPLES.is_multiple_of(BLOCK_SAMPLES));
 
@@ -132,11 +133,12 @@ pub const COUNTERS_EVERY_MS: u64 = 60_000;
 /// Milliseconds that the last messages get to leave on the link at the end.
 pub const FAREWELL_MS: u64 = 200;
 
-/// Errands that wait in the main loop for room in the keeper's queue: one for each device and worker
-/// that may change hands at once. More cannot be; one more would be counted as a missing record.
+/// Errands that wait in the main loop for room in the keeper's queue: one for each device and
+/// worker that may change hands at once. More cannot be; one more would be counted as a missing
+/// record.
 pub const ERRANDS_WAITING_MAX: usize = 8;
-/// Commands that wait in the main loop for room in listen's ring. When full: the newest one replaces
-/// the last, because the newest press state counts.
+/// Commands that wait in the main loop for room in listen's ring. When full: the newest one
+/// replaces the last, because the newest press state counts.
 pub const COMMANDS_WAITING_MAX: usize = 4;
 /// Deliveries of the keeper on their way. Each answers one errand, so there is always room.
 pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX;

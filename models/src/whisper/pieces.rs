@@ -7,7 +7,8 @@ use crate::mel::RATE_HZ;
 
 /// Samples of one level measurement: 20 ms.
 const STEP: usize = RATE_HZ / 50;
-/// Steps that are averaged, so that a cut falls into a pause and not into a closed consonant: 160 ms.
+/// Steps that are averaged, so that a cut falls into a pause and not into a closed consonant: 160
+/// ms.
 const SPAN: usize = 8;
 
 /// Returns the pieces of `audio`, each of at most `samples_max` samples, none for empty audio.
