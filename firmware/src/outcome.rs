@@ -150,3 +150,6 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
 pub fn short(ms: u64) -> u32 {
     u32::try_from(ms).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

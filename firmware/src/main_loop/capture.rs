@@ -168,3 +168,6 @@ impl Capture {
         news
     }
 }
+
+#[cfg(test)]
+mod tests;

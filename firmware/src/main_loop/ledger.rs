@@ -79,3 +79,60 @@ impl Ledger {
         self.counters
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pressel_wire::{DropReason, FailCode, Trigger};
+
+    use super::*;
+
+    fn finished(id: u32, result: OutcomeResult) -> Finished {
+        Finished::bare(id, Trigger::Ptt, result, 1_000)
+    }
+
+    #[test]
+    fn each_outcome_is_counted_and_numbered_without_a_gap() {
+        let text = OutcomeResult::Text {
+            bytes: 2,
+            truncated: false,
+        };
+        let results = [
+            text,
+            OutcomeResult::NoSpeech,
+            OutcomeResult::Dropped(DropReason::Busy),
+            OutcomeResult::Failed(FailCode::Timeout),
+        ];
+        let mut ledger = Ledger::new();
+        for (id, &result) in results.iter().enumerate() {
+            ledger.opened();
+            assert!(!ledger.enter(finished(id as u32, result)));
+        }
+        let counters = ledger.counters();
+        assert_eq!(counters.utterances, 4);
+        let ends = [
+            counters.texts,
+            counters.no_speech,
+            counters.dropped,
+            counters.failed,
+        ];
+        assert_eq!(ends, [1; 4]);
+        for sequence in 0..4 {
+            let outcome = ledger.next(1_250).unwrap().outcome;
+            assert_eq!((outcome.sequence, outcome.utterance), (sequence, sequence));
+            assert_eq!(outcome.timing.link_ms, 250);
+            ledger.sent();
+        }
+        assert!(ledger.is_empty() && ledger.next(2_000).is_none());
+    }
+
+    #[test]
+    fn full_ledger_lets_the_oldest_go_and_says_so() {
+        let mut ledger = Ledger::default();
+        for id in 0..10 {
+            let made_room = ledger.enter(finished(id, OutcomeResult::NoSpeech));
+            assert_eq!(made_room, OUTCOMES_WAITING_MAX as u32 <= id);
+        }
+        assert_eq!(ledger.counters().no_speech, 10);
+        assert_eq!(ledger.next(1_000).unwrap().outcome.sequence, 2);
+    }
+}

@@ -187,3 +187,6 @@ impl Pins {
         failed
     }
 }
+
+#[cfg(test)]
+mod tests;

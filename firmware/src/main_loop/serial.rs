@@ -226,3 +226,6 @@ impl Serial {
         fits
     }
 }
+
+#[cfg(test)]
+mod tests;
