@@ -95,8 +95,9 @@ impl<S: Slots> Listener<S> {
         &mut self.slots
     }
 
-    /// Obeys a command whose sample time has been reached.
+    /// Obeys a command whose sample time has been reached: what was not heard until then was lost.
     pub fn obey(&mut self, command: Command, events: &mut Events) {
+        self.fill_gap(command.at, events);
         let at = command.at.max(self.history.end());
         match command.control {
             Control::TalkStart => self.utter(utterance::Event::TalkStart(at), events),

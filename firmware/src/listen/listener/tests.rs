@@ -219,6 +219,27 @@ fn without_a_free_slot_the_utterance_is_lost_as_busy() {
 }
 
 #[test]
+fn press_in_a_gap_in_the_tail_of_another_loses_no_time() {
+    let mut listener = listener(Opens::Ptt, 6);
+    play(&mut listener, 16_384, 0..0);
+    obey(&mut listener, Control::TalkStart);
+    play(&mut listener, 24_576, 0..0);
+    obey(&mut listener, Control::TalkStop);
+    // Blocks are dropped here, and the next press comes before the next block.
+    let mut events = Events::new();
+    let press = Command {
+        at: 24_576 + 2_048,
+        control: Control::TalkStart,
+    };
+    listener.obey(press, &mut events);
+    let events: Vec<ListenEvent> = events.into_iter().collect();
+    assert_eq!(events[0], ListenEvent::Gap(2_048));
+    let first = closed(&events)[0];
+    assert_eq!(first.start + u64::from(first.samples), 24_576 + 2_048);
+    assert_eq!(listener.heard(), 24_576 + 2_048);
+}
+
+#[test]
 fn gap_is_silence_of_its_own_length() {
     let mut listener = listener(Opens::Ptt, 2);
     play(&mut listener, 16_128, 0..0);
