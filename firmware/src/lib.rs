@@ -35,3 +35,8 @@ pub mod transcript;
 pub mod alloc_guard;
 mod checks;
 pub mod cli;
+
+/// Unit tests of the main loop run sealed: one that allocates after start-up fails.
+#[cfg(test)]
+#[global_allocator]
+static GUARD: alloc_guard::AllocGuard = alloc_guard::AllocGuard;

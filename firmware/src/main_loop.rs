@@ -106,6 +106,8 @@ pub struct MainLoop {
     errands: Deque<Errand, ERRANDS_WAITING_MAX>,
     records_missing: u32,
     state_sent: Option<State>,
+    /// The state that is in the log: a host that asks often does not fill it.
+    state_noted: Option<State>,
     counters_at: Millis,
     started_at: Millis,
     end: Option<End>,
@@ -139,6 +141,7 @@ impl MainLoop {
             errands: Deque::new(),
             records_missing: 0,
             state_sent: None,
+            state_noted: None,
             counters_at: started_at,
             started_at,
             end: None,
@@ -244,3 +247,6 @@ impl MainLoop {
         self.neighbours.signals.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,10 @@
 //! makes. Pure functions, used by the main loop and by `offline` alike, so that both say the same.
 
 use heapless::String;
-use pressel_pipeline::limits::{SPEECH_PADDING_MS, TEXT_BYTES_MAX};
-use pressel_pipeline::time::{Millis, SampleTime, millis, samples};
+use pressel_pipeline::limits::TEXT_BYTES_MAX;
+use pressel_pipeline::time::{Millis, SampleTime, millis};
 use pressel_pipeline::utterance::CloseReason;
-use pressel_pipeline::waiting::{SpeechSpan, Utterance};
+use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{
     CONFIDENCE_UNKNOWN, DropReason, FailCode, Outcome, OutcomeResult, Timing, Trigger,
 };
@@ -93,20 +93,6 @@ pub fn utterance(closed: &ClosedUtterance, post_roll: u64, now: Millis) -> Utter
         closed_at: now,
         capture_ms: short(millis(closed.closed_at.saturating_sub(spoken_until))),
     }
-}
-
-/// Returns the part of a slot that the worker gets: the speech and some audio around it.
-#[must_use]
-pub fn range(utterance: &Utterance) -> (u32, u32) {
-    let padding = short(samples(SPEECH_PADDING_MS));
-    let all = SpeechSpan {
-        start: 0,
-        end: utterance.samples,
-    };
-    let speech = utterance.speech.unwrap_or(all);
-    let start = speech.start.saturating_sub(padding);
-    let end = speech.end.saturating_add(padding).min(utterance.samples);
-    (start, end.saturating_sub(start))
 }
 
 /// Makes the outcome of an answer to a request that was sent at `sent_at`.

@@ -23,7 +23,7 @@ mod decoder;
 mod encoder;
 mod folder;
 mod greedy;
-mod pieces;
+mod pauses;
 mod prompt;
 mod window;
 
@@ -294,7 +294,7 @@ impl Transcriber for Whisper {
             decode_ms: 0,
         };
         let (mut logprob_sum, mut chosen) = (0.0, 0);
-        for piece in pieces::at_pauses(audio, self.window.speech_samples_max()) {
+        for piece in pauses::cut(audio, self.window.speech_samples_max()) {
             let one = self.transcribe_piece(piece, options, cancel, text)?;
             // The end token was chosen too.
             logprob_sum += one.mean_logprob * (one.token_count + 1) as f32;

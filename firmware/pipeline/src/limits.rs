@@ -106,7 +106,8 @@ const _: () = assert!(TEXT_BYTES_MAX + 256 <= WORKER_FRAME_BYTES);
 /// Actions that one step of a state machine may return.
 pub const ACTIONS_MAX: usize = 4;
 
-/// Worker restarts inside [`RESTART_WINDOW_MS`] before the worker is left off for that long.
+/// Worker restarts inside [`RESTART_WINDOW_MS`]; after the next loss it is left off for
+/// [`LEFT_OFF_MS`].
 pub const RESTARTS_MAX: usize = 3;
 /// Window in which worker restarts are counted: ten minutes.
 pub const RESTART_WINDOW_MS: u64 = 600_000;

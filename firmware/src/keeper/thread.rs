@@ -26,6 +26,14 @@ pub struct Doors {
 }
 
 impl Doors {
+    /// Makes the way to a keeper that the test plays: what is asked comes out of the receiver.
+    #[cfg(test)]
+    pub(crate) fn to_test(errands_max: usize) -> (Self, Receiver<Errand>) {
+        let (errands, errands_out) = bounded(errands_max);
+        let bell = Bell::new().unwrap();
+        (Self { errands, bell }, errands_out)
+    }
+
     /// Hands over an errand. Never blocks and never allocates.
     ///
     /// # Errors

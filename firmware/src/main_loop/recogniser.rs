@@ -16,10 +16,11 @@ use pressel_pipeline::limits::{
     RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
 };
 use pressel_pipeline::time::{Millis, millis};
+use pressel_pipeline::trim;
 use pressel_pipeline::waiting::{Utterance, Waiting};
 use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, FailCode, OutcomeResult};
 
-use crate::outcome::{Finished, of_answer, range};
+use crate::outcome::{Finished, of_answer};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -241,7 +242,7 @@ impl Recogniser {
         let again = self.again.take();
         let is_second_try = again.is_some();
         let utterance = again.or_else(|| self.waiting.take())?;
-        let (start, samples) = range(&utterance);
+        let (start, samples) = trim::speech(&utterance);
         let Utterance { id, slot, .. } = utterance;
         let audio_ms = millis(u64::from(samples));
         self.running = Some(Running {

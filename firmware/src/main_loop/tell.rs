@@ -41,6 +41,9 @@ impl MainLoop {
         let state = self.state();
         if self.state_sent != Some(state) && self.serial.send(&DeviceMessage::State(state)) {
             self.state_sent = Some(state);
+        }
+        if self.state_noted != Some(state) {
+            self.state_noted = Some(state);
             self.note(Record::State(state));
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Times are in samples at 16 kHz and in milliseconds.
 
+use pressel_pipeline::waiting::SpeechSpan;
+
 use super::*;
 
 fn closed(trigger: Trigger, reason: CloseReason) -> ClosedUtterance {
@@ -44,21 +46,6 @@ fn without_speech_the_end_of_the_recording_counts() {
     let mut silent = closed(Trigger::Voice, CloseReason::Endpoint);
     silent.speech = None;
     assert_eq!(utterance(&silent, 3_200, 0).capture_ms, 10);
-}
-
-#[test]
-fn worker_gets_the_speech_and_300_ms_around_it_inside_the_slot() {
-    for (speech, expected) in [
-        (Some((8_000, 16_000)), (3_200, 17_600)),
-        (Some((1_600, 31_000)), (0, 32_000)),
-        (Some((0, 32_000)), (0, 32_000)),
-        (None, (0, 32_000)),
-        (Some((31_999, u32::MAX)), (27_199, 4_801)),
-    ] {
-        let mut utterance = utterance(&closed(Trigger::Ptt, CloseReason::Released), 0, 0);
-        utterance.speech = speech.map(|(start, end)| SpeechSpan { start, end });
-        assert_eq!(range(&utterance), expected, "{speech:?}");
-    }
 }
 
 fn answered(answer: Answer) -> Finished {

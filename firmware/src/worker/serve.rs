@@ -16,6 +16,7 @@ use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcription, places};
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_wire::text::cut;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::message::Fault;
@@ -61,7 +62,7 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         Ok(loaded) => loaded,
         Err(reason) => {
             let reason =
-                heapless::String::try_from(fit(&reason, REASON_BYTES_MAX)).unwrap_or_default();
+                heapless::String::try_from(cut(&reason, REASON_BYTES_MAX)).unwrap_or_default();
             answers.send(&Answer::CannotLoad { reason })?;
             return Ok(());
         }
@@ -214,7 +215,7 @@ fn answer(
 }
 
 fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
-    let cut = fit(text, TEXT_BYTES_MAX);
+    let cut = cut(text, TEXT_BYTES_MAX);
     Answer::Done {
         id,
         text: heapless::String::try_from(cut).unwrap_or_default(),
@@ -242,11 +243,6 @@ fn percent(mean_logprob: f32) -> u8 {
     }
 }
 
-/// Returns the longest beginning of `text` with whole characters and at most `bytes_max` bytes.
-fn fit(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
-}
-
 fn milliseconds(since: Instant) -> u32 {
     u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
 }
@@ -266,11 +262,5 @@ mod tests {
         ] {
             assert_eq!(percent(logprob), expected, "{logprob}");
         }
-    }
-
-    #[test]
-    fn long_text_is_cut_between_characters() {
-        assert_eq!(fit("aé", 2), "a");
-        assert_eq!(fit("aé", 3), "aé");
     }
 }

@@ -2,74 +2,8 @@
 //!
 //! A pin here is a level in memory; it can be told to fail.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
-
+use super::super::tests::Wire;
 use super::*;
-
-/// What the test and a pin share.
-#[derive(Clone, Default)]
-struct Wire {
-    level: Arc<AtomicBool>,
-    broken: Arc<AtomicBool>,
-    calls: Arc<AtomicU32>,
-}
-
-impl Wire {
-    fn put(&self, level: bool) {
-        self.level.store(level, Ordering::Relaxed);
-    }
-    fn fail(&self) {
-        self.broken.store(true, Ordering::Relaxed);
-    }
-    fn touch(&self) -> Result<(), PinError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        if self.broken.load(Ordering::Relaxed) {
-            Err(PinError { errno: libc::EIO })
-        } else {
-            Ok(())
-        }
-    }
-    fn calls(&self) -> u32 {
-        self.calls.load(Ordering::Relaxed)
-    }
-}
-
-impl ErrorType for Wire {
-    type Error = PinError;
-}
-impl InputPin for Wire {
-    fn is_high(&mut self) -> Result<bool, PinError> {
-        Ok(self.level.load(Ordering::Relaxed))
-    }
-    fn is_low(&mut self) -> Result<bool, PinError> {
-        self.is_high().map(|high| !high)
-    }
-}
-impl EdgePin for Wire {
-    fn poll_fd(&self) -> PollFd {
-        PollFd {
-            fd: 77,
-            events: libc::POLLIN,
-            revents: 0,
-        }
-    }
-    fn take_edges(&mut self) -> Result<(), PinError> {
-        self.touch()
-    }
-}
-impl OutputPin for Wire {
-    fn set_low(&mut self) -> Result<(), PinError> {
-        self.put(false);
-        self.touch()
-    }
-    fn set_high(&mut self) -> Result<(), PinError> {
-        self.put(true);
-        self.touch()
-    }
-}
 
 fn input() -> (Input, Wire) {
     let wire = Wire::default();
@@ -121,7 +55,7 @@ fn level_at_the_start_is_no_edge() {
 #[test]
 fn failed_input_is_reported_once_and_let_go() {
     let (mut input, wire) = input();
-    assert_eq!(input.poll_fd().fd, 77);
+    assert!(0 <= input.poll_fd().fd);
     wire.put(true);
     assert_eq!(input.look(true, 0), Ok(Some(true)));
     wire.fail();
@@ -154,7 +88,7 @@ fn leds_are_set_when_they_change_and_a_failed_one_is_reported_once() {
     let lit = || {
         wires
             .each_ref()
-            .map(|wire| wire.level.load(Ordering::Relaxed))
+            .map(|wire| wire.is_lit())
     };
     let calls = || wires.each_ref().map(Wire::calls);
 

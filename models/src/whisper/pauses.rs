@@ -14,7 +14,7 @@ const SPAN: usize = 8;
 /// Returns the pieces of `audio`, each of at most `samples_max` samples, none for empty audio.
 ///
 /// Each cut lies in the second half of what may still be one piece, at the quietest 160 ms.
-pub(super) fn at_pauses(audio: &[i16], samples_max: usize) -> impl Iterator<Item = &[i16]> {
+pub(super) fn cut(audio: &[i16], samples_max: usize) -> impl Iterator<Item = &[i16]> {
     assert!(2 * SPAN * STEP <= samples_max);
     let mut rest = audio;
     core::iter::from_fn(move || {
@@ -58,7 +58,7 @@ mod tests {
                 }
             })
             .collect();
-        let lengths: Vec<usize> = at_pauses(&audio, 64_000).map(<[i16]>::len).collect();
+        let lengths: Vec<usize> = cut(&audio, 64_000).map(<[i16]>::len).collect();
         assert_eq!(lengths, expected);
         assert_eq!(lengths.iter().sum::<usize>(), samples);
     }
