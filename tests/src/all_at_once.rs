@@ -1,7 +1,7 @@
 //! All at once: ten minutes of speech, silence, noise, and all that a finger may do.
 //!
-//! In: a script by a seed, fast. Out: the books are right, and threads, processes and open files are
-//! as many at the end as at the beginning. The longest test: its name makes it begin first.
+//! In: a script by a seed, fast. Out: the books are right, and threads, processes and open files
+//! are as many at the end as at the beginning. The longest test: its name makes it begin first.
 
 use rustix::process::Signal;
 
@@ -54,8 +54,8 @@ fn ten_minutes_of_speech_silence_and_presses_leave_nothing_open_and_nothing_behi
         played += random.pick(&ACTS)(&mut rig, &mut random);
         let now = count(&rig);
         assert_eq!(
-            (now.0, now.1, now.3),
-            (before.0, before.1, before.3),
+            (&now.0, &now.1, now.3),
+            (&before.0, &before.1, before.3),
             "{}",
             rig.log()
         );

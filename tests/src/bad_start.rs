@@ -1,4 +1,4 @@
-//! A start that cannot be: each cause gives one line with its name and the remedy, and its exit code.
+//! A start that cannot be: each cause gives one line with name and remedy, and its exit code.
 //!
 //! In: wrong boards, configurations, models, libraries and devices. Out: what `run` says.
 

@@ -30,8 +30,9 @@ pub(crate) struct Board {
     mute: File,
     leds: File,
     pub(crate) uart: File,
+    near: PathBuf,
     /// Keeps the line from hanging up before and after the appliance has it open.
-    _near: File,
+    held: File,
 }
 
 impl Board {
@@ -43,18 +44,33 @@ impl Board {
         let alsa = create_board(folder.path()).unwrap();
         let open = |name: &str| pipe(&folder.path().join(name));
         let (uart, near) = terminal();
-        symlink(&near, folder.path().join(UART_FILE)).unwrap();
         let held = OpenOptions::new().read(true).write(true).open(&near);
-        Self {
+        let board = Self {
             alsa,
             mic: open(MIC_FILE),
             button: open(BUTTON_FILE),
             mute: open(MUTE_FILE),
             leds: open(LEDS_FILE),
             uart,
-            _near: held.unwrap(),
+            near,
+            held: held.unwrap(),
             folder,
-        }
+        };
+        board.plug_in_uart();
+        board
+    }
+
+    /// Makes the serial line go away, as an adapter does that is pulled out.
+    pub(crate) fn pull_out_uart(&mut self) {
+        std::fs::remove_file(self.path().join(UART_FILE)).unwrap();
+        (self.uart, self.near) = terminal();
+        let held = OpenOptions::new().read(true).write(true).open(&self.near);
+        self.held = held.unwrap();
+    }
+
+    /// Makes the serial line appear.
+    pub(crate) fn plug_in_uart(&self) {
+        symlink(&self.near, self.path().join(UART_FILE)).unwrap();
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -67,6 +67,8 @@ impl Ended {
         let ends = ["texts", "no_speech", "dropped", "failed"];
         let sum: u64 = ends.map(&counters).iter().sum();
         assert_eq!(counters("utterances"), sum, "{}", self.log);
+        assert_eq!(counters("dropped_blocks"), 0, "{}", self.log);
+        assert_eq!(counters("overruns"), 0, "{}", self.log);
     }
 
     /// Returns the counters at the end, by name.

@@ -90,8 +90,7 @@ fn bounces_of_the_button_are_one_press_and_one_release() {
 fn a_hold_of_35_seconds_is_two_utterances_without_a_lost_sample() {
     need_models!();
     let mut rig = Rig::ready(&Setting {
-        speed: 8,
-        pace: 8,
+        pace: 16,
         ..Setting::default()
     });
     rig.play(&silence(0.64));

@@ -1,11 +1,11 @@
 //! Proof: the real `pressel`, end to end, on the simulated board.
 //!
-//! In: the built program, the fetched models and the demo's recordings. Out: one test binary. A test
-//! waits for what the appliance says, never for time to pass; where a model or a recording is not
-//! there it prints `skipped: WHY`.
+//! In: the built program, the fetched models and the demo's recordings. Out: one test binary. A
+//! test waits for what the appliance says, never for time to pass; where a model or a recording is
+//! not there it prints `skipped: WHY`.
 //!
-//! The rig, in the order in which a test meets it: [`program`] finds the binary, [`board`] makes the
-//! pipes, [`rig`] starts the appliance, [`voice`] plays into it, [`uart`] and [`events`] hear it.
+//! The rig, in the order in which a test meets it: `program` finds the binary, `board` makes the
+//! pipes, `rig` starts the appliance, `voice` plays into it, `uart` and `events` hear it.
 
 #[cfg(test)]
 mod program;

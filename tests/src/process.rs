@@ -3,7 +3,7 @@
 //! In: a process number. Out: what `/proc` says about it now.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,7 +15,11 @@ pub(crate) fn signal(id: u32, signal: Signal) {
 
 /// Returns the state letter and the parent of a process, `None` when there is none.
 fn stat(id: u32) -> Option<(char, u32)> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    parse_stat(Path::new(&format!("/proc/{id}/stat")))
+}
+
+fn parse_stat(file: &Path) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(file).ok()?;
     // The name stands in parentheses and may hold anything.
     let mut words = stat.rsplit_once(')')?.1.split_whitespace();
     let state = words.next()?.chars().next()?;
@@ -35,18 +39,38 @@ pub(crate) fn children(id: u32) -> Vec<u32> {
         .collect()
 }
 
-fn entries(folder: &str) -> usize {
-    fs::read_dir(folder).map_or(0, Iterator::count)
+/// Returns the names of a process's threads, in the order of their making.
+pub(crate) fn threads(id: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{id}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut tasks: Vec<_> = tasks.map(|task| task.path()).collect();
+    tasks.sort();
+    let name = |task: &PathBuf| fs::read_to_string(task.join("comm")).ok();
+    tasks
+        .iter()
+        .filter_map(name)
+        .map(|name| name.trim().to_owned())
+        .collect()
 }
 
-/// Returns how many threads a process has.
-pub(crate) fn threads(id: u32) -> usize {
-    entries(&format!("/proc/{id}/task"))
+/// Returns whether all threads of a process sleep: it has nothing to do.
+pub(crate) fn sleeps(id: u32) -> bool {
+    let Ok(mut tasks) = fs::read_dir(format!("/proc/{id}/task")) else {
+        return true;
+    };
+    tasks.all(|task| {
+        let stat = task
+            .ok()
+            .and_then(|task| parse_stat(&task.path().join("stat")));
+        stat.is_none_or(|(state, _)| state == 'S')
+    })
 }
 
 /// Returns how many files a process has open.
 pub(crate) fn files(id: u32) -> usize {
-    entries(&format!("/proc/{id}/fd"))
+    fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
 /// Returns how many bytes a process has read, from files and pipes.

@@ -1,7 +1,7 @@
 //! The program under test: built once, run with what it says caught.
 //!
-//! Out: the path of `pressel` of the same profile as this test, and [`Ran`]. A run that does not end
-//! within [`PATIENCE`] fails the test.
+//! Out: the path of `pressel` of the same profile as this test, and [`Ran`]. A run that does not
+//! end within [`PATIENCE`] fails the test.
 
 use std::env;
 use std::io::Read;
@@ -18,8 +18,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(2);
 
-/// Returns the program. Cargo builds it for its own package's tests only, so it is built here, once,
-/// unless `PRESSEL_BIN` names one.
+/// Returns the program. Cargo builds it for its own package's tests only, so it is built here,
+/// once, unless `PRESSEL_BIN` names one.
 pub(crate) fn pressel() -> &'static Path {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(build);
     &PROGRAM

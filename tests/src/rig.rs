@@ -1,25 +1,29 @@
 //! The appliance at work on the simulated board, under a test's hands.
 //!
 //! In: samples, presses and signals from the test. Out: events, serial messages, and how it ended.
-//! Audio is fed at a bounded pace and only while its outcomes keep up, so that a slow machine makes
-//! a test slow and never makes it fail.
+//! Audio is fed at a bounded pace, and only while ears and outcomes keep up, so that a slow machine
+//! makes a test slow and never makes it fail.
 
 use std::fs::File;
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use pressel_pipeline::limits::BLOCK_RING_BLOCKS;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::board::{BLOCK, Board, rest};
 use crate::events::{Events, of_name};
 use crate::process;
-use crate::program::{command, wait};
+use crate::program::{PATIENCE, command, until, wait};
 use crate::uart::{Heard, Host};
 
 /// Time by which a wait must be longer than the appliance's own, for its clock counts milliseconds.
 const CLOCK: Duration = Duration::from_millis(3);
+
+/// Blocks that may wait to be heard.
+const UNHEARD_MAX: usize = BLOCK_RING_BLOCKS / 2;
 
 /// How the appliance is started.
 #[derive(Clone, Debug)]
@@ -42,7 +46,7 @@ impl Default for Setting<'_> {
     fn default() -> Self {
         Self {
             speed: 4,
-            pace: 4,
+            pace: 8,
             config: "",
             arguments: &[],
             board: None,
@@ -62,6 +66,7 @@ pub(crate) struct Rig {
     speed: u32,
     pace: u32,
     due: Instant,
+    unheard: usize,
     edge_at: Instant,
 }
 
@@ -118,6 +123,7 @@ impl Rig {
             speed,
             pace,
             due: now,
+            unheard: 0,
             edge_at: now,
         }
     }
@@ -173,6 +179,7 @@ impl Rig {
     pub(crate) fn play(&mut self, samples: &[i16]) {
         for piece in samples.chunks(BLOCK) {
             self.events.wait_for_outcomes(self.ahead);
+            self.keep_up();
             let mut block = [0; BLOCK];
             block[..piece.len()].copy_from_slice(piece);
             // A world that was held up goes on at its pace and does not hurry.
@@ -182,6 +189,19 @@ impl Rig {
             if CLOCK < early {
                 sleep(early);
             }
+        }
+    }
+
+    /// Waits now and then until all that was played has been heard: no machine is so busy that the
+    /// ring of blocks, which holds more, runs over.
+    fn keep_up(&mut self) {
+        self.unheard += 1;
+        if UNHEARD_MAX < self.unheard {
+            self.unheard = 0;
+            self.board.drain();
+            let id = self.id();
+            let heard = until(PATIENCE, || process::sleeps(id).then_some(()));
+            assert!(heard.is_some(), "it never rests");
         }
     }
 
@@ -252,6 +272,9 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.log());
+        }
         // A test that failed leaves nothing running.
         self.child.kill().ok();
         self.child.wait().ok();

@@ -1,7 +1,7 @@
-//! SIGINT and SIGTERM: the appliance ends in under a second, at any moment, and leaves nobody behind.
+//! SIGINT and SIGTERM: the appliance ends in under a second, at any moment, and leaves nobody.
 //!
-//! In: signals while it starts, rests, records and recognises. Out: the time that it took, exit code
-//! 0, an outcome for everything that was open.
+//! In: signals while it starts, rests, records and recognises. Out: the time that it took, exit
+//! code 0, an outcome for everything that was open.
 
 use std::fs;
 use std::process::Stdio;
@@ -67,7 +67,7 @@ fn while_whisper_runs_and_others_wait() {
     let mut random = Random::new(7);
     for with in BOTH {
         let mut rig = Rig::ready(&Setting {
-            pace: 8,
+            pace: 16,
             ..Setting::default()
         });
         rig.ahead = usize::MAX;

@@ -84,12 +84,23 @@ impl Host {
         found(&heard)
     }
 
-    /// Reads what is left on the line and returns everything.
-    pub(crate) fn finish(mut self) -> Heard {
+    /// Reads what is left on the line, and no more.
+    fn stop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
+    }
+
+    /// Lets go of the line and takes another one.
+    pub(crate) fn change_line(&mut self, line: &File) {
+        self.stop();
+        *self = Self::new(line);
+    }
+
+    /// Reads what is left on the line and returns everything.
+    pub(crate) fn finish(mut self) -> Heard {
+        self.stop();
         std::mem::take(&mut *self.heard.0.lock().unwrap())
     }
 }
