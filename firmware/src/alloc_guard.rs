@@ -137,7 +137,8 @@ mod tests {
     #[test]
     fn permit_is_over_also_after_a_panic() {
         seal();
-        let panicked = std::panic::catch_unwind(|| permit(|| std::panic::resume_unwind(Box::new(1))));
+        let panicked =
+            std::panic::catch_unwind(|| permit(|| std::panic::resume_unwind(Box::new(1))));
         let sealed = SEALED.get();
         unseal();
         assert!(panicked.is_err() && sealed);

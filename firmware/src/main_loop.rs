@@ -206,12 +206,14 @@ impl MainLoop {
 
     /// Hands an errand to the keeper, now or as soon as there is room.
     fn ask(&mut self, errand: Errand) {
-        if !self.errands.is_empty() {
-            self.flush_errands();
-        }
-        let Err(errand) = self.neighbours.keeper.ask(errand) else {
-            return;
+        self.flush_errands();
+        // Order is kept: behind others that wait, or straight into the queue.
+        let refused = if self.errands.is_empty() {
+            self.neighbours.keeper.ask(errand).err()
+        } else {
+            Some(errand)
         };
+        let Some(errand) = refused else { return };
         if self.errands.push_back(errand).is_err() {
             // Eight devices and workers change hands at once: cannot be.
             self.records_missing = self.records_missing.saturating_add(1);

@@ -63,10 +63,14 @@ impl MainLoop {
             Ok(Some(true)) => self.happen(session::Event::ButtonDown, now),
             Ok(Some(false)) => self.happen(session::Event::ButtonUp, now),
             Ok(None) => {}
-            Err(error) => self.note(Record::Pin {
-                role: "button",
-                errno: error.errno,
-            }),
+            Err(error) => {
+                self.note(Record::Pin {
+                    role: "button",
+                    errno: error.errno,
+                });
+                // Its release will not be seen.
+                self.happen(session::Event::ButtonUp, now);
+            }
         }
         match self.pins.mute.look(ready.mute, now) {
             Ok(Some(muted)) => self.happen(session::Event::Mute(muted), now),
@@ -203,8 +207,15 @@ impl MainLoop {
                 {
                     self.ask(Errand::CloseMicrophone(microphone));
                 }
-                Delivery::Microphone(microphone) => self.capture.resume(microphone, now),
-                Delivery::NoMicrophone if self.session == session::State::Muted => {}
+                Delivery::Microphone(microphone) => {
+                    self.capture.resume(microphone, now);
+                    if self.session.is_talking() {
+                        // The button is still held: what is said from now on is not lost.
+                        self.command(Control::TalkStart);
+                    }
+                }
+                Delivery::NoMicrophone
+                    if self.session == session::State::Muted || self.capture.is_open() => {}
                 Delivery::NoMicrophone => {
                     let wait_ms = self.capture.next_retry_ms();
                     self.ask(Errand::OpenMicrophone { wait_ms });

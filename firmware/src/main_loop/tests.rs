@@ -94,7 +94,14 @@ fn press_becomes_a_command_a_request_and_a_text() {
     assert_eq!(rig.free.dequeue(), Some(4));
     assert_eq!(
         words(&rig.said),
-        ["state recording", "state recognising", "part 0/2", "part 1/2", "outcome 1", "state idle"]
+        [
+            "state recording",
+            "state recognising",
+            "part 0/2",
+            "part 1/2",
+            "outcome 1",
+            "state idle"
+        ]
     );
     let outcome = rig.outcomes()[0];
     assert_eq!((outcome.sequence, outcome.trigger), (0, Trigger::Ptt));

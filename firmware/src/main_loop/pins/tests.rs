@@ -85,11 +85,7 @@ fn leds_are_set_when_they_change_and_a_failed_one_is_reported_once() {
         mute: none(),
         leds: roles.iter().zip(&wires).map(led).collect(),
     };
-    let lit = || {
-        wires
-            .each_ref()
-            .map(|wire| wire.is_lit())
-    };
+    let lit = || wires.each_ref().map(|wire| wire.is_lit());
     let calls = || wires.each_ref().map(Wire::calls);
 
     let mut lights = Lights::default();

@@ -40,6 +40,17 @@ pub(super) struct Time {
     flows: AtomicBool,
 }
 
+impl Time {
+    /// Lets waits pass time, or not.
+    pub(super) fn flow(&self, flows: bool) {
+        self.flows.store(flows, Ordering::Relaxed);
+    }
+    /// Takes time back that a test only measured.
+    pub(super) fn back(&self, ms: u64) {
+        self.now_ms.fetch_sub(ms, Ordering::Relaxed);
+    }
+}
+
 struct TestClock(Arc<Time>);
 
 impl Clock for TestClock {
@@ -229,13 +240,14 @@ impl Rig {
         end
     }
 
-    /// Runs the endless loop to its end, sealed; time flows.
+    /// Turns until it ends, and winds up, as the endless loop does; time flows meanwhile.
     pub(super) fn run(&mut self) -> End {
-        self.time.flows.store(true, Ordering::Relaxed);
-        let end = self.sealed(MainLoop::run);
-        self.time.flows.store(false, Ordering::Relaxed);
+        let end = (0..100).find_map(|_| self.turn());
+        self.time.flow(true);
+        self.sealed(MainLoop::wind_up);
+        self.time.flow(false);
         self.collect();
-        end
+        end.unwrap()
     }
 
     fn sealed<T>(&mut self, work: impl FnOnce(&mut MainLoop) -> T) -> T {
