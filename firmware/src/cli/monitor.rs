@@ -34,7 +34,7 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
     for command in &arguments.send {
         send(&mut *link, *command).map_err(|error| device(format!("{}: {error}", link.name())))?;
     }
-    let mut screen = Screen::new(arguments.json);
+    let mut screen = Screen::new(arguments.json, io::stdout());
     let mut decoder = Decoder::new();
     loop {
         let mut fds = [PollFd {
@@ -97,29 +97,30 @@ fn send(link: &mut dyn Link, command: HostCommand) -> Result<(), LinkError> {
 }
 
 /// Prints messages.
-struct Screen {
+struct Screen<W> {
+    out: W,
     json: bool,
     assembler: Assembler,
     outcomes: u32,
 }
 
-impl Screen {
-    fn new(json: bool) -> Self {
+impl<W: io::Write> Screen<W> {
+    fn new(json: bool, out: W) -> Self {
         Self {
+            out,
             json,
             assembler: Assembler::new(),
             outcomes: 0,
         }
     }
 
-    fn print(&self, object: &serde_json::Value, words: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+    fn print(&mut self, object: &serde_json::Value, words: &str) -> io::Result<()> {
         if self.json {
-            writeln!(out, "{object}")?
+            writeln!(self.out, "{object}")?
         } else {
-            writeln!(out, "{words}")?
+            writeln!(self.out, "{words}")?
         }
-        out.flush()
+        self.out.flush()
     }
 
     fn show(&mut self, message: &DeviceMessage) -> io::Result<()> {
@@ -227,3 +228,6 @@ impl Link for StandardInput {
         "standard input"
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,3 +275,6 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
