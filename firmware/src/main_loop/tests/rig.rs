@@ -1,4 +1,4 @@
-//! A whole main loop in memory: the test plays microphone, fingers, listen, worker, keeper and host.
+//! A main loop in memory: the test plays microphone, fingers, listen, worker, keeper and host.
 //!
 //! Time is a number that the test moves; `poll(2)` never sleeps. Every turn runs sealed: one that
 //! allocates fails its test.
