@@ -8,6 +8,7 @@ pub mod devices;
 pub mod monitor;
 pub mod replay;
 pub mod run;
+mod telemetry;
 pub mod transcribe;
 
 use std::process::ExitCode;
@@ -24,6 +25,10 @@ use args::{Arguments, Command};
 /// Parses the command line, runs the command, and says what went wrong in one line.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Err(failure) = telemetry::switch_off() {
+        complain(&failure);
+        return ExitCode::from(failure.exit_code());
+    }
     let arguments = Arguments::parse();
     start_log(arguments.verbose, &arguments.command);
     match dispatch(arguments.command) {

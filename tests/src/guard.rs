@@ -1,7 +1,7 @@
-//! The allocation guard itself: does it fire?
+//! The guards themselves: the allocation guard fires, and ONNX Runtime reports to nobody.
 //!
-//! In: an allocation on a sealed thread of this test. Out: a count, or an end by SIGABRT with the
-//! place in the log.
+//! In: an allocation on a sealed thread of this test; the appliance at rest. Out: a count, or an end
+//! by SIGABRT; no thread that is not ours, and the variables that keep telemetry off.
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt as _;
@@ -10,7 +10,9 @@ use std::thread::spawn;
 
 use pressel::alloc_guard::{AllocGuard, abort_on_allocation, permit, seal, unseal, violations};
 
-use crate::program::run;
+use crate::process::threads;
+use crate::program::{need_models, run};
+use crate::rig::{Rig, Setting};
 
 #[global_allocator]
 static GUARD: AllocGuard = AllocGuard;
@@ -50,4 +52,18 @@ fn an_allocation_on_a_sealed_thread_aborts_where_that_is_asked_for() {
     let name = "guard::an_allocation_on_a_sealed_thread_aborts_where_that_is_asked_for";
     let ran = run(Command::new(myself).args(["--exact", name]).env(CHILD, "1"));
     assert_eq!(ran.status.signal(), Some(6), "{ran:?}");
+}
+
+#[test]
+fn telemetry_of_the_runtime_is_off_in_the_appliance_and_in_its_worker() {
+    need_models!();
+    let rig = Rig::ready(&Setting::default());
+    for id in [rig.id(), rig.worker()] {
+        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap();
+        let is_set = |entry: &[u8]| environment.split(|&byte| byte == 0).any(|is| is == entry);
+        assert!(is_set(b"ORT_DISABLE_TELEMETRY=1") && is_set(b"ORT_TELEMETRY_DISABLED=1"));
+    }
+    // The uploader would be a fourth thread.
+    assert_eq!(threads(rig.id()), ["pressel", "keeper", "listen"]);
+    rig.finish(0);
 }

@@ -94,6 +94,8 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("RUST_LOG")
         .env_remove("RUST_BACKTRACE")
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .env_remove("ORT_TELEMETRY_DISABLED")
         .stdin(Stdio::null());
     command
 }
