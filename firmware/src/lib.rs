@@ -19,6 +19,8 @@ pub mod worker;
 
 pub mod outcome;
 
+pub mod journal;
+
 pub mod keeper;
 
 pub mod config;

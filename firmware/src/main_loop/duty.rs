@@ -80,6 +80,7 @@ impl MainLoop {
                     self.greet();
                     self.tell_counters(now);
                 }
+                HostMessage::Acknowledge(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Outcomes in, numbered and counted; out to the link, the oldest first. Runs on the main loop.
 
 use heapless::Deque;
-use pressel_pipeline::limits::OUTCOMES_WAITING_MAX;
+use pressel_pipeline::limits::OUTCOMES_KEPT_MAX;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Counters, OutcomeResult};
 
@@ -11,7 +11,7 @@ use crate::outcome::{Finished, short};
 
 /// Numbers outcomes, counts them, and keeps those that the link has no room for.
 pub struct Ledger {
-    waiting: Deque<Finished, OUTCOMES_WAITING_MAX>,
+    waiting: Deque<Finished, OUTCOMES_KEPT_MAX>,
     counters: Counters,
     sequence: u32,
 }
