@@ -15,7 +15,18 @@ pub use disk::{Disk, Folder};
 pub use record::{Record, Spoken, scan};
 pub use store::{Found, Journal, Limits};
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Returns the wall time in milliseconds since 1970; 0 before that.
+#[must_use]
+pub fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
-mod sim_disk;
+pub(crate) mod sim_disk;

@@ -79,7 +79,10 @@ impl Known {
         for _ in 0..3 {
             self.confirm(&mut journal);
         }
-        assert!(disk.is_off() || !journal.is_behind(), "tried again after two faults");
+        assert!(
+            disk.is_off() || !journal.is_behind(),
+            "tried again after two faults"
+        );
         self.check_walk(&mut journal);
     }
 

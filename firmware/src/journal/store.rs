@@ -16,7 +16,7 @@ use pressel_pipeline::limits::{JOURNAL_BYTES_MAX, JOURNAL_OUTCOMES_MAX, JOURNAL_
 use pressel_wire::Mark;
 
 use super::record::{self, Record, Spoken};
-use super::{Disk, scan};
+use super::{Disk, Folder, scan};
 
 /// How much a journal keeps.
 #[derive(Clone, Copy, Debug)]
@@ -371,5 +371,17 @@ impl<D: Disk> Journal<D> {
             self.disk.remove(oldest)?;
         }
         Ok(())
+    }
+}
+
+impl Journal<Folder> {
+    /// Returns a line about a disk that failed: which folder, why, and what to do.
+    #[must_use]
+    pub fn failure(&self, error: &io::Error) -> String {
+        format!(
+            "{}: the journal cannot be written ({error}): transcripts are kept in memory only; make \
+             the folder writable, make room on its disk, or name another one with --state-dir",
+            self.disk.path().display()
+        )
     }
 }

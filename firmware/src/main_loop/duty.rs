@@ -79,8 +79,13 @@ impl MainLoop {
                 HostMessage::GetStatus => {
                     self.greet();
                     self.tell_counters(now);
+                    self.outbox.send_again(now);
                 }
-                HostMessage::Acknowledge(_) => {}
+                HostMessage::Acknowledge(mark) => {
+                    if let Some(mark) = self.outbox.acknowledge(mark, now) {
+                        self.ask(Errand::Acknowledged(mark));
+                    }
+                }
             }
         }
     }
@@ -202,7 +207,9 @@ impl MainLoop {
                 Delivery::Link(link) => {
                     self.serial.resume(link);
                     self.greet();
+                    self.outbox.send_again(now);
                 }
+                Delivery::Found { asked, found } => self.outbox.take_found(asked, found),
                 Delivery::NoLink => {
                     let wait_ms = self.serial.next_retry_ms();
                     self.ask(Errand::OpenLink { wait_ms });
@@ -218,6 +225,8 @@ impl MainLoop {
         if let Some(news) = self.recogniser.keep_time(now) {
             self.take_news(news, now);
         }
+        let is_sent = self.serial.is_open() && self.serial.is_flushed();
+        self.outbox.keep_time(is_sent, now);
         if self.counters_at + COUNTERS_EVERY_MS <= now {
             self.tell_counters(now);
         }
@@ -305,18 +314,17 @@ impl MainLoop {
         if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
             self.view.fault_at = Some(finished.done_at);
         }
-        let Finished {
-            outcome,
-            ref text,
-            start,
-            ..
-        } = finished;
+        self.ledger.enter(&finished.outcome.result);
+        let (mut outcome, start) = (finished.outcome, finished.start);
+        let text = finished.text.clone();
+        let (sequence, given_up) = self.outbox.enter(finished);
+        outcome.sequence = sequence;
         self.note(Record::Outcome {
             outcome,
             start,
-            text: text.clone(),
+            text,
         });
-        if self.ledger.enter(finished) {
+        if given_up {
             self.serial.count_dropped();
         }
     }
@@ -354,7 +362,7 @@ impl MainLoop {
             let now = self.fixed.clock.now_ms();
             self.give_link(now);
             self.flush_errands();
-            if until <= now || (self.ledger.is_empty() && self.serial.is_flushed()) {
+            if until <= now || (self.outbox.is_sent() && self.serial.is_flushed()) {
                 break;
             }
             if self.wait(until - now).is_err() {

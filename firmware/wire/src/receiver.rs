@@ -88,8 +88,9 @@ impl Receiver {
     /// Takes a message; returns what it completes.
     pub fn push<'a>(&'a mut self, message: &'a DeviceMessage) -> Option<Received<'a>> {
         match message {
-            // The appliance does not know yet, or no more, that this host acknowledges.
-            DeviceMessage::Hello(_) | DeviceMessage::Outcome(_) => {
+            // The appliance may not know yet, or no more, that this host acknowledges. Counters come
+            // once a minute.
+            DeviceMessage::Hello(_) | DeviceMessage::Outcome(_) | DeviceMessage::Counters(_) => {
                 self.due = true;
                 None
             }
