@@ -262,3 +262,6 @@ impl MainLoop {
         self.neighbours.signals.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod delivery_tests;

@@ -14,7 +14,7 @@ use pressel_hal::{Link, LinkError, PollFd};
 use pressel_wire::limits::FRAME_BYTES_MAX;
 use pressel_wire::{
     Assembler, Decoder, DeviceMessage, HostMessage, Mark, Outcome, OutcomeResult, Received,
-    Receiver, encode_host,
+    Receiver, Transcript, encode_host,
 };
 use serde_json::json;
 
@@ -184,6 +184,25 @@ impl Screen {
                 self.outcome(outcome, &text, complete)
             }
             DeviceMessage::Gap { from, to } => self.gap(*from, *to),
+            // Without acknowledgements, beside a host that does: parts are told apart by sequence.
+            DeviceMessage::Part(part) => {
+                self.assembler.push(&Transcript {
+                    utterance: part.sequence,
+                    part: part.part,
+                    parts: part.parts,
+                    text: part.text.clone(),
+                });
+                Ok(())
+            }
+            DeviceMessage::Delivered(delivered) => {
+                let outcome = delivered.outcome;
+                let assembled = self.assembler.finish(&Outcome {
+                    utterance: outcome.sequence,
+                    ..outcome
+                });
+                let (text, complete) = (assembled.text.to_owned(), assembled.complete);
+                self.outcome(&outcome, &text, complete)
+            }
             DeviceMessage::Counters(counters) => {
                 let object = json_object(&Record::Counters(*counters), true).unwrap_or_default();
                 self.print(&object, &format!("-  {counters:?}"))
@@ -270,7 +289,10 @@ impl Courier {
             Some(Received::Gap { from, .. }) if from.boot == 0 => Ok(()),
             Some(Received::Gap { from, to }) => screen.gap(from, to),
             None => match message {
-                DeviceMessage::Gap { .. } => Ok(()),
+                // Parts, repeats, and what must come again.
+                DeviceMessage::Part(_)
+                | DeviceMessage::Delivered(_)
+                | DeviceMessage::Gap { .. } => Ok(()),
                 message => screen.show(message),
             },
         }
@@ -336,5 +358,59 @@ impl Link for StandardInput {
 
     fn name(&self) -> &'static str {
         "standard input"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pressel_wire::{Delivered, Trigger};
+
+    use super::*;
+    use crate::outcome::Finished;
+
+    fn outcome(sequence: u32) -> Outcome {
+        let mut outcome = Finished::bare(0, Trigger::Ptt, OutcomeResult::NoSpeech, 0).outcome;
+        outcome.sequence = sequence;
+        outcome
+    }
+
+    /// Plays the messages and compares how many outcomes were shown.
+    fn check(courier: &mut Courier, screen: &mut Screen, messages: &[DeviceMessage], shown: u32) {
+        for message in messages {
+            courier.show(message, screen).unwrap();
+            courier.tell_unheard(screen).unwrap();
+        }
+        assert_eq!(screen.outcomes, shown);
+    }
+
+    fn delivered(sequence: u32) -> DeviceMessage {
+        let next = sequence;
+        DeviceMessage::Delivered(Delivered {
+            after: Mark { boot: 1, next },
+            boot: 1,
+            outcome: outcome(sequence),
+        })
+    }
+
+    #[test]
+    fn outcome_that_comes_again_with_a_mark_is_shown_once() {
+        let (mut courier, mut screen) = (Courier::new(), Screen::new(true));
+        courier.receiver = Receiver::resume(Mark { boot: 1, next: 0 });
+        let plain = DeviceMessage::Outcome(outcome(0));
+        check(&mut courier, &mut screen, &[plain], 0);
+        let again = [delivered(0), delivered(0), delivered(1)];
+        check(&mut courier, &mut screen, &again, 2);
+        assert_eq!(courier.wait_ms(), -1);
+    }
+
+    #[test]
+    fn appliance_that_does_not_hear_the_monitor_is_shown_all_the_same() {
+        let (mut courier, mut screen) = (Courier::new(), Screen::new(true));
+        let plain = DeviceMessage::Outcome(outcome(0));
+        check(&mut courier, &mut screen, std::slice::from_ref(&plain), 0);
+        courier.unmarked_since -= UNHEARD_AFTER;
+        courier.tell_unheard(&mut screen).unwrap();
+        // From now on at once.
+        check(&mut courier, &mut screen, &[plain], 2);
     }
 }

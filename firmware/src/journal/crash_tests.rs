@@ -8,7 +8,7 @@ use pressel_wire::{Mark, OutcomeResult, Trigger};
 use proptest::prelude::*;
 
 use super::sim_disk::{Fault, SimDisk, Tear};
-use super::{Disk as _, Journal, Limits, Spoken};
+use super::{Disk as _, Folder, Journal, Limits, Spoken};
 use crate::outcome::Finished;
 
 const LIMITS: Limits = Limits {
@@ -250,6 +250,26 @@ fn disk_that_stays_broken_costs_only_the_journal() {
             .spoken,
         Some(spoken(epoch, 199))
     );
+}
+
+#[test]
+fn folder_that_comes_later_gets_what_was_said_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    // A file is where the folder should be.
+    std::fs::write(&state, "").unwrap();
+    let mut journal = Journal::new(Folder::new(&state), Limits::default());
+    let error = journal.start(0).unwrap_err();
+    assert!(journal.failure(&error).contains("--state-dir"));
+    let told = spoken(journal.epoch(), 0);
+    journal.outcome(told.clone());
+    assert!(journal.work().is_err());
+    std::fs::remove_file(&state).unwrap();
+    journal.work().unwrap();
+    drop(journal);
+    let mut journal = Journal::new(Folder::new(&state), Limits::default());
+    journal.start(0).unwrap();
+    assert_eq!(journal.next_after(Mark::default()).spoken, Some(told));
 }
 
 #[test]

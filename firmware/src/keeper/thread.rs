@@ -89,6 +89,12 @@ impl Keeper {
         let (errands, errands_out) = bounded(KEEPER_QUEUE_RECORDS);
         let (deliveries_in, deliveries) = bounded(DELIVERIES_MAX);
         let (bell, bell_out) = (Bell::new()?, Bell::new()?);
+        // A disk that failed at the start has been named there.
+        let is_behind = tools.journal.is_behind();
+        let due = Due {
+            journal: is_behind.then(|| Instant::now() + Duration::from_millis(JOURNAL_RETRY_MS)),
+            ..Due::default()
+        };
         let room = Room {
             tools,
             errands: errands_out,
@@ -96,8 +102,8 @@ impl Keeper {
             bell_in: bell.clone(),
             bell_out: bell_out.clone(),
             worker: None,
-            due: Due::default(),
-            journal_failures: 0,
+            due,
+            journal_failures: u32::from(is_behind),
             last_error: [const { String::new() }; 3],
         };
         let thread = std::thread::Builder::new()

@@ -310,7 +310,7 @@ impl MainLoop {
         self.neighbours.listen_bell.ring();
     }
 
-    fn finish(&mut self, finished: Finished) {
+    pub(super) fn finish(&mut self, finished: Finished) {
         if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
             self.view.fault_at = Some(finished.done_at);
         }

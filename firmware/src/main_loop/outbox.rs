@@ -30,7 +30,7 @@ pub enum Next<'a> {
     Delivered {
         /// Nothing lies between this and the outcome.
         after: Mark,
-        /// The start that heard it, the outcome, its text.
+        /// The start that heard it.
         boot: u32,
         /// The outcome.
         outcome: &'a pressel_wire::Outcome,
@@ -126,9 +126,7 @@ impl Outbox {
         let first = self.first_kept();
         if !self.acknowledges {
             let index = self.plain_next.saturating_sub(first) as usize;
-            return self
-                .kept_at(index, now)
-                .map_or(Next::Nothing, |finished| Next::Plain(finished));
+            return self.kept_at(index, now).map_or(Next::Nothing, Next::Plain);
         }
         if let Some((from, to)) = self.told {
             return Next::Gap { from, to };
@@ -312,10 +310,10 @@ impl Outbox {
         self.plain_next == self.sequence_next
     }
 
-    /// Returns whether the host acknowledges.
+    /// Returns the mark before which everything has arrived.
     #[must_use]
-    pub fn acknowledges(&self) -> bool {
-        self.acknowledges
+    pub fn acknowledged(&self) -> Mark {
+        self.acknowledged
     }
 
     fn first_kept(&self) -> u32 {

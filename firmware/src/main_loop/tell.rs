@@ -69,7 +69,10 @@ impl MainLoop {
                         return;
                     }
                     self.outbox.sent_gap(to, now);
-                    self.note(Record::Gap { from, to });
+                    // To a host that had nothing, nothing is lost.
+                    if from.boot != 0 {
+                        self.note(Record::Gap { from, to });
+                    }
                     false
                 }
                 Next::Fetch(mark) => {

@@ -8,7 +8,7 @@ use pressel_wire::{
 };
 use proptest::prelude::*;
 
-use pressel_pipeline::limits::JOURNAL_WAITING_MAX;
+use pressel_pipeline::limits::{JOURNAL_OUTCOMES_MAX, JOURNAL_WAITING_MAX};
 
 use super::*;
 use crate::journal::sim_disk::{Fault, SimDisk, Tear};
@@ -302,6 +302,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn host_that_acknowledges_nonsense_is_survived(
+        events in proptest::collection::vec((events(), 0..4_u32, 0..70_u32), 0..60)
+    ) {
+        let mut world = World::new(&[]);
+        for (event, boot, next) in events {
+            world.play(event);
+            world.outbox.acknowledge(Mark { boot, next }, world.now);
+            world.send(u64::MAX);
+            let end = Mark {
+                boot: world.journal.epoch(),
+                next: world.outbox.sequence_next,
+            };
+            prop_assert!(world.outbox.acknowledged() <= end);
+        }
+    }
+}
+
 #[test]
 fn host_that_only_listens_gets_each_outcome_once() {
     let mut world = World::new(&[]);
@@ -320,7 +341,7 @@ fn host_that_only_listens_gets_each_outcome_once() {
 fn absent_host_costs_sixteen_outcomes_and_five_sendings() {
     let mut world = World::new(&[]);
     world.play(Event::Acknowledge(true));
-    assert!(world.outbox.acknowledges());
+    assert!(world.outbox.acknowledges);
     let mut sent = 0;
     for _ in 0..1_000 {
         world.play(Event::Speak(1));
@@ -331,7 +352,7 @@ fn absent_host_costs_sixteen_outcomes_and_five_sendings() {
         world.play(Event::Wait(60_000));
         assert!(world.outbox.kept.len() <= OUTCOMES_KEPT_MAX);
     }
-    assert!(!world.outbox.acknowledges(), "it counts as gone");
+    assert!(!world.outbox.acknowledges, "it counts as gone");
     assert!(sent <= 5 * DELIVERY_IN_FLIGHT_MAX, "sent={sent}");
     // A day later it is back, and has them all.
     world.receiver = Receiver::resume(world.kept);
@@ -347,4 +368,19 @@ fn host_whose_mark_is_from_another_journal_is_set_right() {
     world.settle();
     assert_eq!(world.heard, world.said);
     assert_eq!(world.gaps.len(), 1);
+}
+
+#[test]
+fn numbers_of_the_contract_are_those_of_the_code() {
+    let spec = include_str!("../../../wire/SPEC.md");
+    let [first, second, third, fourth] = DELIVERY_RETRY_MS.map(|ms| ms / 1_000);
+    for piece in [
+        format!("At most {DELIVERY_IN_FLIGHT_MAX} outcomes are on their way"),
+        format!("after {first} s, then {second}, {third} and {fourth} s"),
+        format!("has no answer for {fourth} s"),
+        format!("last {JOURNAL_OUTCOMES_MAX} outcomes"),
+    ] {
+        assert!(spec.contains(&piece), "SPEC.md does not say: {piece}");
+    }
+    assert_eq!(DELIVERY_REPEAT_MS, 1_000, "SPEC.md: at most once a second");
 }

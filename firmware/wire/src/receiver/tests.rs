@@ -283,4 +283,19 @@ proptest! {
         let said: Vec<_> = world.appliance.said.into_iter().map(|(_, text)| text).collect();
         prop_assert_eq!(world.heard, said);
     }
+
+    #[test]
+    fn any_messages_are_survived(
+        messages in proptest::collection::vec(crate::strategies::device_messages(), 0..40)
+    ) {
+        let mut receiver = Receiver::new();
+        for message in &messages {
+            let before = receiver.mark();
+            let set_back = match receiver.push(message) {
+                Some(Received::Gap { from, to }) => to < from,
+                _ => false,
+            };
+            prop_assert!(set_back || before <= receiver.mark());
+        }
+    }
 }
