@@ -86,7 +86,7 @@ pub struct Button {
     /// Resistor inside the chip.
     #[serde(with = "PullName")]
     pub pull: Pull,
-    /// Milliseconds that a level must last to count.
+    /// Milliseconds after an accepted edge in which bounces are ignored.
     pub debounce_ms: u32,
 }
 
@@ -170,7 +170,7 @@ pub struct Uart {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cores {
-    /// The main loop, and the keeper beside it.
+    /// The main loop.
     pub main: Vec<usize>,
     /// Voice activity and wake word.
     pub listen: Vec<usize>,

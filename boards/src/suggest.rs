@@ -66,7 +66,9 @@ pub fn explain(file: &str, text: &str, error: &toml::de::Error) -> DataError {
     });
     let (mut cause, remedy) = reword(error.message());
     // A wrong value: the message alone does not say whose.
-    let row = line.checked_sub(1).and_then(|index| text.lines().nth(index));
+    let row = line
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index));
     if cause.starts_with("invalid ")
         && let Some((key, _)) = row.and_then(|row| row.split_once('='))
     {

@@ -9,8 +9,8 @@ use crate::Board;
 /// Cause and remedy of a broken rule.
 type Fault = (String, String);
 
-/// LEDs that the firmware drives: `LEDS_MAX` in the pipeline's limits, asserted equal in
-/// `firmware`.
+/// LEDs that the firmware drives: the pipeline's limit, asserted equal in
+/// `firmware/src/checks.rs`.
 pub const LEDS_MAX: usize = 4;
 /// Samples per second of all audio inside Pressel.
 const RATE_HZ: u32 = 16_000;

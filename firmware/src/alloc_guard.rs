@@ -22,6 +22,12 @@ thread_local! {
     static SEALED: Cell<bool> = const { Cell::new(false) };
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Violations of this thread: tests run beside each other in one process.
+    static HERE: Cell<u64> = const { Cell::new(0) };
+}
+
 static VIOLATIONS: AtomicU64 = AtomicU64::new(0);
 static ABORT: AtomicBool = AtomicBool::new(false);
 
@@ -61,9 +67,17 @@ pub fn violations() -> u64 {
     VIOLATIONS.load(Ordering::Relaxed)
 }
 
+/// Returns how many allocations the calling thread has made while it was sealed.
+#[cfg(test)]
+pub(crate) fn violations_here() -> u64 {
+    HERE.get()
+}
+
 fn check() {
     if SEALED.try_with(Cell::get).unwrap_or(false) {
         VIOLATIONS.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        HERE.set(HERE.get() + 1);
         if ABORT.load(Ordering::Relaxed) {
             SEALED.set(false);
             let trace = std::backtrace::Backtrace::force_capture();
@@ -96,5 +110,39 @@ unsafe impl GlobalAlloc for AllocGuard {
         check();
         // SAFETY: the caller upholds the contract of `realloc`.
         unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocation_is_counted_only_on_a_sealed_thread_and_outside_a_permit() {
+        let before = violations_here();
+        let kept = vec![1];
+        seal();
+        drop(vec![2]);
+        unseal();
+        assert_eq!(violations_here(), before + 2); // Made and freed.
+        seal();
+        permit(|| drop(vec![3]));
+        drop(kept);
+        unseal();
+        drop(vec![4]);
+        assert_eq!(violations_here(), before + 3);
+        assert!(before + 3 <= violations());
+    }
+
+    #[test]
+    fn permit_is_over_also_after_a_panic() {
+        seal();
+        let panicked =
+            std::panic::catch_unwind(|| permit(|| std::panic::resume_unwind(Box::new(1))));
+        let sealed = SEALED.get();
+        unseal();
+        assert!(panicked.is_err() && sealed);
+        permit(|| ());
+        assert!(!SEALED.get());
     }
 }

@@ -69,10 +69,11 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         json,
         strict_memory,
     } = plan;
-    let setup = worker_setup(&board, &config)?;
-    let ears = load_ears()?;
+    // First: a signal that comes while models are loaded ends the appliance in order, too.
     let signals = take_signals()?;
     report_panics();
+    let setup = worker_setup(&board, &config)?;
+    let ears = load_ears()?;
     if strict_memory {
         alloc_guard::abort_on_allocation();
     }

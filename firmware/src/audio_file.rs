@@ -14,7 +14,6 @@ mod decoder;
 mod downmix;
 mod error;
 mod head;
-pub mod levels;
 mod opus;
 mod packets;
 mod resample;

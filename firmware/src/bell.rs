@@ -47,3 +47,34 @@ impl Bell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pressel_hal::linux::poll;
+
+    use super::*;
+
+    fn rings(bell: &Bell) -> bool {
+        poll::wait(&mut [bell.poll_fd()], 0) == Ok(1)
+    }
+
+    #[test]
+    fn bell_rings_until_it_is_hushed_however_often_it_was_rung() {
+        let bell = Bell::new().unwrap();
+        assert!(!rings(&bell));
+        bell.hush(); // Does not wait for a ring.
+        bell.clone().ring();
+        bell.ring();
+        assert!(rings(&bell) && rings(&bell));
+        bell.hush();
+        assert!(!rings(&bell));
+    }
+
+    #[test]
+    fn full_bell_goes_on_ringing_and_does_not_block() {
+        let bell = Bell::new().unwrap();
+        rustix::io::write(&*bell.fd, &(u64::MAX - 1).to_ne_bytes()).unwrap();
+        bell.ring();
+        assert!(rings(&bell));
+    }
+}

@@ -111,7 +111,8 @@ pub struct Button {
     pub mode: ButtonMode,
     /// A press shorter than this is a tap, in milliseconds.
     pub tap_ms: u64,
-    /// A tapped session that was forgotten ends after this, in milliseconds.
+    /// Talking ends by itself after this, in milliseconds: a tap was forgotten, or the button is
+    /// stuck.
     pub forgotten_ms: u64,
 }
 
@@ -264,10 +265,12 @@ impl Config {
             minimum_ms,
             ..
         } = self.speech;
-        if 5_000 < post_roll_ms.max(end_padding_ms).max(minimum_ms) {
-            return Err(
-                "speech.post_roll_ms, end_padding_ms and minimum_ms are at most 5000".into(),
-            );
+        if 5_000 < post_roll_ms.max(end_padding_ms) {
+            return Err("speech.post_roll_ms and speech.end_padding_ms are at most 5000".into());
+        }
+        // Speech must still be in the history when it opens an utterance.
+        if 1_000 < minimum_ms {
+            return Err("speech.minimum_ms is at most 1000".into());
         }
         Ok(())
     }
@@ -282,7 +285,7 @@ impl Config {
                 ButtonMode::Toggle => session::ButtonMode::Toggle,
             },
             tap_ms_max: self.button.tap_ms,
-            latched_ms_max: self.button.forgotten_ms,
+            talk_ms_max: self.button.forgotten_ms,
         }
     }
 

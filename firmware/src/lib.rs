@@ -17,6 +17,7 @@ pub mod listen;
 
 pub mod worker;
 
+pub mod levels;
 pub mod outcome;
 
 pub mod journal;
@@ -34,4 +35,10 @@ pub mod offline;
 pub mod transcript;
 
 pub mod alloc_guard;
+mod checks;
 pub mod cli;
+
+/// Unit tests of the main loop run sealed: one that allocates after start-up fails.
+#[cfg(test)]
+#[global_allocator]
+static GUARD: alloc_guard::AllocGuard = alloc_guard::AllocGuard;

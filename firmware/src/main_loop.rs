@@ -29,7 +29,9 @@ use crossbeam_channel::Receiver;
 use heapless::Deque;
 use pressel_hal::Clock;
 use pressel_pipeline::lights;
-use pressel_pipeline::limits::COUNTERS_EVERY_MS;
+use pressel_pipeline::limits::{
+    COMMANDS_WAITING_MAX, COUNTERS_EVERY_MS, ERRANDS_WAITING_MAX, REASON_BYTES_MAX,
+};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Mark, Name, State, Trigger};
@@ -38,11 +40,6 @@ use crate::bell::Bell;
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::rings::MainEnds;
 use crate::stream::Command;
-
-/// Errands that wait for room in the keeper's queue.
-const ERRANDS_WAITING_MAX: usize = 8;
-/// Commands that wait for room in listen's ring.
-const COMMANDS_WAITING_MAX: usize = 4;
 
 /// What stays the same from start to end.
 pub struct Fixed {
@@ -87,7 +84,7 @@ pub enum End {
     /// SIGINT or SIGTERM.
     Asked,
     /// The model could not be loaded at the start; what is wrong and what to do.
-    Model(heapless::String<512>),
+    Model(heapless::String<REASON_BYTES_MAX>),
     /// Listen's thread ended; it had panicked too often.
     ListenDied,
     /// `poll(2)` failed with this errno.
@@ -108,10 +105,14 @@ pub struct MainLoop {
     view: lights::View,
     /// The utterance that listen records.
     open: Option<(u32, Trigger)>,
+    /// The end was asked for; signals are not waited for any more.
+    stopping: bool,
     commands: Deque<Command, COMMANDS_WAITING_MAX>,
     errands: Deque<Errand, ERRANDS_WAITING_MAX>,
     records_missing: u32,
     state_sent: Option<State>,
+    /// The state that is in the log: a host that asks often does not fill it.
+    state_noted: Option<State>,
     counters_at: Millis,
     started_at: Millis,
     end: Option<End>,
@@ -142,10 +143,12 @@ impl MainLoop {
             session: session::State::Idle,
             view: lights::View::default(),
             open: None,
+            stopping: false,
             commands: Deque::new(),
             errands: Deque::new(),
             records_missing: 0,
             state_sent: None,
+            state_noted: None,
             counters_at: started_at,
             started_at,
             end: None,
@@ -210,12 +213,14 @@ impl MainLoop {
 
     /// Hands an errand to the keeper, now or as soon as there is room.
     fn ask(&mut self, errand: Errand) {
-        if !self.errands.is_empty() {
-            self.flush_errands();
-        }
-        let Err(errand) = self.neighbours.keeper.ask(errand) else {
-            return;
+        self.flush_errands();
+        // Order is kept: behind others that wait, or straight into the queue.
+        let refused = if self.errands.is_empty() {
+            self.neighbours.keeper.ask(errand).err()
+        } else {
+            Some(errand)
         };
+        let Some(errand) = refused else { return };
         if self.errands.push_back(errand).is_err() {
             // Eight devices and workers change hands at once: cannot be.
             self.records_missing = self.records_missing.saturating_add(1);
@@ -265,3 +270,5 @@ impl MainLoop {
 
 #[cfg(test)]
 mod delivery_tests;
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use pressel_hal::PollFd;
 use pressel_hal::linux::poll;
 use pressel_pipeline::limits::{BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR};
 use pressel_pipeline::time::millis;
+use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
 
@@ -17,7 +18,7 @@ use crate::audio_file::AudioFile;
 use crate::failure::{Failure, Kind};
 use crate::listen::Ears;
 use crate::listen::listener::{Events, Listener, Tuning};
-use crate::outcome::{Finished, of_answer, range, utterance};
+use crate::outcome::{Finished, of_answer, utterance};
 use crate::slots::{OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
 use crate::worker::socket::Received;
@@ -153,13 +154,8 @@ impl Offline {
                         language,
                     });
                 }
-                ListenEvent::Lost {
-                    id,
-                    trigger,
-                    reason,
-                } => {
-                    let result = OutcomeResult::Dropped(reason);
-                    let finished = Box::new(Finished::bare(id, trigger, result, 0));
+                ListenEvent::Lost(lost) => {
+                    let finished = Box::new(Finished::lost(&lost, 0));
                     give(Played::Outcome {
                         finished,
                         language: [0; 2],
@@ -199,7 +195,7 @@ impl Offline {
     /// Asks the worker; `None` when it is gone or hangs.
     fn ask(&mut self, utterance: &Utterance) -> Option<Answer> {
         let (_, socket) = self.worker.as_mut()?;
-        let (start, samples) = range(utterance);
+        let (start, samples) = trim::speech(utterance);
         let request = Request::Recognise {
             id: utterance.id,
             slot: utterance.slot,

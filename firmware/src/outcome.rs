@@ -1,18 +1,18 @@
 //! Outcomes: what an utterance ends as.
 //!
-//! A closed utterance in, the part of it that the worker gets, and the outcome that its answer makes.
-//! Pure functions, used by the main loop and by `offline` alike, so that both say the same.
+//! A closed utterance in, the part of it that the worker gets, and the outcome that its answer
+//! makes. Pure functions, used by the main loop and by `offline` alike, so that both say the same.
 
 use heapless::String;
-use pressel_pipeline::limits::{SPEECH_PADDING_MS, TEXT_BYTES_MAX};
-use pressel_pipeline::time::{Millis, SampleTime, millis, samples};
+use pressel_pipeline::limits::TEXT_BYTES_MAX;
+use pressel_pipeline::time::{Millis, SampleTime, millis};
 use pressel_pipeline::utterance::CloseReason;
-use pressel_pipeline::waiting::{SpeechSpan, Utterance};
+use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{
     CONFIDENCE_UNKNOWN, DropReason, FailCode, Outcome, OutcomeResult, Timing, Trigger,
 };
 
-use crate::stream::ClosedUtterance;
+use crate::stream::{ClosedUtterance, LostUtterance};
 use crate::worker::Answer;
 use crate::worker::message::Fault;
 
@@ -50,6 +50,16 @@ impl Finished {
         }
     }
 
+    /// The outcome of an utterance whose audio was not handed over.
+    #[must_use]
+    pub fn lost(lost: &LostUtterance, now: Millis) -> Self {
+        let result = OutcomeResult::Dropped(lost.reason);
+        let mut finished = Self::bare(lost.id, lost.trigger, result, now);
+        finished.start = lost.start;
+        finished.outcome.audio_ms = short(millis(u64::from(lost.samples)));
+        finished
+    }
+
     /// An outcome of a recorded utterance, without text.
     #[must_use]
     pub fn of(utterance: &Utterance, result: OutcomeResult, now: Millis) -> Self {
@@ -83,20 +93,6 @@ pub fn utterance(closed: &ClosedUtterance, post_roll: u64, now: Millis) -> Utter
         closed_at: now,
         capture_ms: short(millis(closed.closed_at.saturating_sub(spoken_until))),
     }
-}
-
-/// Returns the part of a slot that the worker gets: the speech and some audio around it.
-#[must_use]
-pub fn range(utterance: &Utterance) -> (u32, u32) {
-    let padding = short(samples(SPEECH_PADDING_MS));
-    let all = SpeechSpan {
-        start: 0,
-        end: utterance.samples,
-    };
-    let speech = utterance.speech.unwrap_or(all);
-    let start = speech.start.saturating_sub(padding);
-    let end = speech.end.saturating_add(padding).min(utterance.samples);
-    (start, end.saturating_sub(start))
 }
 
 /// Makes the outcome of an answer to a request that was sent at `sent_at`.
@@ -140,3 +136,6 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
 pub fn short(ms: u64) -> u32 {
     u32::try_from(ms).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

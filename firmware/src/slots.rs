@@ -32,6 +32,8 @@ pub trait Slots {
     fn give_back(&mut self, slot: u8);
     /// Returns a taken slot's memory.
     fn memory(&mut self, slot: u8) -> &mut [i16];
+    /// Zeroes all slots that are free, so that nothing of earlier utterances is left in memory.
+    fn wipe_free(&mut self);
 }
 
 /// The ring that carries free slot numbers back to listen. One place more than there are slots.
@@ -166,6 +168,14 @@ impl Slots for LiveSlots<'_> {
     fn memory(&mut self, slot: u8) -> &mut [i16] {
         self.memory.slot(slot)
     }
+    fn wipe_free(&mut self) {
+        while let Some(slot) = self.free.dequeue() {
+            self.give_back(slot);
+        }
+        for &slot in &self.kept {
+            self.memory.slot(slot).fill(0);
+        }
+    }
 }
 
 /// Slots of `replay` and `transcribe`: the caller gives a slot back when its answer is there.
@@ -195,6 +205,11 @@ impl Slots for OfflineSlots {
     }
     fn memory(&mut self, slot: u8) -> &mut [i16] {
         self.memory.slot(slot)
+    }
+    fn wipe_free(&mut self) {
+        for &slot in &self.free {
+            self.memory.slot(slot).fill(0);
+        }
     }
 }
 

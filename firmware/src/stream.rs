@@ -68,14 +68,7 @@ pub enum ListenEvent {
     /// An utterance is complete in its slot.
     Closed(ClosedUtterance),
     /// An utterance ended without its audio being handed over.
-    Lost {
-        /// Its number.
-        id: u32,
-        /// Who owned it.
-        trigger: Trigger,
-        /// Why.
-        reason: DropReason,
-    },
+    Lost(LostUtterance),
     /// A gap of this many samples was filled with silence.
     Gap(u64),
     /// The VAD's model failed; the level-based detector takes over.
@@ -87,6 +80,21 @@ pub enum ListenEvent {
         /// It had panicked too often.
         ended: bool,
     },
+}
+
+/// An utterance whose audio was not handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostUtterance {
+    /// Counts up from 1.
+    pub id: u32,
+    /// Who owned it.
+    pub trigger: Trigger,
+    /// Sample time of its first sample.
+    pub start: SampleTime,
+    /// How much of it there was.
+    pub samples: u32,
+    /// Why.
+    pub reason: DropReason,
 }
 
 /// A complete utterance.

@@ -7,8 +7,8 @@ pub trait Clock: Send {
     /// Returns milliseconds since an arbitrary start. Never goes back.
     fn now_ms(&self) -> u64;
 
-    /// Converts real milliseconds into this clock's: for waits on things that a simulated clock does
-    /// not speed up, such as another process.
+    /// Converts real milliseconds into this clock's: for waits on things that a simulated clock
+    /// does not speed up, such as another process.
     fn of_real_ms(&self, real_ms: u64) -> u64 {
         real_ms
     }

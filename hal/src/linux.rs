@@ -10,8 +10,8 @@ pub mod gpio;
 pub mod poll;
 pub mod serial;
 
-pub use alsa::{AlsaMicrophone, Capture, list_captures, list_cards};
+pub use alsa::{AlsaMicrophone, Capture, list_captures};
 pub use clock::MonotonicClock;
-pub use cpu::{CpuError, Pinned, online_count, pin_thread_to};
+pub use cpu::{CpuError, Pinned, pin_thread_to};
 pub use gpio::{CdevButton, CdevLed, ChipInfo, list_chips};
 pub use serial::{SerialLink, list_ports};

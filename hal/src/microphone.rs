@@ -47,8 +47,12 @@ pub enum MicError {
         /// Samples that were not captured.
         lost_samples: u32,
     },
-    /// The device was suspended and resumed. Recovery: go on reading.
-    Suspended,
+    /// The device was suspended and resumed. Recovery: count `lost_samples` as a gap, and go on
+    /// reading.
+    Suspended {
+        /// Samples that were not captured.
+        lost_samples: u32,
+    },
     /// The device is gone (unplugged, or its state cannot be recovered). Recovery: close it and
     /// open it again by name, with a growing wait. `errno` is positive.
     Lost {
@@ -61,7 +65,7 @@ impl core::fmt::Display for MicError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Overrun { lost_samples } => write!(f, "overrun lost_samples={lost_samples}"),
-            Self::Suspended => write!(f, "suspended"),
+            Self::Suspended { lost_samples } => write!(f, "suspended lost_samples={lost_samples}"),
             Self::Lost { errno } => write!(f, "lost errno={errno}"),
         }
     }

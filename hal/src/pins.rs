@@ -3,7 +3,7 @@
 //! Polarity, pull and kernel debounce are settled when a pin is opened: `is_high` means *pressed*
 //! and `set_high` means *on*, on every board.
 
-use embedded_hal::digital::{ErrorKind, ErrorType, InputPin, OutputPin};
+use embedded_hal::digital::{ErrorKind, InputPin, OutputPin};
 
 use crate::PollFd;
 
@@ -66,21 +66,5 @@ impl core::error::Error for PinError {}
 impl embedded_hal::digital::Error for PinError {
     fn kind(&self) -> ErrorKind {
         ErrorKind::Other
-    }
-}
-
-/// A pin that the board does not have: never pressed, never lit.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoPin;
-
-impl ErrorType for NoPin {
-    type Error = PinError;
-}
-impl OutputPin for NoPin {
-    fn set_low(&mut self) -> Result<(), PinError> {
-        Ok(())
-    }
-    fn set_high(&mut self) -> Result<(), PinError> {
-        Ok(())
     }
 }

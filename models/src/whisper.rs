@@ -23,7 +23,7 @@ mod decoder;
 mod encoder;
 mod folder;
 mod greedy;
-mod pieces;
+mod pauses;
 mod prompt;
 mod window;
 
@@ -203,8 +203,8 @@ impl Whisper {
         })
     }
 
-    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps, and with
-    /// a space before them where there are words already.
+    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps, and
+    /// with a space before them where there are words already.
     fn write_text(&mut self, text: &mut String) -> Result<(), ModelError> {
         self.tokens.retain(|&token| !self.rules.is_timestamp(token));
         let words = self.tokenizer.decode(&self.tokens, true);
@@ -294,7 +294,7 @@ impl Transcriber for Whisper {
             decode_ms: 0,
         };
         let (mut logprob_sum, mut chosen) = (0.0, 0);
-        for piece in pieces::at_pauses(audio, self.window.speech_samples_max()) {
+        for piece in pauses::cut(audio, self.window.speech_samples_max()) {
             let one = self.transcribe_piece(piece, options, cancel, text)?;
             // The end token was chosen too.
             logprob_sum += one.mean_logprob * (one.token_count + 1) as f32;

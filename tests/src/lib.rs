@@ -1,1 +1,57 @@
-//! x
+//! Proof: the real `pressel`, end to end, on the simulated board.
+//!
+//! In: the built program, the fetched models and the demo's recordings. Out: one test binary. A
+//! test waits for what the appliance says, never for time to pass; where a model or a recording is
+//! not there it prints `skipped: WHY`.
+//!
+//! The rig, in the order in which a test meets it: `program` finds the binary, `board` makes the
+//! pipes, `rig` starts the appliance, `voice` plays into it, `uart` and `events` hear it.
+
+#[cfg(test)]
+mod program;
+
+#[cfg(test)]
+mod board;
+
+#[cfg(test)]
+mod voice;
+
+#[cfg(test)]
+mod process;
+
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod uart;
+
+#[cfg(test)]
+mod rig;
+
+#[cfg(test)]
+mod books;
+
+#[cfg(test)]
+mod all_at_once;
+
+#[cfg(test)]
+mod button;
+#[cfg(test)]
+mod microphone;
+#[cfg(test)]
+mod serial;
+
+#[cfg(test)]
+mod worker;
+
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod stop;
+
+#[cfg(test)]
+mod bad_file;
+#[cfg(test)]
+mod bad_start;
+
+#[cfg(test)]
+mod guard;

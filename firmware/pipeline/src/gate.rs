@@ -1,8 +1,8 @@
 //! The gate: speech or silence, with hangover.
 //!
 //! ```text
-//!   Silence ── speech_min of frames >= open ──▶ Speech   (mark SpeechStart at the first of them)
-//!   Speech ── hangover of frames < close ─────▶ Silence  (mark SpeechEnd at the end of the last speech)
+//!   Silence ── speech_min of frames >= open ──▶ Speech   (SpeechStart at the first of them)
+//!   Speech ── hangover of frames < close ─────▶ Silence  (SpeechEnd after the last speech)
 //! ```
 //!
 //! Frame probabilities of the VAD in, marks with sample times out. Runs on listen.

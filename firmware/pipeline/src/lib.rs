@@ -26,4 +26,6 @@ pub mod utterance;
 
 pub mod waiting;
 
+pub mod trim;
+
 pub mod lights;

@@ -5,7 +5,9 @@
 //! | listening | an utterance is recorded | muted: a short flash every four seconds |
 //! | thinking | an utterance waits or is recognised | |
 //! | sent | for 0.6 s after a text went out | |
-//! | error | for 1.5 s after an utterance failed or was dropped | fast: microphone lost; slow: worker down |
+//! | error | for 1.5 s after a fault | fast: microphone lost; slow: worker down |
+//!
+//! A fault is an utterance that failed or was dropped, or a press without a microphone.
 
 use crate::time::Millis;
 

@@ -63,7 +63,8 @@ const _: () = assert!(SLOT_COUNT == WAITING_UTTERANCES_MAX + 3); // at the worke
 /// Samples of history that listen keeps of audio which belongs to no utterance yet.
 ///
 /// Units: samples; 32,000 = 2 s. Memory: 64,000 bytes.
-/// Why 2 s: the longest pre-roll (500 ms) plus the latency of the gate and of the wake word.
+/// Why 2 s: the longest pre-roll that the configuration allows (1 s) plus the latency of the gate
+/// and of the wake word.
 pub const HISTORY_SAMPLES: usize = 2 * RATE_HZ;
 const _: () = assert!(HISTORY_SAMPLES.is_multiple_of(BLOCK_SAMPLES));
 
@@ -118,7 +119,7 @@ pub const JOURNAL_RETRY_MS: u64 = 10_000;
 
 /// Bytes in the buffer of whole frames towards the UART.
 ///
-/// Why 8,192: five of the longest transcripts, framed. When full: outcomes wait (see above), state
+/// Why 8,192: three of the longest transcripts, framed. When full: outcomes wait (see above), state
 /// messages are coalesced.
 pub const LINK_BUFFER_BYTES: usize = 8_192;
 
@@ -127,7 +128,7 @@ pub const LINK_READ_BYTES: usize = 256;
 
 /// Records and log lines from the main loop, listen and worker supervision to the keeper.
 ///
-/// When full: the line is dropped and counted in `records_dropped`; the count is printed.
+/// When full: the line is dropped and counted, and the log says how many are missing.
 pub const KEEPER_QUEUE_RECORDS: usize = 256;
 
 /// Places in that queue that only outcomes, acknowledgements and errands may take.
@@ -149,7 +150,8 @@ const _: () = assert!(TEXT_BYTES_MAX + 256 <= WORKER_FRAME_BYTES);
 /// Actions that one step of a state machine may return.
 pub const ACTIONS_MAX: usize = 4;
 
-/// Worker restarts inside [`RESTART_WINDOW_MS`] before the worker is left off for that long.
+/// Worker restarts inside [`RESTART_WINDOW_MS`]; after the next loss it is left off for
+/// [`LEFT_OFF_MS`].
 pub const RESTARTS_MAX: usize = 3;
 /// Window in which worker restarts are counted: ten minutes.
 pub const RESTART_WINDOW_MS: u64 = 600_000;
@@ -175,3 +177,31 @@ pub const SPEECH_PADDING_MS: u64 = 300;
 pub const COUNTERS_EVERY_MS: u64 = 60_000;
 /// Milliseconds that the last messages get to leave on the link at the end.
 pub const FAREWELL_MS: u64 = 200;
+
+/// Errands that wait in the main loop for room in the keeper's queue: one for each device and
+/// worker that may change hands at once. More cannot be; one more would be counted as a missing
+/// record.
+pub const ERRANDS_WAITING_MAX: usize = 8;
+/// Commands that wait in the main loop for room in listen's ring. When full: the newest one
+/// replaces the last, because the newest press state counts.
+pub const COMMANDS_WAITING_MAX: usize = 4;
+/// Deliveries of the keeper on their way. Each answers one errand, so there is always room.
+pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX;
+/// Events that one block gives at most: marks of one frame, closes and opens, two commands.
+pub const EVENTS_PER_BLOCK_MAX: usize = 16;
+const _: () = assert!(EVENTS_PER_BLOCK_MAX <= EVENT_RING_EVENTS); // one block's fit into the ring
+/// Wake words that are listened for at once.
+pub const WAKE_WORDS_MAX: usize = 4;
+/// Blocks that the main loop reads in one turn, 256 ms of audio; the rest waits for the next turn.
+pub const BLOCKS_PER_TURN_MAX: usize = 16;
+/// Answers that the main loop takes from the worker in one turn.
+pub const ANSWERS_PER_TURN_MAX: usize = 4;
+/// Panics of listen after which the program ends and is restarted from outside.
+pub const LISTEN_PANICS_MAX: u32 = 8;
+/// Bytes of the worker's reason why a model cannot be loaded; a longer one is cut.
+pub const REASON_BYTES_MAX: usize = 512;
+const _: () = assert!(REASON_BYTES_MAX + 16 <= WORKER_FRAME_BYTES);
+/// First and longest wait before a lost microphone is opened again; it doubles from try to try.
+pub const MICROPHONE_RETRY_MS: (u64, u64) = (250, 5_000);
+/// First and longest wait before a lost serial line is opened again; it doubles from try to try.
+pub const LINK_RETRY_MS: (u64, u64) = (500, 5_000);

@@ -4,7 +4,7 @@
 //!            down / host down              up, held >= tap_ms_max
 //!   Idle ───────────────────▶ Held ───────────────────────────────▶ Idle
 //!    ▲                         │ up, held < tap_ms_max
-//!    │  down, host up, limit   ▼
+//!    │  down, host up, limit   ▼          Held ── limit ──▶ Idle
 //!    └──────────────────── Latched          (any) ── mute ──▶ Muted ── unmute ──▶ Idle
 //! ```
 //!
@@ -82,8 +82,9 @@ pub struct Tuning {
     pub mode: ButtonMode,
     /// The longest press that counts as a tap, in `HoldOrTap`.
     pub tap_ms_max: u64,
-    /// A latched session ends by itself after this time, because it was forgotten.
-    pub latched_ms_max: u64,
+    /// Talking ends by itself after this time: a tap was forgotten, a release was lost, or the
+    /// button is stuck.
+    pub talk_ms_max: u64,
 }
 
 /// What one event led to.
@@ -115,8 +116,8 @@ impl State {
     #[must_use]
     pub const fn deadline(&self, tuning: &Tuning) -> Option<Millis> {
         match self {
-            Self::Latched { since } => Some(*since + tuning.latched_ms_max),
-            Self::Idle | Self::Held { .. } | Self::Muted => None,
+            Self::Held { since } | Self::Latched { since } => Some(*since + tuning.talk_ms_max),
+            Self::Idle | Self::Muted => None,
         }
     }
 
@@ -148,7 +149,7 @@ pub fn step(state: &State, event: Event, now: Millis, tuning: &Tuning) -> Step {
         }
         (Held { .. } | Latched { .. }, Event::HostTalk(false))
         | (Latched { .. }, Event::ButtonDown) => Step::to(Idle, Action::TalkStop),
-        (Latched { since }, Event::Tick) if since + tuning.latched_ms_max <= now => {
+        (Held { since } | Latched { since }, Event::Tick) if since + tuning.talk_ms_max <= now => {
             Step::to(Idle, Action::TalkStop)
         }
         (Idle | Held { .. } | Latched { .. }, Event::HostCancel) => Step::to(Idle, Action::Cancel),
@@ -181,7 +182,7 @@ mod tests {
     const TUNING: Tuning = Tuning {
         mode: ButtonMode::HoldOrTap,
         tap_ms_max: 250,
-        latched_ms_max: 120_000,
+        talk_ms_max: 120_000,
     };
 
     /// Plays (time, event) and returns the actions with their times.
@@ -250,6 +251,19 @@ mod tests {
                 (0, Event::ButtonDown),
                 (100, Event::ButtonUp),
                 (120_000, Event::Tick),
+            ],
+            &[(0, Action::TalkStart), (120_000, Action::TalkStop)],
+        );
+    }
+
+    #[test]
+    fn stuck_button_ends_by_itself_and_its_release_means_nothing() {
+        check(
+            ButtonMode::Hold,
+            &[
+                (0, Event::ButtonDown),
+                (120_000, Event::Tick),
+                (130_000, Event::ButtonUp),
             ],
             &[(0, Action::TalkStart), (120_000, Action::TalkStop)],
         );

@@ -233,7 +233,8 @@ fn step_open(open: Open, event: Event, tuning: &Tuning) -> Step {
             start,
             end: Some(end.unwrap_or(at + tuning.post_roll)),
         }),
-        (Event::SpeechStart(_), Trigger::Wake) => Step::stay(State::Open {
+        // Speech again before the padding behind the last one was over: it goes on.
+        (Event::SpeechStart(_), Trigger::Wake | Trigger::Voice) => Step::stay(State::Open {
             trigger,
             start,
             end: None,
@@ -261,7 +262,6 @@ fn step_open(open: Open, event: Event, tuning: &Tuning) -> Step {
             Event::SpeechStart(_) | Event::SpeechEnd(_),
             Trigger::Ptt | Trigger::File | Trigger::Unknown,
         )
-        | (Event::SpeechStart(_), Trigger::Voice)
         | (Event::WakeHeard(_), _) => Step::stay(stay),
     }
 }

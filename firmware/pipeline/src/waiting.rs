@@ -124,6 +124,7 @@ mod tests {
             samples: 1,
             speech: None,
             closed_at: 0,
+            capture_ms: 0,
         }
     }
 

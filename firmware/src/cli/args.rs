@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Trigger;
@@ -15,11 +16,13 @@ use crate::worker::Setup;
 #[command(
     name = "pressel",
     version,
-    after_help = "Examples:\n  pressel demo                      watch it work, without hardware\n  \
+    after_help = "Examples:\n  \
+                  pressel demo                      watch it work, without hardware\n  \
                   pressel devices                   microphones, pins and serial ports here\n  \
                   pressel run --board rpi-5         the appliance\n  \
                   pressel transcribe note.wav       a recording as text\n\n\
-                  Exit codes: 0 done, 1 not the expected result, 2 usage or configuration, 3 device,\n\
+                  Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
+                  3 device, \
                   4 model, 5 disk."
 )]
 pub struct Arguments {
@@ -103,11 +106,16 @@ pub struct RunArguments {
     #[arg(long, value_name = "DIR")]
     pub sim_dir: Option<PathBuf>,
     /// How many times faster than real time the simulated board runs
-    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = speeds())]
     pub sim_speed: u32,
     /// Abort on any allocation of the main loop or listen after start-up (for tests)
     #[arg(long, hide = true)]
     pub strict_memory: bool,
+}
+
+/// Returns what `--sim-speed` takes.
+fn speeds() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=100)
 }
 
 /// What opens an utterance.

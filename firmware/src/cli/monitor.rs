@@ -162,7 +162,8 @@ impl Screen {
                 let object = json!({
                     "event": "hello", "protocol": hello.protocol,
                     "version": format!("{major}.{minor}.{patch}"),
-                    "board": hello.board.as_str(), "boot": hello.boot, "model": hello.model.as_str(),
+                    "board": hello.board.as_str(), "boot": hello.boot,
+                    "model": hello.model.as_str(),
                 });
                 let words = format!(
                     "-  pressel {major}.{minor}.{patch} board={} model={}",

@@ -105,9 +105,9 @@ impl Output {
                 ListenEvent::VadFellBack => {
                     (0, "voice activity model failed, level decides".to_owned())
                 }
-                ListenEvent::Gap(_)
-                | ListenEvent::Lost { .. }
-                | ListenEvent::ThreadPanicked { .. } => return None,
+                ListenEvent::Gap(_) | ListenEvent::Lost(_) | ListenEvent::ThreadPanicked { .. } => {
+                    return None;
+                }
             },
             Played::Outcome { finished, .. } => {
                 let result = result_name(&finished.outcome.result);

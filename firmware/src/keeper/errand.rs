@@ -1,10 +1,9 @@
-//! What the main loop and listen ask of the keeper, and what comes back.
+//! What the main loop asks of the keeper, and what comes back.
 //!
 //! Plain values that cross the channel between the main loop and the keeper. Nothing happens here.
 
 use pressel_hal::{LinkError, MicError, Microphone};
-use pressel_models::Vad;
-use pressel_pipeline::limits::TEXT_BYTES_MAX;
+use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use pressel_pipeline::time::SampleTime;
 use pressel_wire::{Counters, Mark, Outcome, State};
 
@@ -20,7 +19,7 @@ use crate::worker::{WorkerProcess, WorkerSocket};
 pub enum Errand {
     /// Print this.
     Record(Record),
-    /// Close the microphone that failed or is muted, if any, and open it by name after `wait_ms`.
+    /// Open the microphone by name after `wait_ms`.
     OpenMicrophone {
         /// Milliseconds to wait first.
         wait_ms: u64,
@@ -108,7 +107,7 @@ pub enum Record {
         load_ms: u32,
     },
     /// The worker cannot load its model.
-    WorkerCannotLoad(heapless::String<512>),
+    WorkerCannotLoad(heapless::String<REASON_BYTES_MAX>),
     /// The worker is gone or is ended because of this.
     WorkerLost(&'static str),
     /// Workers failed too often; none is started for a while.
@@ -145,6 +144,3 @@ pub enum Record {
 
 /// What the keeper holds for the worker, apart from its socket.
 pub type RunningWorker = Option<WorkerProcess>;
-
-/// A voice-activity model that can move to listen's thread.
-pub type BoxedVad = Box<dyn Vad + Send>;

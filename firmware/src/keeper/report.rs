@@ -81,13 +81,12 @@ fn listen_line(event: &ListenEvent) -> (Level, String) {
                 closed.reason
             ),
         ),
-        ListenEvent::Lost {
-            id,
-            trigger,
-            reason,
-        } => (
-            Level::Warn,
-            format!("utterance lost id={id} trigger={trigger} reason={reason}"),
+        ListenEvent::Lost(lost) => (
+            Level::Debug,
+            format!(
+                "utterance lost id={} trigger={} reason={}",
+                lost.id, lost.trigger, lost.reason
+            ),
         ),
         ListenEvent::Gap(samples) => (Level::Warn, format!("audio gap lost_ms={}", ms(*samples))),
         ListenEvent::ThreadPanicked { .. } => (Level::Debug, "listen panicked".to_owned()),
@@ -212,7 +211,7 @@ fn listen_object(event: &ListenEvent) -> Option<Value> {
         }),
         ListenEvent::Gap(samples) => json!({"event": "gap", "length": seconds(*samples)}),
         // The outcome or the record that follows says it.
-        ListenEvent::Lost { .. } | ListenEvent::ThreadPanicked { .. } => return None,
+        ListenEvent::Lost(_) | ListenEvent::ThreadPanicked { .. } => return None,
         ListenEvent::VadFellBack => json!({"event": "vad_fell_back"}),
     })
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{JOURNAL_RETRY_MS, KEEPER_QUEUE_RECORDS, KEEPER_RESERVED_RECORDS};
+use pressel_pipeline::limits::{
+    DELIVERIES_MAX, JOURNAL_RETRY_MS, KEEPER_QUEUE_RECORDS, KEEPER_RESERVED_RECORDS,
+};
 
 use super::errand::RunningWorker;
 use super::report::{json_object, log_line};
@@ -19,10 +21,7 @@ use crate::journal::{self, Folder, Journal, Spoken};
 use crate::slots::SharedMemory;
 use crate::worker::{Setup, WorkerProcess};
 
-/// Deliveries at most on their way: one of each kind, and its follower.
-const DELIVERIES_MAX: usize = 8;
-
-/// The way to the keeper. Clones go to listen and others that report.
+/// The way to the keeper.
 #[derive(Clone)]
 pub struct Doors {
     errands: Sender<Errand>,
@@ -34,6 +33,14 @@ impl Doors {
     #[must_use]
     pub fn has_room_for_lines(&self) -> bool {
         self.errands.len() < KEEPER_QUEUE_RECORDS - KEEPER_RESERVED_RECORDS
+    }
+
+    /// Makes the way to a keeper that the test plays: what is asked comes out of the receiver.
+    #[cfg(test)]
+    pub(crate) fn to_test(errands_max: usize) -> (Self, Receiver<Errand>) {
+        let (errands, errands_out) = bounded(errands_max);
+        let bell = Bell::new().unwrap();
+        (Self { errands, bell }, errands_out)
     }
 
     /// Hands over an errand. Never blocks and never allocates.

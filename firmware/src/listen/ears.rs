@@ -71,3 +71,78 @@ impl Ears {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pressel_models::ModelError;
+    use pressel_models::fake::{ScriptedVad, ScriptedWakeWord};
+
+    use super::*;
+
+    /// A wake-word model that fails after it has written half an answer.
+    struct BrokenWakeWord;
+    impl WakeWord for BrokenWakeWord {
+        fn word_count(&self) -> usize {
+            2
+        }
+        fn hear(
+            &mut self,
+            _frame: &[i16; wake_word::FRAME_SAMPLES],
+            scores: &mut [f32],
+        ) -> Result<(), ModelError> {
+            scores[0] = 0.9;
+            Err(ModelError::Reload)
+        }
+        fn reset(&mut self) {}
+    }
+
+    /// A square wave at a tenth of full scale.
+    fn loud() -> [i16; FRAME_SAMPLES] {
+        core::array::from_fn(|index| if index % 8 < 4 { 3_000 } else { -3_000 })
+    }
+
+    #[test]
+    fn failed_model_hands_over_to_the_level_and_says_so_once() {
+        let script = vec![Ok(0.25), Err(ModelError::Reload), Ok(0.25)];
+        let mut ears = Ears::new(Box::new(ScriptedVad::new(script)), None);
+        let silence = [0; FRAME_SAMPLES];
+        assert_eq!(ears.voice(&silence), (0.25, false));
+        let (quiet, fell_back) = ears.voice(&silence);
+        assert!(quiet < 0.1 && fell_back);
+        let (speech, fell_back) = ears.voice(&loud());
+        assert!(0.9 < speech && !fell_back);
+        ears.reset();
+        assert!(ears.voice(&silence).0 < 0.1);
+    }
+
+    #[test]
+    fn ears_without_models_hear_by_level_and_know_no_words() {
+        let mut ears = Ears::by_level();
+        assert!(0.9 < ears.voice(&loud()).0);
+        assert_eq!(ears.wake_word_count(), None);
+        let mut scores = [0.5];
+        ears.wake_scores(&[0; wake_word::FRAME_SAMPLES], &mut scores);
+        assert_eq!(scores, [0.5]);
+    }
+
+    #[test]
+    fn failed_wake_word_model_hears_nothing() {
+        let frame = [0; wake_word::FRAME_SAMPLES];
+        let mut ears = Ears::new(
+            Box::new(ScriptedVad::new(vec![])),
+            Some(Box::new(BrokenWakeWord)),
+        );
+        assert_eq!(ears.wake_word_count(), Some(2));
+        let mut scores = [0.5; 2];
+        ears.wake_scores(&frame, &mut scores);
+        assert_eq!(scores, [0.0; 2]);
+
+        let mut ears = Ears::new(
+            Box::new(ScriptedVad::new(vec![])),
+            Some(Box::new(ScriptedWakeWord::new(vec![0]))),
+        );
+        let mut scores = [0.0];
+        ears.wake_scores(&frame, &mut scores);
+        assert_eq!(scores, [1.0]);
+    }
+}

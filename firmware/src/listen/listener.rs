@@ -6,7 +6,9 @@
 use heapless::Vec;
 use pressel_models::{vad, wake_word};
 use pressel_pipeline::history::History;
-use pressel_pipeline::limits::{BLOCK_SAMPLES, HISTORY_SAMPLES, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{
+    BLOCK_SAMPLES, EVENTS_PER_BLOCK_MAX, HISTORY_SAMPLES, UTTERANCE_SAMPLES_MAX, WAKE_WORDS_MAX,
+};
 use pressel_pipeline::time::SampleTime;
 use pressel_pipeline::waiting::SpeechSpan;
 use pressel_pipeline::{gate, utterance, wake};
@@ -14,7 +16,7 @@ use pressel_wire::{DropReason, Trigger};
 
 use super::ears::Ears;
 use crate::slots::Slots;
-use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
+use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent, LostUtterance};
 
 /// Numbers that the configuration may change.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,12 +28,6 @@ pub struct Tuning {
     /// What is one utterance.
     pub utterance: utterance::Tuning,
 }
-
-/// Events of one block at most: marks of one frame, and closes and opens of one utterance.
-pub const EVENTS_PER_BLOCK_MAX: usize = 16;
-
-/// Wake words at most.
-pub const WAKE_WORDS_MAX: usize = 4;
 
 /// Events that one call gave.
 pub type Events = Vec<ListenEvent, EVENTS_PER_BLOCK_MAX>;
@@ -99,8 +95,9 @@ impl<S: Slots> Listener<S> {
         &mut self.slots
     }
 
-    /// Obeys a command whose sample time has been reached.
+    /// Obeys a command whose sample time has been reached: what was not heard until then was lost.
     pub fn obey(&mut self, command: Command, events: &mut Events) {
+        self.fill_gap(command.at, events);
         let at = command.at.max(self.history.end());
         match command.control {
             Control::TalkStart => self.utter(utterance::Event::TalkStart(at), events),
@@ -109,6 +106,7 @@ impl<S: Slots> Listener<S> {
             Control::Mute => {
                 self.discard(at, DropReason::Muted, events);
                 self.history.wipe();
+                self.slots.wipe_free();
                 self.forget();
             }
         }
@@ -153,7 +151,7 @@ impl<S: Slots> Listener<S> {
     /// Starts afresh after a panic: the open utterance is lost, the stream goes on.
     pub fn recover(&mut self, events: &mut Events) {
         if let utterance::State::Open { trigger, .. } = self.utterance {
-            self.lose(trigger, DropReason::Busy, events);
+            self.lose(trigger, DropReason::Internal, events);
         }
         self.utterance = utterance::State::Closed {
             since: self.history.end(),
@@ -219,6 +217,9 @@ impl<S: Slots> Listener<S> {
             self.gate = step.next;
             match step.mark {
                 Some(gate::Mark::SpeechStart(at)) => {
+                    // A long doubtful run may have begun before the history: what is gone is gone.
+                    let padding = self.tuning.utterance.start_padding;
+                    let at = at.max(self.history.start() + padding);
                     push(events, ListenEvent::SpeechStart(at));
                     self.utter(utterance::Event::SpeechStart(at), events);
                     // The frames that opened the gate belong to the utterance that they opened.
@@ -363,19 +364,21 @@ impl<S: Slots> Listener<S> {
             written,
             speech,
         } = writing;
+        assert!(start <= end);
+        let samples = u32::try_from(end - start).unwrap_or(u32::MAX);
         let Some(slot) = slot else {
             push(
                 events,
-                ListenEvent::Lost {
+                ListenEvent::Lost(LostUtterance {
                     id,
                     trigger,
+                    start,
+                    samples,
                     reason: DropReason::Busy,
-                },
+                }),
             );
             return;
         };
-        assert!(start <= end);
-        let samples = u32::try_from(end - start).unwrap_or(u32::MAX);
         assert!(samples <= written);
         assert!(samples as usize <= UTTERANCE_SAMPLES_MAX);
         let clip = |span: SpeechSpan| SpeechSpan {
@@ -402,18 +405,17 @@ impl<S: Slots> Listener<S> {
             return;
         };
         if let Some(slot) = writing.slot {
-            if reason == DropReason::Muted {
-                self.slots.memory(slot).fill(0); // Muted audio is nowhere in memory.
-            }
             self.slots.give_back(slot);
         }
         push(
             events,
-            ListenEvent::Lost {
+            ListenEvent::Lost(LostUtterance {
                 id: writing.id,
                 trigger,
+                start: writing.start,
+                samples: writing.written,
                 reason,
-            },
+            }),
         );
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use pressel_hal::linux::{cpu, poll};
+use pressel_pipeline::limits::LISTEN_PANICS_MAX;
 use pressel_pipeline::time::SampleTime;
 
 use super::listener::{Events, Listener};
@@ -20,8 +21,6 @@ use crate::rings::Listening;
 use crate::slots::LiveSlots;
 use crate::stream::{Command, ListenEvent};
 
-/// Panics after which the thread ends and the appliance is restarted from outside.
-const PANICS_MAX: u32 = 8;
 /// Longest sleep: the events that found no room are tried again after it.
 const SLEEP_MS: i32 = 100;
 
@@ -60,7 +59,8 @@ impl ListenThread {
             bells,
             stop: Arc::clone(&stop),
             next: None,
-            unsent: None,
+            events: Events::new(),
+            sent: 0,
             panics: 0,
         };
         let thread = std::thread::Builder::new()
@@ -93,32 +93,36 @@ struct Room {
     stop: Arc<AtomicBool>,
     /// The next command, whose sample time has not been reached.
     next: Option<Command>,
-    /// Events of a block that found the ring full; nothing is heard until they are gone.
-    unsent: Option<(Events, usize)>,
+    /// Events of the last block or command; nothing more is heard until they are in the ring. They
+    /// are kept here, so that a panic does not take them along.
+    events: Events,
+    /// How many of `events` are in the ring.
+    sent: usize,
     panics: u32,
 }
 
 impl Room {
     fn run(&mut self) {
         while !self.stop.load(Ordering::Relaxed) {
-            let turned = catch_unwind(AssertUnwindSafe(|| self.turn()));
-            if turned.is_err() {
-                self.panics += 1;
-                let ended = PANICS_MAX <= self.panics;
-                let mut events = Events::new();
-                self.listener.recover(&mut events);
-                // At most one event is in it so far.
-                events
-                    .push(ListenEvent::ThreadPanicked {
-                        count: self.panics,
-                        ended,
-                    })
-                    .ok();
-                self.unsent = Some((events, 0));
-                self.send_unsent();
-                if ended {
-                    return;
-                }
+            if catch_unwind(AssertUnwindSafe(|| self.turn())).is_ok() {
+                continue;
+            }
+            self.panics += 1;
+            let recovered =
+                catch_unwind(AssertUnwindSafe(|| self.listener.recover(&mut self.events)));
+            let ended = recovered.is_err() || LISTEN_PANICS_MAX <= self.panics;
+            let panicked = ListenEvent::ThreadPanicked {
+                count: self.panics,
+                ended,
+            };
+            if self.events.push(panicked).is_err() {
+                // Full of events of the turn that panicked: the news of the panic comes first.
+                self.events.pop();
+                self.events.push(panicked).ok();
+            }
+            self.send_events();
+            if ended {
+                return;
             }
         }
     }
@@ -131,18 +135,20 @@ impl Room {
             return;
         }
         self.bells.listen.hush();
-        while self.send_unsent() && !self.stop.load(Ordering::Relaxed) {
-            let mut events = Events::new();
-            match self.ends.blocks.peek() {
-                Some(block) if block.is_wipe() => {
+        while self.send_events() && !self.stop.load(Ordering::Relaxed) {
+            match self
+                .ends
+                .blocks
+                .peek()
+                .map(|block| (block.is_wipe(), block.start))
+            {
+                Some((true, _)) => {
                     self.ends.blocks.dequeue();
-                    continue;
                 }
-                Some(block) => {
-                    let start = block.start;
-                    self.obey_until(start, &mut events);
+                Some((false, start)) => {
+                    self.obey_until(start);
                     if let Some(block) = self.ends.blocks.dequeue() {
-                        self.listener.hear(&block, &mut events);
+                        self.listener.hear(&block, &mut self.events);
                     }
                 }
                 None => {
@@ -155,15 +161,14 @@ impl Room {
                     let Some(command) = self.next.take() else {
                         return;
                     };
-                    self.listener.obey(command, &mut events);
+                    self.listener.obey(command, &mut self.events);
                 }
             }
-            self.unsent = Some((events, 0));
         }
     }
 
     /// Obeys the commands from before sample time `until`, or at it.
-    fn obey_until(&mut self, until: SampleTime, events: &mut Events) {
+    fn obey_until(&mut self, until: SampleTime) {
         // Two commands give at most two events each, so that those of a block still fit.
         for _ in 0..2 {
             let Some(command) = self.next.take().or_else(|| self.ends.commands.dequeue()) else {
@@ -173,25 +178,26 @@ impl Room {
                 self.next = Some(command);
                 return;
             }
-            self.listener.obey(command, events);
+            self.listener.obey(command, &mut self.events);
         }
     }
 
-    /// Sends what waits; false when the ring is still full.
-    fn send_unsent(&mut self) -> bool {
-        let Some((events, mut sent)) = self.unsent.take() else {
-            return true;
-        };
-        let count = events.len();
-        while sent < count && self.ends.events.enqueue(events[sent]).is_ok() {
-            sent += 1;
+    /// Puts the events into the ring; false when it is full before they are all in it.
+    fn send_events(&mut self) -> bool {
+        let before = self.sent;
+        while let Some(&event) = self.events.get(self.sent)
+            && self.ends.events.enqueue(event).is_ok()
+        {
+            self.sent += 1;
         }
-        if 0 < sent {
+        if before < self.sent {
             self.bells.events.ring();
         }
-        if sent < count {
-            self.unsent = Some((events, sent));
+        if self.sent < self.events.len() {
+            return false;
         }
-        sent == count
+        self.events.clear();
+        self.sent = 0;
+        true
     }
 }

@@ -5,15 +5,12 @@
 
 use heapless::spsc::Producer;
 use pressel_hal::{MicError, Microphone, PollFd};
-use pressel_pipeline::limits::{BLOCK_RING_BLOCKS, BLOCK_SAMPLES};
+use pressel_pipeline::limits::{
+    BLOCK_RING_BLOCKS, BLOCK_SAMPLES, BLOCKS_PER_TURN_MAX, MICROPHONE_RETRY_MS,
+};
 use pressel_pipeline::time::{Millis, SampleTime, samples};
 
 use crate::stream::Block;
-
-/// Blocks read in one turn at most; the rest waits for the next turn.
-const BLOCKS_PER_TURN_MAX: usize = 16;
-/// First and longest wait before a lost microphone is opened again.
-const RETRY_MS: (u64, u64) = (250, 5_000);
 
 /// The microphone and the sample count.
 pub struct Capture {
@@ -37,7 +34,7 @@ impl Capture {
             microphone: Some(microphone),
             now: 0,
             gone_at: None,
-            retry_ms: RETRY_MS.0,
+            retry_ms: MICROPHONE_RETRY_MS.0,
             wipe_left: 0,
             overruns: 0,
             lost_samples: 0,
@@ -97,7 +94,7 @@ impl Capture {
             match microphone.read(&mut block.samples) {
                 Ok(false) => break,
                 Ok(true) => {
-                    self.retry_ms = RETRY_MS.0;
+                    self.retry_ms = MICROPHONE_RETRY_MS.0;
                     self.now += BLOCK_SAMPLES as u64;
                     if ring.enqueue(block).is_ok() {
                         news = true;
@@ -105,16 +102,28 @@ impl Capture {
                         self.dropped_blocks = self.dropped_blocks.saturating_add(1);
                     }
                 }
-                Err(MicError::Overrun { lost_samples }) => {
-                    self.overruns = self.overruns.saturating_add(1);
-                    self.lost_samples = self.lost_samples.saturating_add(lost_samples);
-                    self.now += u64::from(lost_samples);
-                    return (news, Some(MicError::Overrun { lost_samples }));
+                Err(error) => {
+                    self.count_lost(error);
+                    return (news, Some(error));
                 }
-                Err(error) => return (news, Some(error)),
             }
         }
         (news, None)
+    }
+
+    /// Lets the sample time go on over what was not captured.
+    fn count_lost(&mut self, error: MicError) {
+        let lost_samples = match error {
+            MicError::Overrun { lost_samples } => {
+                self.overruns = self.overruns.saturating_add(1);
+                lost_samples
+            }
+            MicError::Suspended { lost_samples } => lost_samples,
+            // The gap is known when the microphone is back.
+            MicError::Lost { .. } => 0,
+        };
+        self.lost_samples = self.lost_samples.saturating_add(lost_samples);
+        self.now += u64::from(lost_samples);
     }
 
     /// Takes the microphone out, to be closed by the keeper.
@@ -138,7 +147,7 @@ impl Capture {
     /// Returns how long to wait before the next try to open; it doubles from try to try.
     pub fn next_retry_ms(&mut self) -> u64 {
         let wait = self.retry_ms;
-        self.retry_ms = (wait * 2).min(RETRY_MS.1);
+        self.retry_ms = (wait * 2).min(MICROPHONE_RETRY_MS.1);
         wait
     }
 
@@ -159,3 +168,6 @@ impl Capture {
         news
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 use heapless::Vec;
 use pressel_hal::MicError;
 use pressel_pipeline::lights;
-use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
+use pressel_pipeline::limits::{ANSWERS_PER_TURN_MAX, COUNTERS_EVERY_MS, FAREWELL_MS};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{DeviceMessage, DropReason, FailCode, HostMessage, OutcomeResult};
@@ -18,13 +18,27 @@ use crate::keeper::{Delivery, Errand, Record};
 use crate::outcome::{self, Finished};
 use crate::stream::{ClosedUtterance, Command, Control, ListenEvent};
 
-/// Answers taken from the worker in one turn at most.
-const ANSWERS_MAX: usize = 4;
 impl MainLoop {
-    /// Says hello, asks for the worker, and takes the link and microphone that are open already.
+    /// Says hello, asks for the worker, and looks at the switches: a mute switch that is on already
+    /// counts, a button that is held already counts from its next press on.
     pub fn begin(&mut self) {
+        let now = self.fixed.clock.now_ms();
         self.ask(Errand::StartWorker { wait_ms: 0 });
         self.greet();
+        if let Err(error) = self.pins.button.settle() {
+            self.note(Record::Pin {
+                role: "button",
+                errno: error.errno,
+            });
+        }
+        match self.pins.mute.settle() {
+            Ok(true) => self.happen(session::Event::Mute(true), now),
+            Ok(false) => {}
+            Err(error) => self.note(Record::Pin {
+                role: "mute",
+                errno: error.errno,
+            }),
+        }
     }
 
     pub(super) fn take_audio(&mut self, now: Millis) {
@@ -49,10 +63,14 @@ impl MainLoop {
             Ok(Some(true)) => self.happen(session::Event::ButtonDown, now),
             Ok(Some(false)) => self.happen(session::Event::ButtonUp, now),
             Ok(None) => {}
-            Err(error) => self.note(Record::Pin {
-                role: "button",
-                errno: error.errno,
-            }),
+            Err(error) => {
+                self.note(Record::Pin {
+                    role: "button",
+                    errno: error.errno,
+                });
+                // Its release will not be seen.
+                self.happen(session::Event::ButtonUp, now);
+            }
         }
         match self.pins.mute.look(ready.mute, now) {
             Ok(Some(muted)) => self.happen(session::Event::Mute(muted), now),
@@ -78,6 +96,7 @@ impl MainLoop {
                 HostMessage::Mute(muted) => self.happen(session::Event::Mute(muted), now),
                 HostMessage::GetStatus => {
                     self.greet();
+                    self.tell_state();
                     self.tell_counters(now);
                     self.outbox.send_again(now);
                 }
@@ -102,14 +121,9 @@ impl MainLoop {
                     self.open = None;
                     self.take_utterance(&closed, now);
                 }
-                ListenEvent::Lost {
-                    id,
-                    trigger,
-                    reason,
-                } => {
+                ListenEvent::Lost(lost) => {
                     self.open = None;
-                    let result = OutcomeResult::Dropped(reason);
-                    self.finish(Finished::bare(id, trigger, result, now));
+                    self.finish(Finished::lost(&lost, now));
                 }
                 ListenEvent::ThreadPanicked { count, ended } => {
                     self.note(Record::Panic {
@@ -147,7 +161,7 @@ impl MainLoop {
     }
 
     pub(super) fn take_answers(&mut self, now: Millis) {
-        for _ in 0..ANSWERS_MAX {
+        for _ in 0..ANSWERS_PER_TURN_MAX {
             let Some(news) = self.recogniser.receive(now) else {
                 return;
             };
@@ -166,6 +180,7 @@ impl MainLoop {
                 if self.recogniser.was_ready() {
                     self.note(Record::WorkerCannotLoad(reason));
                     self.lose_worker("its model cannot be loaded any more", now);
+                    self.give_up_waiting(OutcomeResult::Failed(FailCode::ModelMissing), now);
                 } else {
                     self.end = Some(End::Model(reason));
                 }
@@ -198,8 +213,15 @@ impl MainLoop {
                 {
                     self.ask(Errand::CloseMicrophone(microphone));
                 }
-                Delivery::Microphone(microphone) => self.capture.resume(microphone, now),
-                Delivery::NoMicrophone if self.session == session::State::Muted => {}
+                Delivery::Microphone(microphone) => {
+                    self.capture.resume(microphone, now);
+                    if self.session.is_talking() {
+                        // The button is still held: what is said from now on is not lost.
+                        self.command(Control::TalkStart);
+                    }
+                }
+                Delivery::NoMicrophone
+                    if self.session == session::State::Muted || self.capture.is_open() => {}
                 Delivery::NoMicrophone => {
                     let wait_ms = self.capture.next_retry_ms();
                     self.ask(Errand::OpenMicrophone { wait_ms });
@@ -346,6 +368,7 @@ impl MainLoop {
     /// Gives every utterance that is left its outcome and lets the link take them, for a short
     /// time.
     pub(super) fn wind_up(&mut self) {
+        self.stopping = true;
         let now = self.fixed.clock.now_ms();
         let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
         self.take_listen_events(now);

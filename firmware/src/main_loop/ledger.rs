@@ -39,3 +39,38 @@ impl Ledger {
         self.counters
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pressel_wire::{DropReason, FailCode};
+
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_counted() {
+        let text = OutcomeResult::Text {
+            bytes: 2,
+            truncated: false,
+        };
+        let results = [
+            text,
+            OutcomeResult::NoSpeech,
+            OutcomeResult::Dropped(DropReason::Busy),
+            OutcomeResult::Failed(FailCode::Timeout),
+        ];
+        let mut ledger = Ledger::new();
+        for result in &results {
+            ledger.opened();
+            ledger.enter(result);
+        }
+        let counters = ledger.counters();
+        assert_eq!(counters.utterances, 4);
+        let ends = [
+            counters.texts,
+            counters.no_speech,
+            counters.dropped,
+            counters.failed,
+        ];
+        assert_eq!(ends, [1; 4]);
+    }
+}

@@ -48,6 +48,8 @@ impl LedRole {
 /// A debounced input.
 pub struct Input {
     pin: Option<Box<dyn EdgePin>>,
+    /// The pin failed. It is kept: to let it go would free memory on the main loop.
+    failed: bool,
     state: debounce::State,
     debounce_ms: u64,
 }
@@ -58,6 +60,7 @@ impl Input {
     pub fn new(pin: Option<Box<dyn EdgePin>>, debounce_ms: u64) -> Self {
         Self {
             pin,
+            failed: false,
             state: debounce::State::released(),
             debounce_ms,
         }
@@ -71,7 +74,10 @@ impl Input {
             events: 0,
             revents: 0,
         };
-        self.pin.as_ref().map_or(none, |pin| pin.poll_fd())
+        match &self.pin {
+            Some(pin) if !self.failed => pin.poll_fd(),
+            _ => none,
+        }
     }
 
     /// Returns when to look without an edge.
@@ -80,31 +86,44 @@ impl Input {
         self.state.deadline()
     }
 
+    /// Reads the level at start-up and takes it as settled: it is no edge. Returns it.
+    ///
+    /// # Errors
+    /// [`PinError`]; from then on the input is never pressed.
+    pub fn settle(&mut self) -> Result<bool, PinError> {
+        let pressed = self.level()?.unwrap_or(false);
+        self.state = debounce::State::Settled { pressed };
+        Ok(pressed)
+    }
+
     /// Looks at the input if it has an edge or is due; returns a clean edge: true for a press.
     ///
     /// # Errors
     /// [`PinError`] once; from then on the input is never pressed.
     pub fn look(&mut self, has_edge: bool, now: Millis) -> Result<Option<bool>, PinError> {
         let is_due = self.deadline().is_some_and(|at| at <= now);
-        let Some(pin) = &mut self.pin else {
-            return Ok(None);
-        };
         if !has_edge && !is_due {
             return Ok(None);
         }
+        let Some(level) = self.level()? else {
+            return Ok(None);
+        };
+        let step = debounce::step(&self.state, level, now, self.debounce_ms);
+        self.state = step.next;
+        Ok(step.edge)
+    }
+
+    /// Takes the edges and reads the level; `None` without a pin that works.
+    fn level(&mut self) -> Result<Option<bool>, PinError> {
+        let Some(pin) = self.pin.as_mut().filter(|_| !self.failed) else {
+            return Ok(None);
+        };
         let level = pin.take_edges().and_then(|()| pin.is_high());
-        match level {
-            Ok(level) => {
-                let step = debounce::step(&self.state, level, now, self.debounce_ms);
-                self.state = step.next;
-                Ok(step.edge)
-            }
-            Err(error) => {
-                self.pin = None;
-                self.state = debounce::State::released();
-                Err(error)
-            }
+        if level.is_err() {
+            self.failed = true;
+            self.state = debounce::State::released();
         }
+        level.map(Some)
     }
 }
 
@@ -167,3 +186,6 @@ impl Pins {
         failed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,14 +12,15 @@
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::limits::{
-    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS,
-    RESTART_WINDOW_MS, RESTARTS_MAX,
+    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, REASON_BYTES_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
+    RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
 };
 use pressel_pipeline::time::{Millis, millis};
+use pressel_pipeline::trim;
 use pressel_pipeline::waiting::{Utterance, Waiting};
-use pressel_wire::{DropReason, FailCode, OutcomeResult};
+use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, FailCode, OutcomeResult};
 
-use crate::outcome::{Finished, of_answer, range};
+use crate::outcome::{Finished, of_answer};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -59,7 +60,7 @@ pub enum News {
         load_ms: u32,
     },
     /// The model cannot be loaded. The worker is gone.
-    CannotLoad(String<512>),
+    CannotLoad(String<REASON_BYTES_MAX>),
     /// An utterance is done; its slot is free.
     Done(Finished, u8),
     /// The worker is to be ended and another one started.
@@ -241,7 +242,7 @@ impl Recogniser {
         let again = self.again.take();
         let is_second_try = again.is_some();
         let utterance = again.or_else(|| self.waiting.take())?;
-        let (start, samples) = range(&utterance);
+        let (start, samples) = trim::speech(&utterance);
         let Utterance { id, slot, .. } = utterance;
         let audio_ms = millis(u64::from(samples));
         self.running = Some(Running {
@@ -306,6 +307,7 @@ impl Recogniser {
                 let mut finished = of_answer(&utterance, answer, sent_at, now);
                 if let Some(verdict) = verdict {
                     finished.outcome.result = verdict;
+                    finished.outcome.confidence = CONFIDENCE_UNKNOWN;
                     finished.text.clear();
                 }
                 Some(News::Done(finished, utterance.slot))
@@ -365,3 +367,6 @@ impl Recogniser {
         self.give_up_running(OutcomeResult::Failed(FailCode::WorkerDied), now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use heapless::Deque;
 use pressel_hal::{Link, LinkError, PollFd};
-use pressel_pipeline::limits::{LINK_BUFFER_BYTES, LINK_READ_BYTES};
+use pressel_pipeline::limits::{LINK_BUFFER_BYTES, LINK_READ_BYTES, LINK_RETRY_MS};
 use pressel_wire::limits::{FRAME_BYTES_MAX, HOST_LINE_BYTES_MAX, LINE_BYTES_MAX, PARTS_MAX};
 use pressel_wire::{
     Decoder, Delivered, DeviceLine, DeviceMessage, HostMessage, LineDecoder, OutcomeResult, Part,
@@ -22,9 +22,6 @@ const _: () = assert!(OUTCOME_BYTES_MAX * 2 <= LINK_BUFFER_BYTES); // one going 
 
 /// Messages taken from the host in one turn at most.
 pub(super) const HOST_MESSAGES_MAX: usize = LINK_READ_BYTES;
-
-/// First and longest wait before a lost line is opened again.
-const RETRY_MS: (u64, u64) = (500, 5_000);
 
 /// The serial line.
 pub struct Serial {
@@ -48,7 +45,7 @@ impl Serial {
             out: Deque::new(),
             frames: Decoder::new(),
             lines: LineDecoder::new(),
-            retry_ms: RETRY_MS.0,
+            retry_ms: LINK_RETRY_MS.0,
             dropped: 0,
             bad_lines: 0,
         }
@@ -236,13 +233,13 @@ impl Serial {
     /// Returns how long to wait before the next try to open; it doubles from try to try.
     pub fn next_retry_ms(&mut self) -> u64 {
         let wait = self.retry_ms;
-        self.retry_ms = (wait * 2).min(RETRY_MS.1);
+        self.retry_ms = (wait * 2).min(LINK_RETRY_MS.1);
         wait
     }
 
     /// Goes on with a line that was opened again.
     pub fn resume(&mut self, link: Box<dyn Link>) {
-        self.retry_ms = RETRY_MS.0;
+        self.retry_ms = LINK_RETRY_MS.0;
         self.link = Some(link);
     }
 
@@ -256,3 +253,6 @@ impl Serial {
         fits
     }
 }
+
+#[cfg(test)]
+mod tests;

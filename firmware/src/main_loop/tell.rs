@@ -23,13 +23,21 @@ const VERSION: [u16; 3] = [
 impl MainLoop {
     pub(super) fn give_link(&mut self, now: Millis) {
         self.give_outcomes(now);
+        self.tell_state();
+        if let Err(error) = self.serial.flush() {
+            self.lose_link(error);
+        }
+    }
+
+    /// Tells the state if it has changed; one that finds no room is told at a later turn.
+    pub(super) fn tell_state(&mut self) {
         let state = self.state();
         if self.state_sent != Some(state) && self.serial.send(&DeviceMessage::State(state)) {
             self.state_sent = Some(state);
-            self.note(Record::State(state));
         }
-        if let Err(error) = self.serial.flush() {
-            self.lose_link(error);
+        if self.state_noted != Some(state) {
+            self.state_noted = Some(state);
+            self.note(Record::State(state));
         }
     }
 
@@ -127,7 +135,9 @@ impl MainLoop {
     fn state(&self) -> State {
         let muted = self.session == session::State::Muted;
         let worker_ok = self.recogniser.is_ready();
-        let state = if muted {
+        let state = if self.stopping {
+            DeviceState::Stopping
+        } else if muted {
             DeviceState::Muted
         } else if !self.capture.is_open() {
             DeviceState::MicLost

@@ -37,11 +37,16 @@ pub(super) struct Ready {
 }
 
 impl MainLoop {
-    /// Waits until there is something to do, but not longer than `longest_ms`.
+    /// Waits until there is something to do, but not longer than `longest_ms`. At the end, only the
+    /// link is waited for.
     ///
     /// # Errors
     /// The errno of `poll(2)`.
     pub(super) fn wait(&mut self, longest_ms: u64) -> Result<Ready, i32> {
+        if self.stopping {
+            poll::wait(&mut [self.serial.poll_fd()], self.real_ms(longest_ms))?;
+            return Ok(Ready::default());
+        }
         let mut fds = [PollFd {
             fd: -1,
             events: libc::POLLIN,
@@ -71,7 +76,7 @@ impl MainLoop {
     }
 
     /// Returns how long to wait at most, in real milliseconds.
-    fn timeout_ms(&self, longest_ms: u64) -> i32 {
+    pub(super) fn timeout_ms(&self, longest_ms: u64) -> i32 {
         let now = self.fixed.clock.now_ms();
         let left = |at: Millis| at.saturating_sub(now);
         let waits =
@@ -92,6 +97,11 @@ impl MainLoop {
             .flatten()
             .min()
             .unwrap_or(COUNTERS_EVERY_MS);
-        i32::try_from(self.fixed.clock.real_ms(wait)).unwrap_or(i32::MAX)
+        self.real_ms(wait)
+    }
+
+    /// Converts a wait for `poll(2)`.
+    fn real_ms(&self, wait_ms: u64) -> i32 {
+        i32::try_from(self.fixed.clock.real_ms(wait_ms)).unwrap_or(i32::MAX)
     }
 }

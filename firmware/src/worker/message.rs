@@ -3,7 +3,7 @@
 //! Requests and answers as postcard bytes. Used by both processes; audio never passes here.
 
 use pressel_models::ModelError;
-use pressel_pipeline::limits::{TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
+use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
 use serde::{Deserialize, Serialize};
 
 /// What the worker is told at its start, as arguments of its command line.
@@ -57,7 +57,7 @@ pub enum Answer {
     /// The model cannot be loaded; the worker ends.
     CannotLoad {
         /// What is wrong and what to do, cut to fit.
-        reason: heapless::String<512>,
+        reason: heapless::String<REASON_BYTES_MAX>,
     },
     /// The text of an utterance.
     Done {
@@ -94,7 +94,7 @@ pub enum Fault {
     Cancelled,
     /// The request itself is wrong (not in a slot): report it.
     BadRequest,
-    /// The model failed on this audio, also at the second try: report it.
+    /// The model failed on this audio; what may pass was tried twice: report it.
     Model,
     /// The worker cannot be trusted any more: end it and start another.
     Sticky,
@@ -104,9 +104,10 @@ impl From<ModelError> for Fault {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::Cancelled => Self::Cancelled,
-            ModelError::Transient | ModelError::Reload | ModelError::BadOutput => Self::Model,
+            ModelError::Transient | ModelError::BadOutput => Self::Model,
             ModelError::BadInput => Self::BadRequest,
-            ModelError::Sticky => Self::Sticky,
+            // Sessions are loaded again by another process: nothing of the old one is trusted.
+            ModelError::Reload | ModelError::Sticky => Self::Sticky,
         }
     }
 }
@@ -118,10 +119,13 @@ pub fn encode<'b, M: Serialize>(message: &M, buffer: &'b mut FrameBuffer) -> Opt
         .map(|bytes| &*bytes)
 }
 
-/// Reads a message; `None` when the bytes are none.
+/// Reads a message; `None` when the bytes are none, or more than one.
 #[must_use]
 pub fn decode<'b, M: Deserialize<'b>>(bytes: &'b [u8]) -> Option<M> {
-    postcard::from_bytes(bytes).ok()
+    match postcard::take_from_bytes(bytes) {
+        Ok((message, [])) => Some(message),
+        _ => None,
+    }
 }
 
 /// Room for one message.
@@ -154,5 +158,7 @@ mod tests {
     fn garbage_is_no_message() {
         assert_eq!(decode::<Answer>(&[0xff; 40]), None);
         assert_eq!(decode::<Request>(&[]), None);
+        // Begins like `Ready`.
+        assert_eq!(decode::<Answer>(&[0; 40]), None);
     }
 }

@@ -15,13 +15,14 @@ use pressel_hal::linux::cpu;
 use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcription, places};
-use pressel_pipeline::limits::{TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_wire::text::cut;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::message::Fault;
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
-use crate::audio_file::levels;
+use crate::levels;
 use crate::slots::SlotReader;
 
 /// One request to recognise.
@@ -60,7 +61,8 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let (mut whisper, canceller) = match loaded {
         Ok(loaded) => loaded,
         Err(reason) => {
-            let reason = heapless::String::try_from(fit(&reason, 512)).unwrap_or_default();
+            let reason =
+                heapless::String::try_from(cut(&reason, REASON_BYTES_MAX)).unwrap_or_default();
             answers.send(&Answer::CannotLoad { reason })?;
             return Ok(());
         }
@@ -180,6 +182,7 @@ fn recognise(
                 answer(whisper, id, &audio, &shared.cancel, &mut text)
             }
         };
+        audio.fill(0); // What was said is not kept.
         shared.running.store(0, Ordering::SeqCst);
         if answers.send(&answer).is_err() {
             return;
@@ -197,7 +200,7 @@ fn answer(
 ) -> Answer {
     let options = DecodeOptions::default();
     let mut result = whisper.transcribe(audio, &options, cancel, text);
-    if let Err(ModelError::Transient | ModelError::Reload) = result
+    if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
         result = whisper.transcribe(audio, &options, cancel, text);
@@ -212,7 +215,7 @@ fn answer(
 }
 
 fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
-    let cut = fit(text, TEXT_BYTES_MAX);
+    let cut = cut(text, TEXT_BYTES_MAX);
     Answer::Done {
         id,
         text: heapless::String::try_from(cut).unwrap_or_default(),
@@ -240,11 +243,6 @@ fn percent(mean_logprob: f32) -> u8 {
     }
 }
 
-/// Returns the longest beginning of `text` with whole characters and at most `bytes_max` bytes.
-fn fit(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
-}
-
 fn milliseconds(since: Instant) -> u32 {
     u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX)
 }
@@ -264,11 +262,5 @@ mod tests {
         ] {
             assert_eq!(percent(logprob), expected, "{logprob}");
         }
-    }
-
-    #[test]
-    fn long_text_is_cut_between_characters() {
-        assert_eq!(fit("aé", 2), "a");
-        assert_eq!(fit("aé", 3), "aé");
     }
 }

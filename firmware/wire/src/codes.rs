@@ -129,6 +129,8 @@ codes! {
         MicLost = 3, "miclost";
         /// The appliance stopped before its turn came.
         Shutdown = 4, "shutdown";
+        /// A fault inside the appliance; its log says more.
+        Internal = 5, "internal";
     }
 }
 

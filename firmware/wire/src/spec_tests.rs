@@ -1,4 +1,6 @@
 //! SPEC.md against the code: every frame, line, list and limit that it shows.
+//!
+//! SPEC.md in, comparisons with the code out. Compiled for tests only.
 
 use core::fmt::Debug;
 use std::format;

@@ -1,4 +1,6 @@
 //! Random messages for the property tests.
+//!
+//! Strategies out, nothing in. Compiled for tests only.
 
 use std::string::String;
 use std::vec::Vec;

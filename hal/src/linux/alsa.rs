@@ -20,7 +20,7 @@ use alsa::{Direction, ValueOr};
 use crate::{MicError, Microphone, MicrophoneConfig, OpenError, PollFd};
 
 mod list;
-pub use list::{Capture, list_captures, list_cards};
+pub use list::{Capture, list_captures};
 
 /// Descriptors that one PCM may have. Kernel devices have 1, `dsnoop` has 2.
 const FDS_MAX: usize = 4;
@@ -123,7 +123,7 @@ impl AlsaMicrophone {
         self.caught_up = CaughtUp::now();
         match restarted {
             Err(errno) => MicError::Lost { errno },
-            Ok(()) if errno == libc::ESTRPIPE => MicError::Suspended,
+            Ok(()) if errno == libc::ESTRPIPE => MicError::Suspended { lost_samples },
             Ok(()) => MicError::Overrun { lost_samples },
         }
     }

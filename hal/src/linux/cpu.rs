@@ -69,47 +69,9 @@ pub fn pin_thread_to(cores: &[usize]) -> Result<Pinned, CpuError> {
     })
 }
 
-/// Returns how many cores are switched on, at least 1.
-pub fn online_count() -> usize {
-    let text = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let count = count_list(&text);
-    if 0 < count {
-        return count;
-    }
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Counts the cores of a list in the kernel's notation, for example `0-3,6`.
-fn count_list(text: &str) -> usize {
-    text.trim()
-        .split(',')
-        .filter_map(|part| match part.split_once('-') {
-            Some((first, last)) => {
-                let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
-                Some(last.checked_sub(first)? + 1)
-            }
-            None => part.parse::<usize>().ok().map(|_| 1),
-        })
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn core_lists_of_the_kernel_are_counted() {
-        for (text, expected) in [
-            ("0-3\n", 4),
-            ("0", 1),
-            ("0-1,4-5,7", 5),
-            ("", 0),
-            ("3-1", 0),
-        ] {
-            assert_eq!(count_list(text), expected, "{text:?}");
-        }
-        assert!(1 <= online_count());
-    }
 
     #[test]
     fn cores_that_do_not_exist_are_left_out_and_counted() {

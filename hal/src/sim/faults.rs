@@ -10,7 +10,7 @@ use crate::{MicError, Microphone, PollFd};
 pub struct FaultRates {
     /// A block is swallowed and reported as an overrun of its length.
     pub overrun_per_mille: u32,
-    /// A block is swallowed and reported as a suspend, which names no length.
+    /// A block is swallowed and reported as a suspend of its length.
     pub suspend_per_mille: u32,
     /// The device goes away; every read after it says so too.
     pub lost_per_mille: u32,
@@ -76,7 +76,8 @@ impl<M: Microphone> Microphone for FaultyMicrophone<M> {
             return Err(MicError::Overrun { lost_samples });
         }
         if drawn < overrun_per_mille + suspend_per_mille {
-            return Err(MicError::Suspended);
+            let lost_samples = u32::try_from(block.len()).unwrap_or(u32::MAX);
+            return Err(MicError::Suspended { lost_samples });
         }
         if drawn < overrun_per_mille + suspend_per_mille + lost_per_mille {
             self.gone = true;
@@ -111,7 +112,7 @@ mod tests {
                     assert_eq!(lost_samples, 16);
                     overruns += 1;
                 }
-                Err(MicError::Suspended) => suspends += 1,
+                Err(MicError::Suspended { .. }) => suspends += 1,
                 Err(lost) => {
                     assert_eq!(microphone.read(&mut block), Err(lost));
                     return (overruns, suspends, blocks, Some(lost));

@@ -39,8 +39,8 @@ pub struct WindowPolicy {
     pub floor_frames: usize,
     /// Silence behind the utterance.
     pub margin_frames: usize,
-    /// The longest utterance that is heard in one piece; a longer one is cut at its pauses. 30 s for
-    /// stock weights; less for a network that learnt on short clips.
+    /// The longest utterance that is heard in one piece; a longer one is cut at its pauses. 30 s
+    /// for stock weights; less for a network that learnt on short clips.
     pub speech_frames_max: usize,
     least: usize,
     most: usize,

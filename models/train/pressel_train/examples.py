@@ -111,7 +111,8 @@ class ExampleMaker:
         self.bank = augment.NoiseBank(self.rng, noise)
 
     def draw(self, hardness):
-        """Returns one finished example."""
+        """Returns one finished example; most are easier than `hardness`, some as hard."""
+        hardness *= self.rng.uniform(0.15, 1.0)
         name = self.names[min(int(np.searchsorted(self.shares, self.rng.random())),
                               len(self.names) - 1)]
         if name == "noise":

@@ -118,7 +118,7 @@ fn the_main_loop_and_pure_code_stay_silent() {
 #[test]
 fn unsafe_code_stands_in_its_files() {
     let code = rust("fn f() { unsafe { g() } }\n");
-    check(&[("firmware/src/statics.rs", &code)], &[]);
+    check(&[("firmware/src/slots.rs", &code)], &[]);
     check(
         &[("firmware/src/listen.rs", &code)],
         &["firmware/src/listen.rs:4: `unsafe`"],

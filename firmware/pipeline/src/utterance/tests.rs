@@ -194,7 +194,9 @@ proptest! {
     /// Whatever happens, utterances follow each other: each is closed or discarded before the next
     /// opens, none is longer than the limit, and no sample is in two of them.
     #[test]
-    fn utterances_never_overlap(kinds in proptest::collection::vec((0_u8..7, 1_u64..40_000), 1..300)) {
+    fn utterances_never_overlap(
+        kinds in proptest::collection::vec((0_u8..7, 1_u64..40_000), 1..300),
+    ) {
         let mut now = 0;
         let mut state = State::Closed { since: 0 };
         let (mut opened, mut last_end) = (None, 0);

@@ -50,6 +50,11 @@ impl Slots for TestSlots {
     fn memory(&mut self, slot: u8) -> &mut [i16] {
         &mut self.memory[usize::from(slot)]
     }
+    fn wipe_free(&mut self) {
+        for &slot in &self.free {
+            self.memory[usize::from(slot)].fill(0);
+        }
+    }
 }
 
 fn listener(opens: Opens, slots: u8) -> Listener<TestSlots> {
@@ -202,13 +207,36 @@ fn without_a_free_slot_the_utterance_is_lost_as_busy() {
     let mut listener = listener(Opens::Voice, 1);
     let first = play(&mut listener, 64_000, 20_480..32_768);
     assert_eq!(closed(&first).len(), 1);
-    let second = play(&mut listener, 160_000, 80_128..100_096);
-    let lost = ListenEvent::Lost {
+    let second = play(&mut listener, 160_000, 79_872..100_352);
+    let lost = ListenEvent::Lost(LostUtterance {
         id: 2,
         trigger: Trigger::Voice,
+        start: 79_872 - 4_800,
+        samples: 100_352 + 4_800 - 79_872 + 4_800,
         reason: DropReason::Busy,
-    };
+    });
     assert!(second.contains(&lost), "{second:?}");
+}
+
+#[test]
+fn press_in_a_gap_in_the_tail_of_another_loses_no_time() {
+    let mut listener = listener(Opens::Ptt, 6);
+    play(&mut listener, 16_384, 0..0);
+    obey(&mut listener, Control::TalkStart);
+    play(&mut listener, 24_576, 0..0);
+    obey(&mut listener, Control::TalkStop);
+    // Blocks are dropped here, and the next press comes before the next block.
+    let mut events = Events::new();
+    let press = Command {
+        at: 24_576 + 2_048,
+        control: Control::TalkStart,
+    };
+    listener.obey(press, &mut events);
+    let events: Vec<ListenEvent> = events.into_iter().collect();
+    assert_eq!(events[0], ListenEvent::Gap(2_048));
+    let first = closed(&events)[0];
+    assert_eq!(first.start + u64::from(first.samples), 24_576 + 2_048);
+    assert_eq!(listener.heard(), 24_576 + 2_048);
 }
 
 #[test]
@@ -243,11 +271,13 @@ fn mute_discards_the_utterance_and_leaves_no_sample() {
     obey(&mut listener, Control::TalkStart);
     play(&mut listener, 24_576, 0..24_576);
     let events = obey(&mut listener, Control::Mute);
-    let lost = ListenEvent::Lost {
+    let lost = ListenEvent::Lost(LostUtterance {
         id: 1,
         trigger: Trigger::Ptt,
+        start: 16_384 - 8_000,
+        samples: 24_576 - 16_384 + 8_000,
         reason: DropReason::Muted,
-    };
+    });
     assert_eq!(events, [lost]);
     assert!(listener.slots().memory(0).iter().all(|&sample| sample == 0));
     let mut kept = [1; 256];
@@ -259,4 +289,19 @@ fn mute_discards_the_utterance_and_leaves_no_sample() {
 fn same_blocks_give_the_same_events() {
     let run = || play(&mut listener(Opens::Voice, 6), 320_000, 20_480..90_112);
     assert_eq!(run(), run());
+}
+
+#[test]
+fn speech_that_began_before_the_history_starts_where_the_history_does() {
+    let mut listener = listener(Opens::Voice, 2);
+    listener.tuning.gate.speech_min = 48_000; // longer than the history
+    let events = play(&mut listener, 160_000, 20_480..100_352);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert!(20_480 < utterance.start);
+    assert_eq!(
+        utterance.start + u64::from(utterance.samples),
+        100_352 + 4_800
+    );
 }

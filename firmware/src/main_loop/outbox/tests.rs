@@ -384,3 +384,21 @@ fn numbers_of_the_contract_are_those_of_the_code() {
     }
     assert_eq!(DELIVERY_REPEAT_MS, 1_000, "SPEC.md: at most once a second");
 }
+
+#[test]
+fn outcomes_are_numbered_without_a_gap_and_the_oldest_unsent_one_is_given_up() {
+    let mut outbox = Outbox::new(1, Mark::default());
+    let kept = u32::try_from(OUTCOMES_KEPT_MAX).unwrap();
+    for id in 0..kept + 2 {
+        let finished = Finished::bare(id, Trigger::Ptt, OutcomeResult::NoSpeech, 1_000);
+        assert_eq!(outbox.enter(finished), (id, kept <= id));
+    }
+    let Next::Plain(finished) = outbox.next(1_250) else {
+        panic!("something waits")
+    };
+    assert_eq!(
+        (finished.outcome.sequence, finished.outcome.utterance),
+        (2, 2)
+    );
+    assert_eq!(finished.outcome.timing.link_ms, 250);
+}

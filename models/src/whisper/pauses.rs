@@ -7,13 +7,14 @@ use crate::mel::RATE_HZ;
 
 /// Samples of one level measurement: 20 ms.
 const STEP: usize = RATE_HZ / 50;
-/// Steps that are averaged, so that a cut falls into a pause and not into a closed consonant: 160 ms.
+/// Steps that are averaged, so that a cut falls into a pause and not into a closed consonant: 160
+/// ms.
 const SPAN: usize = 8;
 
 /// Returns the pieces of `audio`, each of at most `samples_max` samples, none for empty audio.
 ///
 /// Each cut lies in the second half of what may still be one piece, at the quietest 160 ms.
-pub(super) fn at_pauses(audio: &[i16], samples_max: usize) -> impl Iterator<Item = &[i16]> {
+pub(super) fn cut(audio: &[i16], samples_max: usize) -> impl Iterator<Item = &[i16]> {
     assert!(2 * SPAN * STEP <= samples_max);
     let mut rest = audio;
     core::iter::from_fn(move || {
@@ -57,7 +58,7 @@ mod tests {
                 }
             })
             .collect();
-        let lengths: Vec<usize> = at_pauses(&audio, 64_000).map(<[i16]>::len).collect();
+        let lengths: Vec<usize> = cut(&audio, 64_000).map(<[i16]>::len).collect();
         assert_eq!(lengths, expected);
         assert_eq!(lengths.iter().sum::<usize>(), samples);
     }

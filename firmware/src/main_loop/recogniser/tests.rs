@@ -1,0 +1,635 @@
+//! Tests of the recogniser with a worker that the test plays.
+//!
+//! The other end of a real socket pair answers late, wrong, twice or never. Time is a number.
+
+use std::collections::BTreeSet;
+
+use pressel_hal::linux::poll;
+use pressel_pipeline::limits::{SLOT_COUNT, WAITING_UTTERANCES_MAX};
+use pressel_pipeline::waiting::SpeechSpan;
+use pressel_wire::Trigger;
+use proptest::prelude::*;
+use rustix::net::{SendFlags, send};
+
+use super::*;
+
+/// The recogniser, the worker's end of the socket, and what a main loop would do between them.
+struct Desk {
+    recogniser: Recogniser,
+    worker: Option<WorkerSocket>,
+    now: Millis,
+    /// Outcomes, with the slots that they freed.
+    done: Vec<(Finished, u8)>,
+    /// Why workers were lost, and the wait before the next one.
+    lost: Vec<(&'static str, u64)>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            recogniser: Recogniser::new(1),
+            worker: None,
+            now: 1_000,
+            done: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// A desk whose worker has loaded.
+    fn ready() -> Self {
+        let mut desk = Self::new();
+        desk.start_worker();
+        desk.answer(&READY);
+        desk
+    }
+
+    fn start_worker(&mut self) {
+        let (ours, theirs) = WorkerSocket::pair().unwrap();
+        rustix::io::ioctl_fionbio(&theirs, true).unwrap();
+        self.worker = Some(WorkerSocket::new(theirs));
+        self.recogniser.resume(ours, self.now);
+    }
+
+    /// What the main loop does with news; returns false for a model that cannot be loaded.
+    fn take(&mut self, news: News) -> bool {
+        match news {
+            News::Ready { .. } => {}
+            News::CannotLoad(_) => return false,
+            News::Done(finished, slot) => self.done.push((finished, slot)),
+            News::Lost(why) => {
+                let (socket, wait) = self.recogniser.lose(self.now);
+                drop(socket);
+                self.lost.push((why, wait));
+                self.done.extend(self.recogniser.settle_running(self.now));
+                if self.recogniser.is_left_off() {
+                    self.give_up(OutcomeResult::Failed(FailCode::WorkerDown));
+                }
+            }
+        }
+        true
+    }
+
+    fn give_up(&mut self, result: OutcomeResult) {
+        while let Some(done) = self.recogniser.give_up_waiting(result, self.now) {
+            self.done.push(done);
+        }
+    }
+
+    /// One turn of the main loop.
+    fn turn(&mut self) {
+        while let Some(news) = self.recogniser.receive(self.now) {
+            self.take(news);
+        }
+        if let Some(news) = self.recogniser.keep_time(self.now) {
+            self.take(news);
+        }
+        if let Some(news) = self.recogniser.give_work(self.now) {
+            self.take(news);
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        if let Some(worker) = &mut self.worker {
+            worker.send(answer).ok();
+        }
+        self.turn();
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        if let Some(worker) = &self.worker {
+            send(worker, bytes, SendFlags::NOSIGNAL).ok();
+        }
+        self.turn();
+    }
+
+    fn die(&mut self) {
+        self.worker = None;
+        self.turn();
+    }
+
+    fn offer(&mut self, utterance: Utterance) {
+        let dropped = self.recogniser.offer(utterance, self.now);
+        self.done.extend(dropped);
+        self.turn();
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now += ms;
+        self.turn();
+    }
+
+    /// Everything that the worker has been asked and not read.
+    fn asked(&mut self) -> Vec<Request> {
+        let Some(worker) = &mut self.worker else {
+            return Vec::new();
+        };
+        core::iter::from_fn(|| match worker.receive() {
+            Received::Message(request) => Some(request),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Number and result of each outcome so far.
+    fn results(&self) -> Vec<(u32, OutcomeResult)> {
+        let of =
+            |(finished, _): &(Finished, u8)| (finished.outcome.utterance, finished.outcome.result);
+        self.done.iter().map(of).collect()
+    }
+}
+
+const READY: Answer = Answer::Ready {
+    cuda: false,
+    load_ms: 7,
+};
+const CANCELLED: OutcomeResult = OutcomeResult::Dropped(DropReason::Cancelled);
+const BUSY: OutcomeResult = OutcomeResult::Dropped(DropReason::Busy);
+const DIED: OutcomeResult = OutcomeResult::Failed(FailCode::WorkerDied);
+const DOWN: OutcomeResult = OutcomeResult::Failed(FailCode::WorkerDown);
+const TIMEOUT: OutcomeResult = OutcomeResult::Failed(FailCode::Timeout);
+
+/// Two seconds, one of them speech.
+fn utterance(id: u32, slot: u8, trigger: Trigger) -> Utterance {
+    Utterance {
+        id,
+        slot,
+        trigger,
+        start: u64::from(id) * 48_000,
+        samples: 32_000,
+        speech: Some(SpeechSpan {
+            start: 8_000,
+            end: 24_000,
+        }),
+        closed_at: 900,
+        capture_ms: 200,
+    }
+}
+
+fn pressed(id: u32) -> Utterance {
+    utterance(id, u8::try_from(id).unwrap(), Trigger::Ptt)
+}
+
+fn said(id: u32, text: &str) -> Answer {
+    Answer::Done {
+        id,
+        text: String::try_from(text).unwrap(),
+        truncated: false,
+        no_speech: text.is_empty(),
+        language: *b"en",
+        confidence: 90,
+        encode_ms: 11,
+        decode_ms: 22,
+    }
+}
+
+fn failed(id: u32, fault: Fault) -> Answer {
+    Answer::Failed { id, fault }
+}
+
+fn text(bytes: u16) -> OutcomeResult {
+    OutcomeResult::Text {
+        bytes,
+        truncated: false,
+    }
+}
+
+/// One utterance at a ready worker, which gives `answer`: its result, and whether the worker is
+/// trusted after it.
+fn check(answer: &Answer, expected: Option<OutcomeResult>, trusted: bool) {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.answer(answer);
+    let expected: Vec<_> = expected.map(|result| (1, result)).into_iter().collect();
+    assert_eq!(desk.results(), expected, "{answer:?}");
+    assert_eq!(desk.lost.is_empty(), trusted, "{answer:?}");
+}
+
+#[test]
+fn each_answer_has_its_result() {
+    check(&said(1, "lights on"), Some(text(9)), true);
+    check(&said(1, ""), Some(OutcomeResult::NoSpeech), true);
+    check(&failed(1, Fault::Cancelled), Some(CANCELLED), true);
+    let bad = OutcomeResult::Failed(FailCode::BadAudio);
+    check(&failed(1, Fault::BadRequest), Some(bad), true);
+    let model = OutcomeResult::Failed(FailCode::ModelFault);
+    check(&failed(1, Fault::Model), Some(model), true);
+    // These are kept for the next worker.
+    check(&failed(1, Fault::Sticky), None, false);
+    check(&said(2, "not asked"), None, false);
+    check(&failed(2, Fault::Model), None, false);
+    // Said once more: nothing changes.
+    check(&READY, None, true);
+}
+
+#[test]
+fn request_is_the_speech_and_what_is_around_it() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(5));
+    let request = Request::Recognise {
+        id: 5,
+        slot: 5,
+        start: 8_000 - 4_800,
+        samples: 16_000 + 2 * 4_800,
+    };
+    assert_eq!(desk.asked(), [request]);
+    desk.pass(40);
+    desk.answer(&said(5, "stop"));
+    let (finished, slot) = &desk.done[0];
+    let timing = finished.outcome.timing;
+    assert_eq!((*slot, finished.text.as_str()), (5, "stop"));
+    assert_eq!((timing.capture_ms, timing.queue_ms), (200, 100));
+    assert_eq!((timing.encode_ms, timing.decode_ms), (11, 22));
+    assert_eq!(
+        (finished.outcome.audio_ms, finished.outcome.confidence),
+        (2_000, 90)
+    );
+}
+
+#[test]
+fn one_request_is_at_the_worker_and_the_most_urgent_comes_next() {
+    let mut desk = Desk::ready();
+    desk.offer(utterance(1, 1, Trigger::Voice));
+    desk.offer(utterance(2, 2, Trigger::Voice));
+    desk.offer(utterance(3, 3, Trigger::Ptt));
+    assert_eq!(desk.asked().len(), 1);
+    assert!(desk.recogniser.is_running());
+    assert_eq!(desk.recogniser.waiting_count(), 2);
+    desk.answer(&said(1, "one"));
+    assert!(matches!(
+        desk.asked()[..],
+        [Request::Recognise { id: 3, .. }]
+    ));
+}
+
+#[test]
+fn offers_without_a_worker_wait_and_the_fourth_drops_the_oldest() {
+    let mut desk = Desk::new();
+    for id in 1..=4 {
+        desk.offer(pressed(id));
+    }
+    assert_eq!(desk.results(), [(1, BUSY)]);
+    assert_eq!(desk.done[0].1, 1);
+    desk.offer(utterance(5, 5, Trigger::Voice));
+    assert_eq!(desk.results(), [(1, BUSY), (5, BUSY)]);
+    assert_eq!(desk.recogniser.waiting_count(), WAITING_UTTERANCES_MAX);
+}
+
+#[test]
+fn cancelled_request_ends_as_cancelled_whatever_the_worker_still_says() {
+    for answer in [said(1, "too late"), failed(1, Fault::Cancelled)] {
+        let mut desk = Desk::ready();
+        desk.offer(pressed(1));
+        desk.asked();
+        desk.recogniser.cancel_running(CANCELLED, desk.now);
+        // A second cancel changes neither the verdict nor the deadline.
+        desk.recogniser.cancel_running(TIMEOUT, desk.now + 1_000);
+        assert_eq!(desk.asked(), [Request::Cancel { id: 1 }]);
+        assert_eq!(desk.recogniser.deadline(), Some(desk.now + CANCEL_MS_MAX));
+        desk.answer(&answer);
+        assert_eq!(desk.results(), [(1, CANCELLED)]);
+        let finished = &desk.done[0].0;
+        assert_eq!(finished.text.as_str(), "");
+        assert_eq!(finished.outcome.confidence, CONFIDENCE_UNKNOWN);
+        assert_eq!(desk.lost, []);
+    }
+}
+
+#[test]
+fn cancelled_request_of_a_worker_that_dies_is_not_tried_again() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.recogniser.cancel_running(CANCELLED, desk.now);
+    desk.die();
+    assert_eq!(desk.results(), [(1, CANCELLED)]);
+    assert_eq!(desk.recogniser.waiting_count(), 0);
+}
+
+#[test]
+fn nothing_is_cancelled_when_nothing_runs() {
+    let mut desk = Desk::ready();
+    desk.recogniser.cancel_running(CANCELLED, desk.now);
+    assert_eq!(desk.asked(), []);
+    assert_eq!(desk.recogniser.deadline(), None);
+}
+
+#[test]
+fn late_answer_is_cancelled_and_a_worker_that_hangs_is_killed() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.asked();
+    let allowed = RECOGNISE_BASE_MS + RECOGNISE_FACTOR * 1_600;
+    assert_eq!(desk.recogniser.deadline(), Some(desk.now + allowed));
+    desk.pass(allowed - 1);
+    assert_eq!(desk.asked(), []);
+    desk.pass(1);
+    assert_eq!(desk.asked(), [Request::Cancel { id: 1 }]);
+    desk.pass(CANCEL_MS_MAX - 1);
+    assert_eq!((desk.results(), desk.lost.len()), (Vec::new(), 0));
+    desk.pass(1);
+    assert_eq!(desk.results(), [(1, TIMEOUT)]);
+    assert_eq!(desk.lost, [("it hangs", 0)]);
+    assert_eq!(desk.recogniser.deadline(), None);
+}
+
+#[test]
+fn worker_that_answers_to_the_cancel_stays() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.pass(60_000);
+    desk.answer(&failed(1, Fault::Cancelled));
+    assert_eq!((desk.results(), desk.lost.len()), (vec![(1, TIMEOUT)], 0));
+    assert!(desk.recogniser.is_ready());
+}
+
+#[test]
+fn waits_for_the_worker_are_real_time_under_a_fast_clock() {
+    let mut recogniser = Recogniser::new(20);
+    let (ours, _theirs) = WorkerSocket::pair().unwrap();
+    recogniser.resume(ours, 0);
+    assert_eq!(recogniser.deadline(), Some(20 * LOAD_MS_MAX));
+}
+
+#[test]
+fn worker_that_does_not_finish_loading_is_killed() {
+    let mut desk = Desk::new();
+    desk.start_worker();
+    desk.offer(pressed(1));
+    desk.pass(LOAD_MS_MAX - 1);
+    assert_eq!(desk.asked(), []);
+    desk.pass(1);
+    assert_eq!(desk.lost, [("it does not finish loading", 0)]);
+    assert_eq!(
+        (desk.results(), desk.recogniser.waiting_count()),
+        (Vec::new(), 1)
+    );
+}
+
+#[test]
+fn model_that_cannot_be_loaded_is_news_of_its_own() {
+    let mut desk = Desk::new();
+    desk.start_worker();
+    let reason = String::try_from("no such file").unwrap();
+    let worker = desk.worker.as_mut().unwrap();
+    worker.send(&Answer::CannotLoad { reason }).unwrap();
+    let news = desk.recogniser.receive(desk.now).unwrap();
+    assert!(matches!(&news, News::CannotLoad(reason) if reason == "no such file"));
+    assert!(!desk.recogniser.was_ready());
+}
+
+#[test]
+fn what_a_dead_worker_had_is_tried_once_more_and_before_the_others() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.offer(pressed(2));
+    desk.die();
+    assert_eq!(desk.lost, [("its process ended", 0)]);
+    assert_eq!(
+        (desk.results(), desk.recogniser.waiting_count()),
+        (Vec::new(), 2)
+    );
+    desk.start_worker();
+    assert_eq!(desk.asked(), []);
+    desk.answer(&READY);
+    assert!(matches!(
+        desk.asked()[..],
+        [Request::Recognise { id: 1, .. }]
+    ));
+    desk.die();
+    assert_eq!(desk.results(), [(1, DIED)]);
+    // The next one has its own two tries.
+    desk.start_worker();
+    desk.answer(&READY);
+    desk.answer(&said(2, "two"));
+    assert_eq!(desk.results(), [(1, DIED), (2, text(3))]);
+}
+
+#[test]
+fn second_try_that_is_given_up_while_it_waits_is_not_lost() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.die();
+    desk.give_up(CANCELLED);
+    assert_eq!(desk.results(), [(1, CANCELLED)]);
+}
+
+#[test]
+fn garbage_ends_the_worker() {
+    for bytes in [&[0xff; 40][..], &[9], &[0; 2_048]] {
+        let mut desk = Desk::ready();
+        desk.offer(pressed(1));
+        desk.say(bytes);
+        assert_eq!(desk.lost.len(), 1, "{} bytes", bytes.len());
+        assert_eq!(
+            (desk.results(), desk.recogniser.waiting_count()),
+            (Vec::new(), 1)
+        );
+    }
+}
+
+#[test]
+fn answer_that_nobody_asked_for_ends_the_worker() {
+    let mut desk = Desk::ready();
+    desk.answer(&said(1, "hello"));
+    assert_eq!(desk.lost, [("it answers what was not asked", 0)]);
+    let mut loading = Desk::new();
+    loading.start_worker();
+    loading.answer(&said(1, "hello"));
+    assert_eq!(loading.lost.len(), 1);
+}
+
+#[test]
+fn worker_that_takes_no_requests_is_lost_and_its_request_is_not() {
+    let mut desk = Desk::ready();
+    // The worker has gone, and the main loop gives work before it looks.
+    desk.worker = None;
+    assert!(desk.recogniser.offer(pressed(1), desk.now).is_none());
+    let news = desk.recogniser.give_work(desk.now).unwrap();
+    desk.take(news);
+    assert_eq!(desk.lost, [("it takes no requests", 0)]);
+    assert_eq!(
+        (desk.results(), desk.recogniser.waiting_count()),
+        (Vec::new(), 1)
+    );
+}
+
+#[test]
+fn fourth_death_in_ten_minutes_leaves_the_worker_off() {
+    let mut desk = Desk::new();
+    for _ in 0..RESTARTS_MAX {
+        desk.start_worker();
+        desk.die();
+    }
+    desk.start_worker();
+    desk.answer(&READY);
+    for id in 1..=3 {
+        desk.offer(pressed(id));
+    }
+    desk.die();
+    let waits: Vec<u64> = desk.lost.iter().map(|(_, wait)| *wait).collect();
+    assert_eq!(waits, [0, 500, 2_000, LEFT_OFF_MS]);
+    assert_eq!(desk.results(), [(1, DIED), (2, DOWN), (3, DOWN)]);
+    assert_eq!(desk.recogniser.restarts(), 4);
+    desk.offer(pressed(4));
+    assert_eq!(desk.results()[3], (4, DOWN));
+    // The next worker ends that, with three restarts of its own.
+    desk.start_worker();
+    assert!(!desk.recogniser.is_left_off());
+    desk.offer(pressed(5));
+    desk.answer(&READY);
+    desk.answer(&said(5, "five"));
+    assert_eq!(desk.results()[4], (5, text(4)));
+    desk.die();
+    assert_eq!(desk.lost[4].1, 0);
+}
+
+#[test]
+fn deaths_of_more_than_ten_minutes_ago_are_forgotten() {
+    let mut desk = Desk::new();
+    for _ in 0..10 {
+        desk.start_worker();
+        desk.die();
+        desk.pass(RESTART_WINDOW_MS / 2);
+    }
+    assert!(!desk.recogniser.is_left_off());
+    assert!(desk.lost.iter().all(|(_, wait)| *wait < LEFT_OFF_MS));
+}
+
+#[test]
+fn stop_gives_the_running_one_its_verdict_or_the_reason_of_the_stop() {
+    let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    let (finished, slot) = desk.recogniser.give_up_running(shutdown, 5).unwrap();
+    assert_eq!((finished.outcome.result, slot), (shutdown, 1));
+    assert!(desk.recogniser.give_up_running(shutdown, 5).is_none());
+
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.recogniser.cancel_running(CANCELLED, desk.now);
+    let (finished, _) = desk.recogniser.give_up_running(shutdown, 5).unwrap();
+    assert_eq!(finished.outcome.result, CANCELLED);
+}
+
+#[test]
+fn cuda_is_told_only_while_it_answers() {
+    let mut desk = Desk::new();
+    desk.start_worker();
+    desk.answer(&Answer::Ready {
+        cuda: true,
+        load_ms: 1,
+    });
+    assert!(desk.recogniser.is_cuda());
+    desk.die();
+    assert!(!desk.recogniser.is_cuda() && desk.recogniser.was_ready());
+}
+
+#[test]
+fn descriptor_to_wait_for_is_the_workers() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.recogniser.poll_fd().fd, -1);
+    desk.start_worker();
+    desk.worker.as_mut().unwrap().send(&READY).unwrap();
+    assert_eq!(poll::wait(&mut [desk.recogniser.poll_fd()], 0), Ok(1));
+}
+
+/// What may happen to a recogniser.
+#[derive(Clone, Debug)]
+enum Step {
+    Offer(Trigger),
+    Start,
+    Ready,
+    /// The worker answers the request with this number minus so much.
+    Say(u32),
+    Fail(Fault),
+    Garbage,
+    Die,
+    Cancel,
+    Pass(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let fault = prop::sample::select(vec![
+        Fault::Cancelled,
+        Fault::BadRequest,
+        Fault::Model,
+        Fault::Sticky,
+    ]);
+    let trigger = prop::sample::select(vec![Trigger::Ptt, Trigger::Voice, Trigger::File]);
+    let step = prop_oneof![
+        5 => trigger.prop_map(Step::Offer),
+        4 => Just(Step::Start),
+        4 => Just(Step::Ready),
+        4 => (0..2_u32).prop_map(Step::Say),
+        2 => fault.prop_map(Step::Fail),
+        1 => Just(Step::Garbage),
+        2 => Just(Step::Die),
+        1 => Just(Step::Cancel),
+        2 => prop::sample::select(vec![1, 2_000, 30_000, 200_000]).prop_map(Step::Pass),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+/// Plays `steps` and a stop; every offer must come out once and free its slot once.
+fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut desk = Desk::new();
+    let mut free: BTreeSet<u8> = (0..SLOT_COUNT).map(|slot| slot as u8).collect();
+    let (mut offered, mut seen, mut at_worker) = (0, 0, 0);
+    for step in steps {
+        for request in desk.asked() {
+            if let Request::Recognise { id, .. } = request {
+                at_worker = id;
+            }
+        }
+        match step {
+            Step::Offer(trigger) => {
+                // At most four are inside: three wait and one is at the worker or comes again.
+                let slot = free.pop_first();
+                prop_assert!(slot.is_some(), "slots run out");
+                offered += 1;
+                desk.offer(utterance(offered, slot.unwrap_or(0), trigger));
+            }
+            Step::Start if desk.worker.is_none() => desk.start_worker(),
+            Step::Start => desk.turn(),
+            Step::Ready => desk.answer(&READY),
+            Step::Say(less) => desk.answer(&said(at_worker.wrapping_sub(less), "words")),
+            Step::Fail(fault) => desk.answer(&failed(at_worker, fault)),
+            Step::Garbage => desk.say(&[0xff; 9]),
+            Step::Die => desk.die(),
+            Step::Cancel => {
+                desk.give_up(CANCELLED);
+                desk.recogniser.cancel_running(CANCELLED, desk.now);
+            }
+            Step::Pass(ms) => desk.pass(ms),
+        }
+        if desk.recogniser.poll_fd().fd < 0 {
+            desk.worker = None; // It was killed.
+        }
+        for (_, slot) in &desk.done[seen..] {
+            prop_assert!(free.insert(*slot), "slot {slot} is freed twice");
+        }
+        seen = desk.done.len();
+        let inside = desk.recogniser.waiting_count() + usize::from(desk.recogniser.is_running());
+        prop_assert_eq!(seen + inside, offered as usize);
+    }
+    let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
+    desk.done
+        .extend(desk.recogniser.give_up_running(shutdown, desk.now));
+    desk.give_up(shutdown);
+    let mut ids: Vec<u32> = desk.results().iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    prop_assert_eq!(ids, (1..=offered).collect::<Vec<_>>());
+    for (_, slot) in &desk.done[seen..] {
+        prop_assert!(free.insert(*slot), "slot {slot} is freed twice");
+    }
+    prop_assert_eq!(free.len(), SLOT_COUNT);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_utterance_has_one_outcome_and_frees_its_slot_once(steps in steps()) {
+        play(steps)?;
+    }
+}

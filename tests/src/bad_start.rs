@@ -1,0 +1,213 @@
+//! A start that cannot be: each cause gives one line with name and remedy, and its exit code.
+//!
+//! In: wrong boards, configurations, models, libraries and devices. Out: what `run` says.
+
+use std::fs;
+use std::path::Path;
+
+use pressel_hal::linux::SerialLink;
+use pressel_models::places;
+use std::os::unix::fs::symlink;
+
+use crate::board::{Board, terminal};
+use crate::program::{Ran, command, lacking, need_models, run};
+
+/// Runs on the simulated board with these arguments and variables.
+fn start(board: &Board, arguments: &[&str], variables: &[(&str, &Path)]) -> Ran {
+    let mut command = command(&["run", "--sim-dir"]);
+    command
+        .arg(board.path())
+        .env("ALSA_CONFIG_PATH", &board.alsa);
+    if !arguments
+        .iter()
+        .any(|argument| argument.starts_with("--board"))
+    {
+        command.args(["--board", "sim"]);
+    }
+    run(command.args(arguments).envs(variables.iter().copied()))
+}
+
+/// Checks the exit code, and that one line of complaint has these words. The others are log lines.
+pub(crate) fn check(ran: &Ran, code: i32, words: &[&str]) {
+    let said = &ran.stderr;
+    assert_eq!(ran.status.code(), Some(code), "{said}");
+    assert!(!said.contains("panic"), "{said}");
+    let (log, complaints): (Vec<&str>, Vec<&str>) =
+        said.lines().partition(|line| line.starts_with('['));
+    assert_eq!(complaints.len(), 1, "{said}");
+    assert!(complaints[0].starts_with("pressel: "), "{said}");
+    for word in words {
+        assert!(complaints[0].contains(word), "`{word}` is not in: {said}");
+    }
+    assert!(!log.iter().any(|line| line.contains("ERROR")), "{said}");
+}
+
+#[test]
+fn a_board_that_is_none_is_named_with_the_nearest() {
+    let board = Board::new();
+    check(&start(&board, &["--board", "rpi-4"], &[]), 2, &["rpi-4b"]);
+    let ran = start(&board, &["--board-file", "/no/such/board.toml"], &[]);
+    check(&ran, 2, &["/no/such/board.toml"]);
+    let file = board.write("typo.toml", &sim().replace("debounce_ms", "debounce"));
+    let name = file.to_str().unwrap();
+    check(
+        &start(&board, &["--board-file", name], &[]),
+        2,
+        &[name, "debounce_ms"],
+    );
+    let file = board.write("no.toml", "\u{1}not toml");
+    let name = file.to_str().unwrap();
+    check(&start(&board, &["--board-file", name], &[]), 2, &[name]);
+}
+
+#[test]
+fn a_run_without_a_board_or_its_folder_says_what_to_type() {
+    if !Path::new("/proc/device-tree").exists() {
+        check(
+            &run(&mut command(&["run"])),
+            2,
+            &["--board", "pressel demo"],
+        );
+    }
+    let ran = run(&mut command(&["run", "--board", "sim"]));
+    check(&ran, 2, &["--sim-dir", "pressel demo"]);
+    if let Some(why) = lacking() {
+        println!("skipped the rest: {why}");
+        return;
+    }
+    let ran = run(&mut command(&[
+        "run",
+        "--board",
+        "sim",
+        "--sim-dir",
+        "/no/such/folder",
+    ]));
+    check(&ran, 3, &["/no/such/folder", "pressel demo"]);
+    let empty = tempfile::tempdir().unwrap();
+    let ran = run(command(&["run", "--board", "sim", "--sim-dir"]).arg(empty.path()));
+    check(&ran, 3, &[empty.path().to_str().unwrap(), "pressel demo"]);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_named_with_the_nearest_key() {
+    let board = Board::new();
+    let with = |text: &str, words: &[&str]| {
+        let file = board.write("wrong.toml", text);
+        let name = file.to_str().unwrap();
+        let ran = start(&board, &["--config", name], &[]);
+        check(&ran, 2, &[&[name], words].concat());
+    };
+    with("triger = \"voice\"\n", &["triger", "trigger"]);
+    with("[speech]\nendpoint = 3\n", &["endpoint_ms"]);
+    with("[speech]\nthreshold = 7.0\n", &["between 0.05 and 0.95"]);
+    with("trigger = \n", &[]);
+    let ran = start(&board, &["--config", "/no/such/pressel.toml"], &[]);
+    check(&ran, 2, &["/no/such/pressel.toml", "--config"]);
+}
+
+#[test]
+fn a_model_that_cannot_be_used_is_named_by_its_file() {
+    need_models!();
+    let board = Board::new();
+    let with = |folder: &Path, words: &[&str]| {
+        let ran = start(&board, &["--model", folder.to_str().unwrap()], &[]);
+        check(&ran, 4, words);
+    };
+    with(Path::new("/no/such/model"), &["/no/such/model", "nano"]);
+    let ran = start(&board, &["--model", "nanno"], &[]);
+    check(&ran, 4, &["nanno", "nano"]);
+
+    let folder = board.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    with(&folder, &[folder.to_str().unwrap(), "missing"]);
+    for entry in fs::read_dir(places::builtin("nano")).unwrap().flatten() {
+        symlink(entry.path(), folder.join(entry.file_name())).unwrap();
+    }
+    for (file, word) in [
+        ("encoder_model.onnx", "damaged"),
+        ("decoder_model_merged.onnx", "damaged"),
+        ("tokenizer.json", "tokenizer"),
+        ("config.json", "fetch"),
+    ] {
+        let path = folder.join(file);
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        with(&folder, &[file, "missing"]);
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        with(&folder, &[path.to_str().unwrap(), word]);
+        fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_library_that_is_none_is_named() {
+    need_models!();
+    let board = Board::new();
+    let text = board.write("libonnxruntime.so", "not found");
+    let library = places::onnx_runtime_candidates()
+        .into_iter()
+        .find(|path| path.is_file());
+    let half = board.path().join("half.so");
+    if let Some(library) = library {
+        let whole = fs::read(library).unwrap();
+        fs::write(&half, &whole[..whole.len() / 2]).unwrap();
+    }
+    for (library, word) in [
+        (text.as_path(), "is not a shared library"),
+        (Path::new("/no/such/library.so"), "is not there"),
+        (half.as_path(), "is truncated"),
+    ] {
+        let ran = start(&board, &[], &[("ORT_DYLIB_PATH", library)]);
+        check(
+            &ran,
+            4,
+            &[library.to_str().unwrap(), word, "ORT_DYLIB_PATH"],
+        );
+    }
+}
+
+#[test]
+fn a_microphone_that_is_not_there_is_named() {
+    need_models!();
+    let board = Board::new();
+    // The user's own sound configuration, in which there is no such card.
+    let mut command = command(&[
+        "run",
+        "--board",
+        "sim",
+        "--mic",
+        "plughw:CARD=Nope",
+        "--sim-dir",
+    ]);
+    let ran = run(command.arg(board.path()).env_remove("ALSA_CONFIG_PATH"));
+    check(&ran, 3, &["plughw:CARD=Nope", "pressel devices"]);
+}
+
+#[test]
+fn a_serial_port_that_cannot_be_opened_is_named() {
+    need_models!();
+    let board = Board::new();
+    let with = |port: &str, word: &str| {
+        check(&start(&board, &["--uart", port], &[]), 3, &[port, word]);
+    };
+    with("/dev/no_such_port", "pressel devices");
+    let file = board.write("plain", "");
+    with(file.to_str().unwrap(), "not a serial port");
+    with(board.path().to_str().unwrap(), "not a serial port");
+    let (_far, near) = terminal();
+    let near = near.to_str().unwrap();
+    let held = SerialLink::open(near, 115_200).unwrap();
+    with(near, "another program holds the port");
+    drop(held);
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: root may open what others may not");
+        return;
+    }
+    let mode = rustix::fs::Mode::empty();
+    rustix::fs::chmod(&file, mode).unwrap();
+    with(file.to_str().unwrap(), "dialout");
+}
+
+fn sim() -> &'static str {
+    include_str!("../../boards/sim.toml")
+}
