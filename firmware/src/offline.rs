@@ -21,6 +21,7 @@ use crate::listen::listener::{Events, Listener, Tuning};
 use crate::outcome::{Finished, of_answer, utterance};
 use crate::slots::{OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
+use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
@@ -177,7 +178,8 @@ impl Offline {
             if self.worker.is_none() && self.start_worker().is_err() {
                 break;
             }
-            if let Some(answer) = self.ask(&utterance) {
+            let socket = self.worker.as_mut().map(|(_, socket)| socket);
+            if let Some(answer) = socket.and_then(|socket| ask(socket, &utterance)) {
                 let language = match &answer {
                     Answer::Done { language, .. } => *language,
                     _ => [0; 2],
@@ -191,21 +193,6 @@ impl Offline {
         let result = OutcomeResult::Failed(pressel_wire::FailCode::WorkerDied);
         (Finished::of(&utterance, result, 0), [0; 2])
     }
-
-    /// Asks the worker; `None` when it is gone or hangs.
-    fn ask(&mut self, utterance: &Utterance) -> Option<Answer> {
-        let (_, socket) = self.worker.as_mut()?;
-        let (start, samples) = trim::speech(utterance);
-        let request = Request::Recognise {
-            id: utterance.id,
-            slot: utterance.slot,
-            start,
-            samples,
-        };
-        socket.send(&request).ok()?;
-        let audio_ms = millis(u64::from(samples));
-        wait_for(socket, RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms)
-    }
 }
 
 impl Drop for Offline {
@@ -213,6 +200,30 @@ impl Drop for Offline {
         if let Some((process, _)) = self.worker.take() {
             process.end();
         }
+    }
+}
+
+/// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
+fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
+    let (start, samples) = trim::speech(utterance);
+    let request = Request::Recognise {
+        id: utterance.id,
+        slot: utterance.slot,
+        start,
+        samples,
+    };
+    socket.send(&request).ok()?;
+    let audio_ms = millis(u64::from(samples));
+    match wait_for(socket, RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms)? {
+        Answer::Failed {
+            fault: Fault::Sticky,
+            ..
+        } => None,
+        answer @ (Answer::Done { id, .. } | Answer::Failed { id, .. }) if id == utterance.id => {
+            Some(answer)
+        }
+        // It answers what was not asked.
+        _ => None,
     }
 }
 
@@ -246,5 +257,108 @@ pub fn is_loss(result: &OutcomeResult) -> bool {
         OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => false,
         OutcomeResult::Dropped(reason) => *reason != DropReason::Cancelled,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pressel_pipeline::waiting::SpeechSpan;
+    use pressel_wire::{FailCode, Trigger};
+
+    use super::*;
+
+    fn utterance() -> Utterance {
+        Utterance {
+            id: 7,
+            slot: 3,
+            trigger: Trigger::File,
+            start: 0,
+            samples: 32_000,
+            speech: Some(SpeechSpan {
+                start: 8_000,
+                end: 24_000,
+            }),
+            closed_at: 0,
+            capture_ms: 0,
+        }
+    }
+
+    fn done(id: u32) -> Answer {
+        Answer::Done {
+            id,
+            text: heapless::String::try_from("lights on").unwrap(),
+            truncated: false,
+            no_speech: false,
+            language: *b"en",
+            confidence: 90,
+            encode_ms: 1,
+            decode_ms: 2,
+        }
+    }
+
+    fn failed(fault: Fault) -> Answer {
+        Answer::Failed { id: 7, fault }
+    }
+
+    /// A worker that has written its answer before it is asked.
+    fn check(answer: &Answer, trusted: bool) {
+        let (mut ours, theirs) = WorkerSocket::pair().unwrap();
+        let mut theirs = WorkerSocket::new(theirs);
+        theirs.send(answer).unwrap();
+        let expected = trusted.then(|| answer.clone());
+        assert_eq!(ask(&mut ours, &utterance()), expected);
+        let request = Request::Recognise {
+            id: 7,
+            slot: 3,
+            start: 3_200,
+            samples: 25_600,
+        };
+        assert_eq!(theirs.receive(), Received::Message(request));
+    }
+
+    #[test]
+    fn answer_to_what_was_asked_is_taken() {
+        check(&done(7), true);
+        check(&failed(Fault::Model), true);
+        check(&failed(Fault::BadRequest), true);
+    }
+
+    #[test]
+    fn worker_that_cannot_be_trusted_is_given_up_as_on_the_live_path() {
+        check(&failed(Fault::Sticky), false);
+        check(&done(8), false);
+        let ready = Answer::Ready {
+            cuda: false,
+            load_ms: 1,
+        };
+        check(&ready, false);
+    }
+
+    #[test]
+    fn worker_that_is_gone_or_says_nothing_gives_no_answer() {
+        let (mut ours, theirs) = WorkerSocket::pair().unwrap();
+        assert_eq!(wait_for(&mut ours, 0), None);
+        rustix::net::send(&theirs, &[0xff; 9], rustix::net::SendFlags::NOSIGNAL).unwrap();
+        assert_eq!(wait_for(&mut ours, 60_000), None);
+        drop(theirs);
+        assert_eq!(wait_for(&mut ours, 60_000), None);
+        assert_eq!(ask(&mut ours, &utterance()), None);
+    }
+
+    #[test]
+    fn what_was_not_recognised_is_a_loss_unless_it_was_given_up_on_purpose() {
+        let text = OutcomeResult::Text {
+            bytes: 1,
+            truncated: true,
+        };
+        for (result, expected) in [
+            (text, false),
+            (OutcomeResult::NoSpeech, false),
+            (OutcomeResult::Dropped(DropReason::Cancelled), false),
+            (OutcomeResult::Dropped(DropReason::Busy), true),
+            (OutcomeResult::Failed(FailCode::ModelFault), true),
+        ] {
+            assert_eq!(is_loss(&result), expected, "{result:?}");
+        }
     }
 }

@@ -52,10 +52,38 @@ pub struct ListenEnds {
 /// Hands out both ends; `None` when that was done before in this process.
 #[must_use]
 pub fn claim() -> Option<(MainEnds, ListenEnds)> {
-    let (blocks_in, blocks_out) = BLOCKS.try_take()?.split();
-    let (commands_in, commands_out) = COMMANDS.try_take()?.split();
-    let (events_in, events_out) = EVENTS.try_take()?.split();
-    let (free_in, free_out) = FREE.try_take()?.split();
+    Some(split(
+        BLOCKS.try_take()?,
+        COMMANDS.try_take()?,
+        EVENTS.try_take()?,
+        FREE.try_take()?,
+    ))
+}
+
+/// Makes rings of a test's own, which live for as long as the tests do.
+#[cfg(test)]
+pub(crate) fn fresh() -> (MainEnds, ListenEnds) {
+    fn leak<T>(queue: T) -> &'static mut T {
+        Box::leak(Box::new(queue))
+    }
+    split(
+        leak(Queue::new()),
+        leak(Queue::new()),
+        leak(Queue::new()),
+        leak(Queue::new()),
+    )
+}
+
+fn split(
+    blocks: &'static mut Queue<Block, { BLOCK_RING_BLOCKS + 1 }>,
+    commands: &'static mut Queue<Command, { CONTROL_RING_COMMANDS + 1 }>,
+    events: &'static mut Queue<ListenEvent, { EVENT_RING_EVENTS + 1 }>,
+    free: &'static mut FreeRing,
+) -> (MainEnds, ListenEnds) {
+    let (blocks_in, blocks_out) = blocks.split();
+    let (commands_in, commands_out) = commands.split();
+    let (events_in, events_out) = events.split();
+    let (free_in, free_out) = free.split();
     let main = MainEnds {
         blocks: blocks_in,
         commands: commands_in,
@@ -71,5 +99,31 @@ pub fn claim() -> Option<(MainEnds, ListenEnds)> {
         listening,
         free: free_out,
     };
-    Some((main, listen))
+    (main, listen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_are_handed_out_once_and_hold_what_their_limits_say() {
+        let (mut main, mut listen) = claim().unwrap();
+        assert!(claim().is_none());
+        let command = Command {
+            at: 0,
+            control: crate::stream::Control::Mute,
+        };
+        let fit = (0..).take_while(|_| main.blocks.enqueue(Block::WIPE).is_ok());
+        assert_eq!(fit.count(), BLOCK_RING_BLOCKS);
+        let fit = (0..).take_while(|_| main.commands.enqueue(command).is_ok());
+        assert_eq!(fit.count(), CONTROL_RING_COMMANDS);
+        let event = ListenEvent::Gap(1);
+        let fit = (0..).take_while(|_| listen.listening.events.enqueue(event).is_ok());
+        assert_eq!(fit.count(), EVENT_RING_EVENTS);
+        let fit = (0..).take_while(|_| main.free.enqueue(0).is_ok());
+        assert_eq!(fit.count(), pressel_pipeline::limits::SLOT_COUNT);
+        assert_eq!(main.events.dequeue(), Some(event));
+        assert_eq!(listen.free.dequeue(), Some(0));
+    }
 }

@@ -44,11 +44,11 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
     for command in &arguments.send {
         send(&mut *link, *command).map_err(|error| device(format!("{}: {error}", link.name())))?;
     }
-    let mut screen = Screen::new(arguments.json);
+    let mut screen = Screen::new(arguments.json, io::stdout());
     let mut decoder = Decoder::new();
     // Standard input has no way back.
     let mut courier = (!arguments.no_ack && arguments.port != "-").then(Courier::new);
-    let enough = |screen: &Screen| {
+    let enough = |screen: &Screen<io::Stdout>| {
         arguments
             .count
             .is_some_and(|count| count <= screen.outcomes)
@@ -130,29 +130,30 @@ fn transmit(link: &mut dyn Link, message: &HostMessage) -> Result<(), LinkError>
 }
 
 /// Prints messages.
-struct Screen {
+struct Screen<W> {
+    out: W,
     json: bool,
     assembler: Assembler,
     outcomes: u32,
 }
 
-impl Screen {
-    fn new(json: bool) -> Self {
+impl<W: io::Write> Screen<W> {
+    fn new(json: bool, out: W) -> Self {
         Self {
+            out,
             json,
             assembler: Assembler::new(),
             outcomes: 0,
         }
     }
 
-    fn print(&self, object: &serde_json::Value, words: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+    fn print(&mut self, object: &serde_json::Value, words: &str) -> io::Result<()> {
         if self.json {
-            writeln!(out, "{object}")?
+            writeln!(self.out, "{object}")?
         } else {
-            writeln!(out, "{words}")?
+            writeln!(self.out, "{words}")?
         }
-        out.flush()
+        self.out.flush()
     }
 
     fn show(&mut self, message: &DeviceMessage) -> io::Result<()> {
@@ -216,7 +217,7 @@ impl Screen {
         }
     }
 
-    fn gap(&self, from: Mark, to: Mark) -> io::Result<()> {
+    fn gap(&mut self, from: Mark, to: Mark) -> io::Result<()> {
         let object = json!({
             "event": "link_gap", "from": [from.boot, from.next], "to": [to.boot, to.next],
         });
@@ -268,7 +269,11 @@ impl Courier {
         }
     }
 
-    fn show(&mut self, message: &DeviceMessage, screen: &mut Screen) -> io::Result<()> {
+    fn show(
+        &mut self,
+        message: &DeviceMessage,
+        screen: &mut Screen<impl io::Write>,
+    ) -> io::Result<()> {
         match message {
             DeviceMessage::Delivered(_) | DeviceMessage::Gap { .. } => {
                 self.unmarked.clear();
@@ -305,7 +310,7 @@ impl Courier {
     }
 
     /// Shows what did not come again.
-    fn tell_unheard(&mut self, screen: &mut Screen) -> io::Result<()> {
+    fn tell_unheard(&mut self, screen: &mut Screen<impl io::Write>) -> io::Result<()> {
         let is_full = UNMARKED_MAX <= self.unmarked.len();
         if is_full || UNHEARD_AFTER <= self.unmarked_since.elapsed() {
             self.is_unheard |= !self.unmarked.is_empty();
@@ -363,7 +368,10 @@ impl Link for StandardInput {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod courier_tests {
     use pressel_wire::{Delivered, Trigger};
 
     use super::*;
@@ -376,7 +384,12 @@ mod tests {
     }
 
     /// Plays the messages and compares how many outcomes were shown.
-    fn check(courier: &mut Courier, screen: &mut Screen, messages: &[DeviceMessage], shown: u32) {
+    fn check(
+        courier: &mut Courier,
+        screen: &mut Screen<Vec<u8>>,
+        messages: &[DeviceMessage],
+        shown: u32,
+    ) {
         for message in messages {
             courier.show(message, screen).unwrap();
             courier.tell_unheard(screen).unwrap();
@@ -395,7 +408,7 @@ mod tests {
 
     #[test]
     fn outcome_that_comes_again_with_a_mark_is_shown_once() {
-        let (mut courier, mut screen) = (Courier::new(), Screen::new(true));
+        let (mut courier, mut screen) = (Courier::new(), Screen::new(true, Vec::new()));
         courier.receiver = Receiver::resume(Mark { boot: 1, next: 0 });
         let plain = DeviceMessage::Outcome(outcome(0));
         check(&mut courier, &mut screen, &[plain], 0);
@@ -406,7 +419,7 @@ mod tests {
 
     #[test]
     fn appliance_that_does_not_hear_the_monitor_is_shown_all_the_same() {
-        let (mut courier, mut screen) = (Courier::new(), Screen::new(true));
+        let (mut courier, mut screen) = (Courier::new(), Screen::new(true, Vec::new()));
         let plain = DeviceMessage::Outcome(outcome(0));
         check(&mut courier, &mut screen, std::slice::from_ref(&plain), 0);
         courier.unmarked_since -= UNHEARD_AFTER;

@@ -229,3 +229,6 @@ pub fn seconds(at: SampleTime) -> f64 {
 fn ms(at: SampleTime) -> u64 {
     at / SAMPLES_PER_MS
 }
+
+#[cfg(test)]
+mod tests;

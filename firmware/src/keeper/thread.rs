@@ -353,3 +353,6 @@ impl Room {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,28 +103,28 @@ struct Room {
 
 impl Room {
     fn run(&mut self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            if catch_unwind(AssertUnwindSafe(|| self.turn())).is_ok() {
-                continue;
-            }
-            self.panics += 1;
-            let recovered =
-                catch_unwind(AssertUnwindSafe(|| self.listener.recover(&mut self.events)));
-            let ended = recovered.is_err() || LISTEN_PANICS_MAX <= self.panics;
-            let panicked = ListenEvent::ThreadPanicked {
-                count: self.panics,
-                ended,
-            };
-            if self.events.push(panicked).is_err() {
-                // Full of events of the turn that panicked: the news of the panic comes first.
-                self.events.pop();
-                self.events.push(panicked).ok();
-            }
-            self.send_events();
-            if ended {
-                return;
-            }
+        while !self.stop.load(Ordering::Relaxed) && self.turn_safely() {}
+    }
+
+    /// One turn; a panic in it is caught and told. Returns false when there was one too many.
+    fn turn_safely(&mut self) -> bool {
+        if catch_unwind(AssertUnwindSafe(|| self.turn())).is_ok() {
+            return true;
         }
+        self.panics += 1;
+        let recovered = catch_unwind(AssertUnwindSafe(|| self.listener.recover(&mut self.events)));
+        let ended = recovered.is_err() || LISTEN_PANICS_MAX <= self.panics;
+        let panicked = ListenEvent::ThreadPanicked {
+            count: self.panics,
+            ended,
+        };
+        if self.events.push(panicked).is_err() {
+            // Full of events of the turn that panicked: the news of the panic comes first.
+            self.events.pop();
+            self.events.push(panicked).ok();
+        }
+        self.send_events();
+        !ended
     }
 
     /// Waits for the bell and hears all that is there.
@@ -201,3 +201,6 @@ impl Room {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,11 +160,10 @@ impl Life {
     }
 }
 
-/// All in one test: the rings exist once in a process.
 #[test]
 fn receiver_hears_all_lives_of_the_appliance_once_and_in_order() {
     let state = tempfile::tempdir().unwrap();
-    let (ends, _listen) = rings::claim().unwrap();
+    let (ends, _listen) = rings::fresh();
     let mut receiver = pressel_wire::Receiver::new();
     let mut heard = Vec::new();
 

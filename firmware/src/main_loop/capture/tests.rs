@@ -2,7 +2,7 @@
 //!
 //! Each sample of a scripted microphone tells its own place, modulo 1,000.
 
-use heapless::spsc::{Consumer, Queue};
+use heapless::spsc::Consumer;
 use pressel_hal::linux::poll;
 use pressel_hal::sim::{FaultRates, FaultyMicrophone, ScriptedMicrophone};
 use proptest::prelude::*;
@@ -11,10 +11,9 @@ use super::*;
 
 type Ends = (Producer<'static, Block>, Consumer<'static, Block>);
 
-/// A ring like the real one, that lives for as long as the tests do.
 fn ring() -> Ends {
-    let queue: Queue<Block, { BLOCK_RING_BLOCKS + 1 }> = Queue::new();
-    Box::leak(Box::new(queue)).split()
+    let (main, listen) = crate::rings::fresh();
+    (main.blocks, listen.listening.blocks)
 }
 
 fn place(at: usize) -> i16 {

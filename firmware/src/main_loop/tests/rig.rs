@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use heapless::spsc::{Consumer, Queue};
+use heapless::spsc::Consumer;
 use pressel_hal::sim::{MemoryLink, MemoryPeer, ScriptedMicrophone};
 use pressel_hal::{MicError, Microphone, PollFd};
-use pressel_pipeline::limits::{
-    BLOCK_RING_BLOCKS, CONTROL_RING_COMMANDS, DELIVERIES_MAX, EVENT_RING_EVENTS,
-};
+use pressel_pipeline::limits::DELIVERIES_MAX;
 use pressel_pipeline::utterance::CloseReason;
 use pressel_pipeline::waiting::SpeechSpan;
 use pressel_wire::limits::FRAME_BYTES_MAX;
@@ -26,9 +24,8 @@ use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::main_loop::*;
-use crate::rings::Listening;
-use crate::slots::FreeRing;
-use crate::stream::{Block, ClosedUtterance, ListenEvent};
+use crate::rings::{self, Listening};
+use crate::stream::{ClosedUtterance, ListenEvent};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -122,11 +119,6 @@ pub(super) struct Rig {
     decoder: Decoder<DeviceMessage>,
 }
 
-/// Moves a queue into memory that lives for as long as the tests do.
-fn leak<T>(queue: T) -> &'static mut T {
-    Box::leak(Box::new(queue))
-}
-
 impl Rig {
     pub(super) fn new() -> Self {
         Self::with_keeper_queue(64)
@@ -134,24 +126,7 @@ impl Rig {
 
     /// A rig whose keeper has room for so many errands.
     pub(super) fn with_keeper_queue(errands_max: usize) -> Self {
-        let blocks: Queue<Block, { BLOCK_RING_BLOCKS + 1 }> = Queue::new();
-        let commands: Queue<Command, { CONTROL_RING_COMMANDS + 1 }> = Queue::new();
-        let events: Queue<ListenEvent, { EVENT_RING_EVENTS + 1 }> = Queue::new();
-        let (blocks_in, blocks) = leak(blocks).split();
-        let (commands_in, commands) = leak(commands).split();
-        let (events, events_out) = leak(events).split();
-        let (free_in, free) = leak(FreeRing::new()).split();
-        let ends = MainEnds {
-            blocks: blocks_in,
-            commands: commands_in,
-            free: free_in,
-            events: events_out,
-        };
-        let listen = Listening {
-            blocks,
-            commands,
-            events,
-        };
+        let (ends, listen) = rings::fresh();
         let (keeper, errands_out) = Doors::to_test(errands_max);
         let (deliveries, deliveries_out) = bounded(DELIVERIES_MAX);
         let bell = || Bell::new().unwrap();
@@ -180,19 +155,7 @@ impl Rig {
         };
         let (button, mute): (Wire, Wire) = Default::default();
         let leds: [Wire; 4] = Default::default();
-        let roles = [
-            LedRole::Listening,
-            LedRole::Thinking,
-            LedRole::Sent,
-            LedRole::Error,
-        ];
-        let led = |(role, wire): (LedRole, &Wire)| Led::new(role, Box::new(wire.clone()));
-        let input = |wire: &Wire| Input::new(Some(Box::new(wire.clone())), 20);
-        let pins = Pins {
-            button: input(&button),
-            mute: input(&mute),
-            leds: roles.into_iter().zip(&leds).map(led).collect(),
-        };
+        let pins = pins(&button, &mute, &leds);
         let (link, peer) = MemoryLink::pair(16_384).unwrap();
         let (due, errno) = Default::default();
         let capture = Capture::new(microphone(&due, &errno));
@@ -200,8 +163,8 @@ impl Rig {
         Self {
             main_loop: MainLoop::new(fixed, neighbours, capture, pins, serial),
             time,
-            listen,
-            free,
+            listen: listen.listening,
+            free: listen.free,
             button,
             mute,
             leds,
@@ -418,6 +381,22 @@ impl Rig {
             Errand::Finish => ("finish", 0),
         };
         self.errands.drain(..).map(name).collect()
+    }
+}
+
+fn pins(button: &Wire, mute: &Wire, leds: &[Wire; 4]) -> Pins {
+    let roles = [
+        LedRole::Listening,
+        LedRole::Thinking,
+        LedRole::Sent,
+        LedRole::Error,
+    ];
+    let led = |(role, wire): (LedRole, &Wire)| Led::new(role, Box::new(wire.clone()));
+    let input = |wire: &Wire| Input::new(Some(Box::new(wire.clone())), 20);
+    Pins {
+        button: input(button),
+        mute: input(mute),
+        leds: roles.into_iter().zip(leds).map(led).collect(),
     }
 }
 

@@ -1,0 +1,161 @@
+//! Tests of the keeper's thread with devices that the test holds.
+//!
+//! The test waits for deliveries, never for time to pass.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pressel_hal::sim::{MemoryLink, ScriptedMicrophone};
+use pressel_hal::{Link, Microphone};
+
+use super::*;
+use crate::journal::Limits;
+
+/// Opens devices as the script says, one answer after the other; then none.
+struct Script {
+    microphones: Vec<Result<Box<dyn Microphone>, String>>,
+    links: Vec<Result<Option<Box<dyn Link>>, String>>,
+}
+
+impl Opener for Script {
+    fn microphone(&mut self) -> Result<Box<dyn Microphone>, String> {
+        self.microphones.remove(0)
+    }
+    fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
+        self.links.remove(0)
+    }
+}
+
+/// A microphone that counts how often it was closed.
+struct Counted(ScriptedMicrophone, Arc<AtomicUsize>);
+
+impl Microphone for Counted {
+    fn poll_fds(&self, fds: &mut [pressel_hal::PollFd]) -> usize {
+        self.0.poll_fds(fds)
+    }
+    fn read(&mut self, block: &mut [i16]) -> Result<bool, pressel_hal::MicError> {
+        self.0.read(block)
+    }
+    fn name(&self) -> &str {
+        "counted"
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn microphone(closed: &Arc<AtomicUsize>) -> Box<dyn Microphone> {
+    let inner = ScriptedMicrophone::new(Vec::new()).unwrap();
+    Box::new(Counted(inner, Arc::clone(closed)))
+}
+
+fn start(opener: Script) -> Keeper {
+    let setup = Setup {
+        model: "no-model".into(),
+        threads: 1,
+        cores: Vec::new(),
+        cuda: false,
+    };
+    let tools = Tools {
+        opener: Box::new(opener),
+        setup,
+        memory: SharedMemory::create().unwrap(),
+        json: false,
+        journal: Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default()),
+    };
+    Keeper::start(tools).unwrap()
+}
+
+fn ask(keeper: &Keeper, errand: Errand) {
+    assert!(keeper.doors.ask(errand).is_ok());
+}
+
+/// Waits for the next delivery and names it.
+fn delivered(keeper: &Keeper) -> &'static str {
+    match keeper.deliveries.recv_timeout(Duration::from_secs(30)) {
+        Ok(Delivery::Microphone(_)) => "microphone",
+        Ok(Delivery::NoMicrophone) => "no microphone",
+        Ok(Delivery::Link(_)) => "link",
+        Ok(Delivery::NoLink) => "no link",
+        Ok(Delivery::Worker(_)) => "worker",
+        Ok(Delivery::NoWorker) => "no worker",
+        Ok(Delivery::Found { .. }) => "found",
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn each_request_to_open_is_tried_once_and_answered() {
+    let closed = Arc::default();
+    let (link, _peer) = MemoryLink::pair(4_096).unwrap();
+    let keeper = start(Script {
+        microphones: vec![Err("none".into()), Ok(microphone(&closed))],
+        links: vec![Err("none".into()), Ok(Some(Box::new(link)))],
+    });
+    for (errand, expected) in [
+        (Errand::OpenMicrophone { wait_ms: 0 }, "no microphone"),
+        (Errand::OpenMicrophone { wait_ms: 1 }, "microphone"),
+        (Errand::OpenLink { wait_ms: 0 }, "no link"),
+        (Errand::OpenLink { wait_ms: 1 }, "link"),
+    ] {
+        ask(&keeper, errand);
+        assert_eq!(delivered(&keeper), expected);
+        assert_eq!(poll::wait(&mut [keeper.bell.poll_fd()], 30_000), Ok(1));
+        keeper.bell.hush();
+    }
+    keeper.finish();
+}
+
+#[test]
+fn board_without_a_serial_line_gets_no_delivery() {
+    let keeper = start(Script {
+        microphones: vec![Err("none".into())],
+        links: vec![Ok(None)],
+    });
+    ask(&keeper, Errand::OpenLink { wait_ms: 0 });
+    ask(&keeper, Errand::OpenMicrophone { wait_ms: 1 });
+    assert_eq!(delivered(&keeper), "no microphone");
+    let deliveries = keeper.deliveries.clone();
+    keeper.finish();
+    assert!(deliveries.try_recv().is_err());
+}
+
+#[test]
+fn what_is_handed_back_is_closed_and_finish_does_all_that_was_asked_before() {
+    let closed = Arc::default();
+    let keeper = start(Script {
+        microphones: Vec::new(),
+        links: Vec::new(),
+    });
+    for at in 0..50 {
+        ask(&keeper, Errand::Record(Record::Missing(at)));
+    }
+    ask(&keeper, Errand::CloseMicrophone(microphone(&closed)));
+    let (link, peer) = MemoryLink::pair(4_096).unwrap();
+    ask(&keeper, Errand::CloseLink(Box::new(link)));
+    // There is no worker: nothing happens.
+    ask(&keeper, Errand::EndWorker(None));
+    let doors = keeper.doors.clone();
+    keeper.finish();
+    assert_eq!(closed.load(Ordering::Relaxed), 1);
+    let mut byte = [0];
+    assert_eq!(rustix::io::read(&peer.stream, &mut byte), Ok(0));
+    // Nobody is there any more: the errand comes back.
+    let back = doors.ask(Errand::OpenLink { wait_ms: 5 });
+    assert!(matches!(back, Err(Errand::OpenLink { wait_ms: 5 })));
+}
+
+#[test]
+fn full_queue_gives_the_errand_back() {
+    let (doors, errands) = Doors::to_test(2);
+    assert!(doors.ask(Errand::OpenLink { wait_ms: 1 }).is_ok());
+    assert!(doors.ask(Errand::OpenLink { wait_ms: 2 }).is_ok());
+    let back = doors.ask(Errand::OpenLink { wait_ms: 3 });
+    assert!(matches!(back, Err(Errand::OpenLink { wait_ms: 3 })));
+    assert!(errands.try_recv().is_ok());
+    assert!(doors.ask(Errand::OpenLink { wait_ms: 4 }).is_ok());
+}
