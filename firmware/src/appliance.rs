@@ -9,9 +9,9 @@ pub use devices::{BoardOpener, Place};
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use pressel_boards::{Board, Provider};
 use pressel_hal::linux::{MonotonicClock, cpu};
@@ -19,12 +19,14 @@ use pressel_hal::sim::SimClock;
 use pressel_hal::{Clock, Microphone};
 use pressel_models::runtime::Runtime;
 use pressel_models::{places, vad};
+use pressel_wire::Mark;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
 use crate::failure::{Failure, Kind};
+use crate::journal::{self, Folder, Journal, Limits};
 use crate::keeper::thread::Tools;
 use crate::keeper::{Keeper, Opener as _};
 use crate::listen::thread::{Bells, ListenThread};
@@ -45,6 +47,8 @@ pub struct Plan {
     pub config: Config,
     /// Where the devices are.
     pub place: Place,
+    /// Folder of the journal.
+    pub state_dir: PathBuf,
     /// Print one JSON object a line.
     pub json: bool,
     /// Abort on any allocation after start-up.
@@ -61,6 +65,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         board,
         config,
         place,
+        state_dir,
         json,
         strict_memory,
     } = plan;
@@ -84,11 +89,15 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         listen: Bell::new().map_err(out_of_resources)?,
         events: Bell::new().map_err(out_of_resources)?,
     };
+    let journal = start_journal(&state_dir);
+    let mut fixed = fixed(&board, &config, &place);
+    (fixed.boot, fixed.acknowledged) = (journal.epoch(), journal.acknowledged());
     let tools = Tools {
         opener: Box::new(opener),
         setup,
         memory,
         json,
+        journal,
     };
     let keeper = Keeper::start(tools).map_err(out_of_resources)?;
     let listener = Listener::new(
@@ -114,7 +123,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
             board.cores.main
         );
     }
-    let end = run_main_loop(fixed(&board, &config, &place), neighbours, devices);
+    let end = run_main_loop(fixed, neighbours, devices);
     listen.finish();
     keeper.finish();
     match alloc_guard::violations() {
@@ -180,7 +189,8 @@ fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
         clock: clock(place),
         session: config.session(),
         post_roll: config.tuning().utterance.post_roll,
-        boot: boot_number(),
+        boot: 0,
+        acknowledged: Mark::default(),
         board: pressel_wire::text::name(&board.name),
         model: pressel_wire::text::name(&config.model.short_name()),
     }
@@ -290,12 +300,17 @@ fn report_panics() {
     }));
 }
 
-/// Returns a number that differs from start to start: milliseconds, which repeat after 49 days.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the low bits are what differs"
-)]
-fn boot_number() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u32)
+/// Opens the journal and numbers this start. Without a disk the appliance goes on from memory.
+fn start_journal(state_dir: &Path) -> Journal<Folder> {
+    let mut journal = Journal::new(Folder::new(state_dir), Limits::default());
+    if let Err(error) = journal.start(journal::wall_ms()) {
+        log::warn!("{}", journal.failure(&error));
+    }
+    if 0 < journal.damaged() {
+        let (folder, damaged) = (state_dir.display(), journal.damaged());
+        log::warn!(
+            "journal has damaged records, they are left out folder={folder} count={damaged}"
+        );
+    }
+    journal
 }

@@ -5,6 +5,7 @@
 pub mod args;
 pub mod demo;
 pub mod devices;
+pub mod history;
 pub mod monitor;
 pub mod replay;
 pub mod run;
@@ -48,6 +49,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Devices(arguments) => devices::devices(&arguments),
         Command::Monitor(arguments) => monitor::monitor(&arguments),
+        Command::History(arguments) => history::history(&arguments),
         Command::Worker(arguments) => worker::serve::serve(&arguments.setup(), arguments.slots)
             .map_err(|error| {
                 let why = format!("the worker is started by Pressel itself, not by hand ({error})");

@@ -17,11 +17,13 @@ use crate::listen::listener::Tuning;
 pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
 
 /// The whole configuration.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// What opens an utterance besides the button.
     pub trigger: Trigger,
+    /// Folder of the journal.
+    pub state_dir: PathBuf,
     /// Speech model: `nano`, or the path of a folder.
     pub model: Model,
     /// The button.
@@ -32,6 +34,20 @@ pub struct Config {
     pub link: Link,
     /// The microphone.
     pub microphone: Microphone,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            trigger: Trigger::default(),
+            state_dir: PathBuf::from("/var/lib/pressel"),
+            model: Model::default(),
+            button: Button::default(),
+            speech: Speech::default(),
+            link: Link::default(),
+            microphone: Microphone::default(),
+        }
+    }
 }
 
 /// What opens an utterance besides the button.

@@ -20,6 +20,8 @@ pub mod worker;
 pub mod levels;
 pub mod outcome;
 
+pub mod journal;
+
 pub mod keeper;
 
 pub mod config;

@@ -9,6 +9,7 @@
 mod capture;
 mod duty;
 mod ledger;
+mod outbox;
 mod pins;
 mod recogniser;
 mod serial;
@@ -17,6 +18,7 @@ mod wait;
 
 pub use capture::Capture;
 pub use ledger::Ledger;
+pub use outbox::Outbox;
 pub use pins::{Input, Led, LedRole, Pins};
 pub use recogniser::Recogniser;
 pub use serial::Serial;
@@ -32,7 +34,7 @@ use pressel_pipeline::limits::{
 };
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
-use pressel_wire::{Name, State, Trigger};
+use pressel_wire::{Mark, Name, State, Trigger};
 
 use crate::bell::Bell;
 use crate::keeper::{Delivery, Doors, Errand, Record};
@@ -47,8 +49,10 @@ pub struct Fixed {
     pub session: session::Tuning,
     /// Samples kept after a release, to tell how long a closed utterance has waited.
     pub post_roll: u64,
-    /// Differs at each start.
+    /// The number of this start, higher than all before.
     pub boot: u32,
+    /// Everything before this was acknowledged when the appliance started.
+    pub acknowledged: Mark,
     /// Name of the board.
     pub board: Name,
     /// Name of the speech model.
@@ -87,7 +91,7 @@ pub enum End {
     Poll(i32),
 }
 
-/// The main loop. Memory: about 30 KB, all of it here.
+/// The main loop. Memory: about 60 KB, all of it here.
 pub struct MainLoop {
     fixed: Fixed,
     neighbours: Neighbours,
@@ -96,6 +100,7 @@ pub struct MainLoop {
     serial: Serial,
     recogniser: Recogniser,
     ledger: Ledger,
+    outbox: Outbox,
     session: session::State,
     view: lights::View,
     /// The utterance that listen records.
@@ -125,6 +130,7 @@ impl MainLoop {
     ) -> Box<Self> {
         let started_at = fixed.clock.now_ms();
         let scale = fixed.clock.of_real_ms(1);
+        let outbox = Outbox::new(fixed.boot, fixed.acknowledged);
         Box::new(Self {
             fixed,
             neighbours,
@@ -133,6 +139,7 @@ impl MainLoop {
             serial,
             recogniser: Recogniser::new(scale),
             ledger: Ledger::new(),
+            outbox,
             session: session::State::Idle,
             view: lights::View::default(),
             open: None,
@@ -220,9 +227,20 @@ impl MainLoop {
         }
     }
 
-    /// Hands a record to the keeper; a full queue drops it and counts.
+    /// Hands an errand to the keeper if there is room now.
+    fn ask_now(&mut self, errand: Errand) -> bool {
+        self.errands.is_empty() && self.neighbours.keeper.ask(errand).is_ok()
+    }
+
+    /// Hands a record to the keeper; a full queue drops it and counts. The last places are kept for
+    /// outcomes, which the journal must not miss.
     fn note(&mut self, record: Record) {
-        if 0 < self.records_missing {
+        let is_outcome = matches!(record, Record::Outcome { .. });
+        if !is_outcome && !self.neighbours.keeper.has_room_for_lines() {
+            self.records_missing = self.records_missing.saturating_add(1);
+            return;
+        }
+        if 0 < self.records_missing && self.neighbours.keeper.has_room_for_lines() {
             let missing = Errand::Record(Record::Missing(self.records_missing));
             if self.neighbours.keeper.ask(missing).is_err() {
                 self.records_missing = self.records_missing.saturating_add(1);
@@ -250,5 +268,7 @@ impl MainLoop {
     }
 }
 
+#[cfg(test)]
+mod delivery_tests;
 #[cfg(test)]
 mod tests;

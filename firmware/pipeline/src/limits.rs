@@ -72,12 +72,50 @@ const _: () = assert!(HISTORY_SAMPLES.is_multiple_of(BLOCK_SAMPLES));
 /// outcome says so.
 pub use pressel_wire::limits::TEXT_BYTES_MAX;
 
-/// Outcomes that wait for room in the link's buffer.
+/// The newest outcomes that the main loop keeps: those that wait for room in the link's buffer, and
+/// those that an acknowledging host has not acknowledged.
 ///
-/// Memory: 8 x 1.6 KB. When full: the oldest waiting outcome is dropped from the link and counted
-/// in
-/// `link_dropped`; the log has its line, without the text.
-pub const OUTCOMES_WAITING_MAX: usize = 8;
+/// Memory: 16 x 1.7 KB = 27 KB, and one more that was fetched from the journal.
+/// Why 16: a burst of answers, while the keeper is late by some seconds.
+/// When full: the oldest leaves. If the host does not acknowledge and it was never sent, it is
+/// counted in `link_dropped`; for a host that acknowledges it is read again from the journal.
+pub const OUTCOMES_KEPT_MAX: usize = 16;
+
+/// Outcomes on their way to an acknowledging host at most. Part of firmware/wire/SPEC.md.
+///
+/// Memory: 8 bytes each. Why 16: 16 short texts take 0.2 s at 115,200 baud, more than a host needs to
+/// answer. When hit: the next outcome waits for an acknowledgement.
+pub const DELIVERY_IN_FLIGHT_MAX: usize = 16;
+
+/// Waits without an acknowledgement before the first, second... repeat, in milliseconds from the
+/// last byte sent. Part of firmware/wire/SPEC.md.
+///
+/// When all are over: the appliance talks as in version 1 until the next acknowledgement.
+pub const DELIVERY_RETRY_MS: [u64; 4] = [3_000, 6_000, 12_000, 24_000];
+
+/// Milliseconds between two repeats that a host asks for.
+pub const DELIVERY_REPEAT_MS: u64 = 1_000;
+
+/// Outcomes in one file of the journal; there are two, so that at least the last 1,000 outcomes are
+/// kept. Disk: about 100 bytes for a short text, 1.7 KB at most. Memory: 32 bytes each.
+///
+/// When hit: a new file is begun and the older of the two is removed. What was in it and not
+/// acknowledged becomes a gap.
+pub const JOURNAL_OUTCOMES_MAX: usize = 1_000;
+
+/// Bytes in one file of the journal; then a new one is begun, as above.
+///
+/// Why 2 MiB: 1,000 of the longest texts fit, with their acknowledgements.
+pub const JOURNAL_BYTES_MAX: usize = 2 * 1024 * 1024;
+const _: () = assert!(JOURNAL_OUTCOMES_MAX * (TEXT_BYTES_MAX + 300) <= JOURNAL_BYTES_MAX);
+
+/// Journal records that wait in memory while the disk fails. Memory: 64 x 1.7 KB, once it fails.
+///
+/// When full: the oldest outcome leaves, is counted, and is missing in the journal.
+pub const JOURNAL_WAITING_MAX: usize = 64;
+
+/// Milliseconds between two tries to write a journal whose disk failed.
+pub const JOURNAL_RETRY_MS: u64 = 10_000;
 
 /// Bytes in the buffer of whole frames towards the UART.
 ///
@@ -92,6 +130,12 @@ pub const LINK_READ_BYTES: usize = 256;
 ///
 /// When full: the line is dropped and counted, and the log says how many are missing.
 pub const KEEPER_QUEUE_RECORDS: usize = 256;
+
+/// Places in that queue that only outcomes, acknowledgements and errands may take.
+///
+/// Why 64: outcomes of a minute at one a second, while an SD card thinks.
+pub const KEEPER_RESERVED_RECORDS: usize = 64;
+const _: () = assert!(KEEPER_RESERVED_RECORDS < KEEPER_QUEUE_RECORDS);
 
 /// File descriptors that one device may give to `poll(2)`.
 pub const DEVICE_FDS_MAX: usize = 4;

@@ -49,6 +49,8 @@ pub enum Command {
     Devices(DevicesArguments),
     /// Read a Pressel's serial line on another computer and print what it says.
     Monitor(MonitorArguments),
+    /// Print past transcripts.
+    History(HistoryArguments),
     /// The worker process; started by the appliance itself.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -97,6 +99,9 @@ pub struct RunArguments {
     /// Print one JSON object for each event on standard output
     #[arg(long)]
     pub json: bool,
+    /// Folder of the journal [default: the configuration's state_dir; SIM_DIR/state when simulated]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
     /// Folder of the simulated board's pipes
     #[arg(long, value_name = "DIR")]
     pub sim_dir: Option<PathBuf>,
@@ -227,6 +232,28 @@ pub struct MonitorArguments {
     /// Send this first
     #[arg(long, value_name = "WHAT")]
     pub send: Vec<HostCommand>,
+    /// Only listen: nothing is acknowledged, and nothing comes again
+    #[arg(long)]
+    pub no_ack: bool,
+}
+
+/// Options of `history`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  pressel history --since 2h\n  \
+                        pressel history --since 2026-11-21T08:00:00Z --json")]
+pub struct HistoryArguments {
+    /// Only what is newer: a time as 2026-11-21T08:00:00Z, or 10m, 2h, 3d before now
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Print one JSON object for each outcome
+    #[arg(long)]
+    pub json: bool,
+    /// Folder of the journal [default: the configuration's state_dir]
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Configuration file [default: /etc/pressel/pressel.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// What `monitor` can send.

@@ -1,16 +1,20 @@
 //! `pressel monitor`: the other end of the serial line, decoded.
 //!
-//! Frames in, one line or one JSON object for each message out. It is also what the demo uses.
+//! Frames in, one line or one JSON object for each message out, and acknowledgements back, so that
+//! what was said while nobody listened comes too. It is also what the demo uses.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::time::{Duration, Instant};
 
 use pressel_hal::linux::{SerialLink, poll};
 use pressel_hal::{Link, LinkError, PollFd};
 use pressel_wire::limits::FRAME_BYTES_MAX;
 use pressel_wire::{
-    Assembler, Decoder, DeviceMessage, HostMessage, Outcome, OutcomeResult, encode_host,
+    Assembler, Decoder, DeviceMessage, HostMessage, Mark, Outcome, OutcomeResult, Received,
+    Receiver, Transcript, encode_host,
 };
 use serde_json::json;
 
@@ -18,6 +22,12 @@ use super::args::{HostCommand, MonitorArguments};
 use crate::failure::{Failure, Kind};
 use crate::keeper::Record;
 use crate::keeper::report::{json_object, result_name};
+
+/// An outcome without a mark that has not come again by then was sent by an appliance that does not
+/// hear this monitor.
+const UNHEARD_AFTER: Duration = Duration::from_millis(1_000);
+/// Messages without a mark that wait for that.
+const UNMARKED_MAX: usize = 256;
 
 /// Reads the port until it is closed, `--count` outcomes came, or Ctrl+C.
 ///
@@ -36,12 +46,38 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
     }
     let mut screen = Screen::new(arguments.json, io::stdout());
     let mut decoder = Decoder::new();
+    // Standard input has no way back.
+    let mut courier = (!arguments.no_ack && arguments.port != "-").then(Courier::new);
+    let enough = |screen: &Screen<io::Stdout>| {
+        arguments
+            .count
+            .is_some_and(|count| count <= screen.outcomes)
+    };
+    let disk = |error: io::Error| {
+        let why = format!("standard output cannot be written: {error}");
+        Failure::new(Kind::Disk, why)
+    };
     loop {
+        if let Some(courier) = &mut courier {
+            if let Some(message) = courier.receiver.acknowledgement() {
+                transmit(&mut *link, &message)
+                    .map_err(|error| device(format!("{}: {error}", link.name())))?;
+            }
+            courier.tell_unheard(&mut screen).map_err(disk)?;
+        }
+        if enough(&screen) {
+            return Ok(());
+        }
         let mut fds = [PollFd {
             events: libc::POLLIN,
             ..link.poll_fd()
         }];
-        poll::wait(&mut fds, -1).map_err(|errno| device(format!("poll failed errno={errno}")))?;
+        let wait_ms = courier.as_ref().map_or(-1, Courier::wait_ms);
+        poll::wait(&mut fds, wait_ms)
+            .map_err(|errno| device(format!("poll failed errno={errno}")))?;
+        if fds[0].revents == 0 {
+            continue;
+        }
         let mut bytes = [0; 512];
         let count = match link.read(&mut bytes) {
             Ok(count) => count,
@@ -49,24 +85,17 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
             Err(error) => return Err(device(format!("{}: {error}", link.name()))),
         };
         for item in decoder.push(&bytes[..count]) {
-            let shown = match item {
-                Ok(message) => screen.show(&message),
-                Err(error) => screen.print(
+            let shown = match (item, &mut courier) {
+                (Ok(message), Some(courier)) => courier.show(&message, &mut screen),
+                (Ok(message), None) => screen.show(&message),
+                (Err(error), _) => screen.print(
                     &json!({"event": "bad_frame", "why": error.to_string()}),
                     &format!("?  a frame could not be read: {error}"),
                 ),
             };
-            shown.map_err(|error| {
-                Failure::new(
-                    Kind::Disk,
-                    format!("standard output cannot be written: {error}"),
-                )
-            })?;
-            if arguments
-                .count
-                .is_some_and(|count| count <= screen.outcomes)
-            {
-                return Ok(());
+            shown.map_err(disk)?;
+            if enough(&screen) {
+                break; // After the acknowledgement.
             }
         }
     }
@@ -81,9 +110,13 @@ fn send(link: &mut dyn Link, command: HostCommand) -> Result<(), LinkError> {
         HostCommand::MuteOn => HostMessage::Mute(true),
         HostCommand::MuteOff => HostMessage::Mute(false),
     };
+    transmit(link, &message)
+}
+
+fn transmit(link: &mut dyn Link, message: &HostMessage) -> Result<(), LinkError> {
     let mut bytes = [0; FRAME_BYTES_MAX];
     // Every message of the host fits a frame.
-    let count = encode_host(&message, &mut bytes).unwrap_or(0);
+    let count = encode_host(message, &mut bytes).unwrap_or(0);
     let mut sent = 0;
     while sent < count {
         sent += link.write(&bytes[sent..count])?;
@@ -147,7 +180,31 @@ impl<W: io::Write> Screen<W> {
                 self.assembler.push(part);
                 Ok(())
             }
-            DeviceMessage::Outcome(outcome) => self.outcome(outcome),
+            DeviceMessage::Outcome(outcome) => {
+                let assembled = self.assembler.finish(outcome);
+                let (text, complete) = (assembled.text.to_owned(), assembled.complete);
+                self.outcome(outcome, &text, complete)
+            }
+            DeviceMessage::Gap { from, to } => self.gap(*from, *to),
+            // Without acknowledgements, beside a host that does: parts are told apart by sequence.
+            DeviceMessage::Part(part) => {
+                self.assembler.push(&Transcript {
+                    utterance: part.sequence,
+                    part: part.part,
+                    parts: part.parts,
+                    text: part.text.clone(),
+                });
+                Ok(())
+            }
+            DeviceMessage::Delivered(delivered) => {
+                let outcome = delivered.outcome;
+                let assembled = self.assembler.finish(&Outcome {
+                    utterance: outcome.sequence,
+                    ..outcome
+                });
+                let (text, complete) = (assembled.text.to_owned(), assembled.complete);
+                self.outcome(&outcome, &text, complete)
+            }
             DeviceMessage::Counters(counters) => {
                 let object = json_object(&Record::Counters(*counters), true).unwrap_or_default();
                 self.print(&object, &format!("-  {counters:?}"))
@@ -160,10 +217,18 @@ impl<W: io::Write> Screen<W> {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome) -> io::Result<()> {
+    fn gap(&mut self, from: Mark, to: Mark) -> io::Result<()> {
+        let object = json!({
+            "event": "link_gap", "from": [from.boot, from.next], "to": [to.boot, to.next],
+        });
+        self.print(
+            &object,
+            "-  what was said in between is lost or was told to others",
+        )
+    }
+
+    fn outcome(&mut self, outcome: &Outcome, text: &str, complete: bool) -> io::Result<()> {
         self.outcomes += 1;
-        let assembled = self.assembler.finish(outcome);
-        let (text, complete) = (assembled.text.to_owned(), assembled.complete);
         let timing = outcome.timing;
         let object = json!({
             "event": "outcome", "sequence": outcome.sequence, "utterance": outcome.utterance,
@@ -176,11 +241,84 @@ impl<W: io::Write> Screen<W> {
             },
         });
         let said = match outcome.result {
-            OutcomeResult::Text { .. } if complete => text,
+            OutcomeResult::Text { .. } if complete => text.to_owned(),
             OutcomeResult::Text { .. } => format!("{text} [part of the text was lost on the line]"),
             _ => format!("[{}]", result_name(&outcome.result)),
         };
         self.print(&object, &format!("{}  {said}", outcome.utterance))
+    }
+}
+
+/// Acknowledges what is shown, so that each outcome comes once and in order.
+struct Courier {
+    receiver: Receiver,
+    /// Outcomes that come again with a mark, if the appliance hears this monitor.
+    unmarked: VecDeque<DeviceMessage>,
+    unmarked_since: Instant,
+    /// It does not: there is no wire towards it.
+    is_unheard: bool,
+}
+
+impl Courier {
+    fn new() -> Self {
+        Self {
+            receiver: Receiver::new(),
+            unmarked: VecDeque::new(),
+            unmarked_since: Instant::now(),
+            is_unheard: false,
+        }
+    }
+
+    fn show(
+        &mut self,
+        message: &DeviceMessage,
+        screen: &mut Screen<impl io::Write>,
+    ) -> io::Result<()> {
+        match message {
+            DeviceMessage::Delivered(_) | DeviceMessage::Gap { .. } => {
+                self.unmarked.clear();
+                self.is_unheard = false;
+            }
+            DeviceMessage::Transcript(_) | DeviceMessage::Outcome(_) if !self.is_unheard => {
+                if self.unmarked.is_empty() {
+                    self.unmarked_since = Instant::now();
+                }
+                self.unmarked.push_back(message.clone());
+                self.receiver.push(message);
+                return Ok(());
+            }
+            _ => {}
+        }
+        match self.receiver.push(message) {
+            Some(Received::Outcome { outcome, text, .. }) => screen.outcome(outcome, text, true),
+            // A new receiver begins behind what others had.
+            Some(Received::Gap { from, .. }) if from.boot == 0 => Ok(()),
+            Some(Received::Gap { from, to }) => screen.gap(from, to),
+            None => match message {
+                // Parts, repeats, and what must come again.
+                DeviceMessage::Part(_)
+                | DeviceMessage::Delivered(_)
+                | DeviceMessage::Gap { .. } => Ok(()),
+                message => screen.show(message),
+            },
+        }
+    }
+
+    /// Returns the longest wait for the line, in milliseconds.
+    fn wait_ms(&self) -> i32 {
+        if self.unmarked.is_empty() { -1 } else { 100 }
+    }
+
+    /// Shows what did not come again.
+    fn tell_unheard(&mut self, screen: &mut Screen<impl io::Write>) -> io::Result<()> {
+        let is_full = UNMARKED_MAX <= self.unmarked.len();
+        if is_full || UNHEARD_AFTER <= self.unmarked_since.elapsed() {
+            self.is_unheard |= !self.unmarked.is_empty();
+            while let Some(message) = self.unmarked.pop_front() {
+                screen.show(&message)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -231,3 +369,62 @@ impl Link for StandardInput {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod courier_tests {
+    use pressel_wire::{Delivered, Trigger};
+
+    use super::*;
+    use crate::outcome::Finished;
+
+    fn outcome(sequence: u32) -> Outcome {
+        let mut outcome = Finished::bare(0, Trigger::Ptt, OutcomeResult::NoSpeech, 0).outcome;
+        outcome.sequence = sequence;
+        outcome
+    }
+
+    /// Plays the messages and compares how many outcomes were shown.
+    fn check(
+        courier: &mut Courier,
+        screen: &mut Screen<Vec<u8>>,
+        messages: &[DeviceMessage],
+        shown: u32,
+    ) {
+        for message in messages {
+            courier.show(message, screen).unwrap();
+            courier.tell_unheard(screen).unwrap();
+        }
+        assert_eq!(screen.outcomes, shown);
+    }
+
+    fn delivered(sequence: u32) -> DeviceMessage {
+        let next = sequence;
+        DeviceMessage::Delivered(Delivered {
+            after: Mark { boot: 1, next },
+            boot: 1,
+            outcome: outcome(sequence),
+        })
+    }
+
+    #[test]
+    fn outcome_that_comes_again_with_a_mark_is_shown_once() {
+        let (mut courier, mut screen) = (Courier::new(), Screen::new(true, Vec::new()));
+        courier.receiver = Receiver::resume(Mark { boot: 1, next: 0 });
+        let plain = DeviceMessage::Outcome(outcome(0));
+        check(&mut courier, &mut screen, &[plain], 0);
+        let again = [delivered(0), delivered(0), delivered(1)];
+        check(&mut courier, &mut screen, &again, 2);
+        assert_eq!(courier.wait_ms(), -1);
+    }
+
+    #[test]
+    fn appliance_that_does_not_hear_the_monitor_is_shown_all_the_same() {
+        let (mut courier, mut screen) = (Courier::new(), Screen::new(true, Vec::new()));
+        let plain = DeviceMessage::Outcome(outcome(0));
+        check(&mut courier, &mut screen, std::slice::from_ref(&plain), 0);
+        courier.unmarked_since -= UNHEARD_AFTER;
+        courier.tell_unheard(&mut screen).unwrap();
+        // From now on at once.
+        check(&mut courier, &mut screen, &[plain], 2);
+    }
+}

@@ -32,11 +32,17 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
             return Err(Failure::new(Kind::Usage, why));
         }
     };
+    let state_dir = match (&arguments.state_dir, &place) {
+        (Some(dir), _) => dir.clone(),
+        (None, Place::Sim { dir, .. }) => dir.join("state"),
+        (None, Place::Linux) => config.state_dir.clone(),
+    };
     log::info!("board {} ({})", board.name, board.title);
     appliance::run(Plan {
         board,
         config,
         place,
+        state_dir,
         json: arguments.json,
         strict_memory: arguments.strict_memory,
     })

@@ -5,8 +5,9 @@
 use pressel_hal::{LinkError, MicError, Microphone};
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use pressel_pipeline::time::SampleTime;
-use pressel_wire::{Counters, Outcome, State};
+use pressel_wire::{Counters, Mark, Outcome, State};
 
+use crate::journal::Found;
 use crate::stream::ListenEvent;
 use crate::worker::{WorkerProcess, WorkerSocket};
 
@@ -39,6 +40,10 @@ pub enum Errand {
     },
     /// Close this end and kill the worker that was started last.
     EndWorker(Option<WorkerSocket>),
+    /// The host has everything before this mark: keep that in the journal.
+    Acknowledged(Mark),
+    /// Deliver what the journal has from this mark on.
+    Fetch(Mark),
     /// Print what is left and end the thread.
     Finish,
 }
@@ -61,6 +66,13 @@ pub enum Delivery {
     Worker(WorkerSocket),
     /// No worker could be started now.
     NoWorker,
+    /// What the journal has.
+    Found {
+        /// From this mark on.
+        asked: Mark,
+        /// The next outcome, or that there is none.
+        found: Found,
+    },
 }
 
 /// Something to print. No text is ever formatted outside the keeper.
@@ -119,6 +131,13 @@ pub enum Record {
     },
     /// The queue to the keeper was full: so many records are missing here.
     Missing(u32),
+    /// The host was told that these outcomes are lost.
+    Gap {
+        /// Where it was.
+        from: Mark,
+        /// Where it goes on.
+        to: Mark,
+    },
     /// Counters at the end.
     Counters(Counters),
 }

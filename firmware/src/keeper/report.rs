@@ -46,6 +46,13 @@ pub fn log_line(record: &Record) -> (Level, String) {
             format!("thread panicked and was rebuilt name={thread} total={count}"),
         ),
         Record::Missing(count) => (Level::Warn, format!("records missing count={count}")),
+        Record::Gap { from, to } => (
+            Level::Warn,
+            format!(
+                "link gap from_boot={} from_next={} to_boot={} to_next={}",
+                from.boot, from.next, to.boot, to.next
+            ),
+        ),
         Record::Counters(counters) => (Level::Info, format!("counters {counters:?}")),
     }
 }
@@ -180,6 +187,9 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
                 .insert("event".to_owned(), json!("counters"));
             object
         }
+        Record::Gap { from, to } => json!({
+            "event": "link_gap", "from": [from.boot, from.next], "to": [to.boot, to.next],
+        }),
         Record::WorkerLeftOff { .. } | Record::Pin { .. } | Record::Missing(_) => return None,
     })
 }

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{DELIVERIES_MAX, KEEPER_QUEUE_RECORDS};
+use pressel_pipeline::limits::{
+    DELIVERIES_MAX, JOURNAL_RETRY_MS, KEEPER_QUEUE_RECORDS, KEEPER_RESERVED_RECORDS,
+};
 
 use super::errand::RunningWorker;
 use super::report::{json_object, log_line};
 use super::{Delivery, Errand, Opener, Record};
 use crate::bell::Bell;
+use crate::journal::{self, Folder, Journal, Spoken};
 use crate::slots::SharedMemory;
 use crate::worker::{Setup, WorkerProcess};
 
@@ -26,6 +29,12 @@ pub struct Doors {
 }
 
 impl Doors {
+    /// Returns whether the queue has room for lines besides the outcomes that must not be missed.
+    #[must_use]
+    pub fn has_room_for_lines(&self) -> bool {
+        self.errands.len() < KEEPER_QUEUE_RECORDS - KEEPER_RESERVED_RECORDS
+    }
+
     /// Makes the way to a keeper that the test plays: what is asked comes out of the receiver.
     #[cfg(test)]
     pub(crate) fn to_test(errands_max: usize) -> (Self, Receiver<Errand>) {
@@ -74,6 +83,8 @@ pub struct Tools {
     pub memory: SharedMemory,
     /// Print one JSON object a line on standard output.
     pub json: bool,
+    /// Keeps transcripts; it has been started.
+    pub journal: Journal<Folder>,
 }
 
 impl Keeper {
@@ -85,6 +96,12 @@ impl Keeper {
         let (errands, errands_out) = bounded(KEEPER_QUEUE_RECORDS);
         let (deliveries_in, deliveries) = bounded(DELIVERIES_MAX);
         let (bell, bell_out) = (Bell::new()?, Bell::new()?);
+        // A disk that failed at the start has been named there.
+        let is_behind = tools.journal.is_behind();
+        let due = Due {
+            journal: is_behind.then(|| Instant::now() + Duration::from_millis(JOURNAL_RETRY_MS)),
+            ..Due::default()
+        };
         let room = Room {
             tools,
             errands: errands_out,
@@ -92,7 +109,8 @@ impl Keeper {
             bell_in: bell.clone(),
             bell_out: bell_out.clone(),
             worker: None,
-            due: Due::default(),
+            due,
+            journal_failures: u32::from(is_behind),
             last_error: [const { String::new() }; 3],
         };
         let thread = std::thread::Builder::new()
@@ -124,11 +142,12 @@ impl Keeper {
 }
 
 /// What is to be opened when.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Due {
     microphone: Option<Instant>,
     link: Option<Instant>,
     worker: Option<Instant>,
+    journal: Option<Instant>,
 }
 
 /// The inside of the keeper's thread.
@@ -140,6 +159,8 @@ struct Room {
     bell_out: Bell,
     worker: RunningWorker,
     due: Due,
+    /// Tries in a row that the journal's disk did not take.
+    journal_failures: u32,
     /// Last error of microphone, link and worker: the same one is not printed twice in a row.
     last_error: [String; 3],
 }
@@ -150,12 +171,20 @@ impl Room {
             while let Ok(errand) = self.errands.try_recv() {
                 if let Errand::Finish = errand {
                     self.end_worker();
+                    self.write_journal(true);
                     return;
                 }
                 self.run_errand(errand);
             }
             self.open_what_is_due();
-            let next = [self.due.microphone, self.due.link, self.due.worker];
+            self.write_journal(false);
+            let Due {
+                microphone,
+                link,
+                worker,
+                journal,
+            } = self.due;
+            let next = [microphone, link, worker, journal];
             let wait = next.into_iter().flatten().min();
             let wait = wait.map(|at| at.saturating_duration_since(Instant::now()));
             let timeout = wait.map_or(-1, |wait| {
@@ -172,7 +201,15 @@ impl Room {
     fn run_errand(&mut self, errand: Errand) {
         let after = |wait_ms| Some(Instant::now() + Duration::from_millis(wait_ms));
         match errand {
-            Errand::Record(record) => self.print(&record),
+            Errand::Record(record) => {
+                self.print(&record);
+                self.keep(record);
+            }
+            Errand::Acknowledged(mark) => self.tools.journal.acknowledge(mark),
+            Errand::Fetch(asked) => {
+                let found = self.tools.journal.next_after(asked);
+                self.deliver(Delivery::Found { asked, found });
+            }
             Errand::OpenMicrophone { wait_ms } => self.due.microphone = after(wait_ms),
             Errand::CloseMicrophone(microphone) => drop(microphone),
             Errand::OpenLink { wait_ms } => self.due.link = after(wait_ms),
@@ -183,6 +220,47 @@ impl Room {
                 self.end_worker();
             }
             Errand::Finish => {}
+        }
+    }
+
+    /// Hands an outcome to the journal, to be written when the queue is empty.
+    fn keep(&mut self, record: Record) {
+        if let Record::Outcome { outcome, text, .. } = record {
+            let epoch = self.tools.journal.epoch();
+            let at_ms = journal::wall_ms();
+            self.tools.journal.outcome(Spoken {
+                epoch,
+                at_ms,
+                outcome,
+                text,
+            });
+        }
+    }
+
+    /// Makes durable what waits. A failing disk is named once, and tried again now and then.
+    fn write_journal(&mut self, at_once: bool) {
+        let journal = &mut self.tools.journal;
+        let now = Instant::now();
+        let waits = self.due.journal.is_some_and(|at| now < at) && !at_once;
+        if !journal.is_behind() || waits {
+            return;
+        }
+        match journal.work() {
+            Ok(()) => {
+                self.due.journal = None;
+                if 0 < self.journal_failures {
+                    let (failures, lost) = (self.journal_failures, journal.lost());
+                    log::info!("journal written again failures={failures} lost={lost}");
+                }
+                self.journal_failures = 0;
+            }
+            Err(error) => {
+                if self.journal_failures == 0 {
+                    log::warn!("{}", journal.failure(&error));
+                }
+                self.journal_failures += 1;
+                self.due.journal = Some(now + Duration::from_millis(JOURNAL_RETRY_MS));
+            }
         }
     }
 

@@ -98,6 +98,12 @@ impl MainLoop {
                     self.greet();
                     self.tell_state();
                     self.tell_counters(now);
+                    self.outbox.send_again(now);
+                }
+                HostMessage::Acknowledge(mark) => {
+                    if let Some(mark) = self.outbox.acknowledge(mark, now) {
+                        self.ask(Errand::Acknowledged(mark));
+                    }
                 }
             }
         }
@@ -223,7 +229,9 @@ impl MainLoop {
                 Delivery::Link(link) => {
                     self.serial.resume(link);
                     self.greet();
+                    self.outbox.send_again(now);
                 }
+                Delivery::Found { asked, found } => self.outbox.take_found(asked, found),
                 Delivery::NoLink => {
                     let wait_ms = self.serial.next_retry_ms();
                     self.ask(Errand::OpenLink { wait_ms });
@@ -239,6 +247,8 @@ impl MainLoop {
         if let Some(news) = self.recogniser.keep_time(now) {
             self.take_news(news, now);
         }
+        let is_sent = self.serial.is_open() && self.serial.is_flushed();
+        self.outbox.keep_time(is_sent, now);
         if self.counters_at + COUNTERS_EVERY_MS <= now {
             self.tell_counters(now);
         }
@@ -322,22 +332,21 @@ impl MainLoop {
         self.neighbours.listen_bell.ring();
     }
 
-    fn finish(&mut self, finished: Finished) {
+    pub(super) fn finish(&mut self, finished: Finished) {
         if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
             self.view.fault_at = Some(finished.done_at);
         }
-        let Finished {
-            outcome,
-            ref text,
-            start,
-            ..
-        } = finished;
+        self.ledger.enter(&finished.outcome.result);
+        let (mut outcome, start) = (finished.outcome, finished.start);
+        let text = finished.text.clone();
+        let (sequence, given_up) = self.outbox.enter(finished);
+        outcome.sequence = sequence;
         self.note(Record::Outcome {
             outcome,
             start,
-            text: text.clone(),
+            text,
         });
-        if self.ledger.enter(finished) {
+        if given_up {
             self.serial.count_dropped();
         }
     }
@@ -376,7 +385,7 @@ impl MainLoop {
             let now = self.fixed.clock.now_ms();
             self.give_link(now);
             self.flush_errands();
-            if until <= now || (self.ledger.is_empty() && self.serial.is_flushed()) {
+            if until <= now || (self.outbox.is_sent() && self.serial.is_flushed()) {
                 break;
             }
             if self.wait(until - now).is_err() {

@@ -8,8 +8,8 @@ use pressel_hal::{Link, LinkError, PollFd};
 use pressel_pipeline::limits::{LINK_BUFFER_BYTES, LINK_READ_BYTES, LINK_RETRY_MS};
 use pressel_wire::limits::{FRAME_BYTES_MAX, HOST_LINE_BYTES_MAX, LINE_BYTES_MAX, PARTS_MAX};
 use pressel_wire::{
-    Decoder, DeviceLine, DeviceMessage, HostMessage, LineDecoder, OutcomeResult, encode_device,
-    transcript_parts,
+    Decoder, Delivered, DeviceLine, DeviceMessage, HostMessage, LineDecoder, OutcomeResult, Part,
+    encode_device, transcript_parts,
 };
 
 use crate::config::LinkMode;
@@ -91,6 +91,12 @@ impl Serial {
         }
     }
 
+    /// Returns whether the line is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.link.is_some()
+    }
+
     /// Returns whether everything was handed to the kernel.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
@@ -137,6 +143,27 @@ impl Serial {
             }
             LinkMode::None => true,
         }
+    }
+
+    /// Puts an outcome and its text for an acknowledging host into the buffer; false when they do not
+    /// fit.
+    pub fn send_delivered(&mut self, delivered: &Delivered, text: &str) -> bool {
+        if LINK_BUFFER_BYTES - self.out.len() < OUTCOME_BYTES_MAX {
+            return false;
+        }
+        let Delivered { boot, outcome, .. } = *delivered;
+        if let OutcomeResult::Text { .. } = outcome.result {
+            for part in transcript_parts(outcome.utterance, text) {
+                self.send(&DeviceMessage::Part(Part {
+                    boot,
+                    sequence: outcome.sequence,
+                    part: part.part,
+                    parts: part.parts,
+                    text: part.text,
+                }));
+            }
+        }
+        self.send(&DeviceMessage::Delivered(*delivered))
     }
 
     /// Gives the kernel what it takes now.

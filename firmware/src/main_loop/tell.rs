@@ -7,9 +7,10 @@ use pressel_hal::LinkError;
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
 use pressel_wire::limits::PROTOCOL;
-use pressel_wire::{DeviceMessage, DeviceState, Hello, OutcomeResult, Provider, State};
+use pressel_wire::{Delivered, DeviceMessage, DeviceState, Hello, OutcomeResult, Provider, State};
 
 use super::MainLoop;
+use super::outbox::Next;
 use crate::keeper::{Errand, Record};
 
 /// The version of this program, as the link tells it.
@@ -21,15 +22,7 @@ const VERSION: [u16; 3] = [
 
 impl MainLoop {
     pub(super) fn give_link(&mut self, now: Millis) {
-        while let Some(finished) = self.ledger.next(now) {
-            if !self.serial.send_outcome(finished) {
-                break;
-            }
-            if let OutcomeResult::Text { .. } = finished.outcome.result {
-                self.view.text_at = Some(now);
-            }
-            self.ledger.sent();
-        }
+        self.give_outcomes(now);
         self.tell_state();
         if let Err(error) = self.serial.flush() {
             self.lose_link(error);
@@ -45,6 +38,61 @@ impl MainLoop {
         if self.state_noted != Some(state) {
             self.state_noted = Some(state);
             self.note(Record::State(state));
+        }
+    }
+
+    /// Puts outcomes into the link's buffer, as long as there are some and they fit.
+    fn give_outcomes(&mut self, now: Millis) {
+        loop {
+            let is_text = |result| matches!(result, OutcomeResult::Text { .. });
+            let shows = match self.outbox.next(now) {
+                Next::Nothing => return,
+                Next::Plain(finished) => {
+                    let result = finished.outcome.result;
+                    if !self.serial.send_outcome(finished) {
+                        return;
+                    }
+                    self.outbox.sent_plain();
+                    is_text(result)
+                }
+                Next::Delivered {
+                    after,
+                    boot,
+                    outcome,
+                    text,
+                } => {
+                    let delivered = Delivered {
+                        after,
+                        boot,
+                        outcome: *outcome,
+                    };
+                    if !self.serial.send_delivered(&delivered, text) {
+                        return;
+                    }
+                    self.outbox.sent_delivered(delivered.end(), now)
+                        && is_text(delivered.outcome.result)
+                }
+                Next::Gap { from, to } => {
+                    if !self.serial.send(&DeviceMessage::Gap { from, to }) {
+                        return;
+                    }
+                    self.outbox.sent_gap(to, now);
+                    // To a host that had nothing, nothing is lost.
+                    if from.boot != 0 {
+                        self.note(Record::Gap { from, to });
+                    }
+                    false
+                }
+                Next::Fetch(mark) => {
+                    if self.ask_now(Errand::Fetch(mark)) {
+                        self.outbox.asked();
+                    }
+                    return;
+                }
+            };
+            if shows {
+                self.view.text_at = Some(now);
+            }
         }
     }
 

@@ -86,6 +86,7 @@ impl MainLoop {
             self.pins.mute.deadline().map(left),
             self.session.deadline(&self.fixed.session).map(left),
             self.recogniser.deadline().map(left),
+            self.outbox.deadline().map(left),
             lights::steady_ms(&self.view, now),
             waits.then_some(RETRY_MS),
             Some(left(self.counters_at + COUNTERS_EVERY_MS)),

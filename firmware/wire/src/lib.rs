@@ -17,6 +17,7 @@ pub mod frame;
 
 pub mod decoder;
 pub mod line;
+pub mod receiver;
 
 pub mod limits;
 
@@ -30,7 +31,8 @@ pub use decoder::{DecodeCounts, DecodeError, Decoder};
 pub use frame::{EncodeError, Message, encode, encode_device, encode_host};
 pub use line::{DeviceLine, LineDecoder, LineError};
 pub use message::{
-    CONFIDENCE_UNKNOWN, Counters, DeviceMessage, Hello, HostMessage, Name, Outcome, OutcomeResult,
-    State, Timing, Transcript,
+    CONFIDENCE_UNKNOWN, Counters, Delivered, DeviceMessage, Hello, HostMessage, Mark, Name,
+    Outcome, OutcomeResult, Part, State, Timing, Transcript,
 };
+pub use receiver::{Received, Receiver};
 pub use text::{Assembled, Assembler, TranscriptParts, transcript_parts};

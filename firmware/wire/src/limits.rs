@@ -21,12 +21,12 @@ pub const MESSAGE_BYTES_MAX: usize = 250;
 const _: () = assert!(MESSAGE_BYTES_MAX + 1 + 2 + 1 + 2 == FRAME_BYTES_MAX); // see frame.rs
 const _: () = assert!(MESSAGE_BYTES_MAX + 1 + 2 < 254); // COBS adds one byte
 
-/// Bytes of UTF-8 text in one `Transcript` message.
+/// Bytes of UTF-8 text in one `Transcript` or `Part` message.
 ///
-/// Why 192: the message's other fields take at most 10 bytes; 192 is 1/8 of the longest text.
+/// Why 192: the message's other fields take at most 17 bytes; 192 is 1/8 of the longest text.
 /// When text is longer: it goes in parts, cut where a character begins.
 pub const PART_BYTES_MAX: usize = 192;
-const _: () = assert!(PART_BYTES_MAX + 10 <= MESSAGE_BYTES_MAX);
+const _: () = assert!(PART_BYTES_MAX + 17 <= MESSAGE_BYTES_MAX);
 
 /// Bytes of UTF-8 text in one transcript, all parts together.
 ///

@@ -65,7 +65,8 @@ pub enum DeviceLine<'a> {
 impl<'a> DeviceLine<'a> {
     /// Returns the line for `message`, where `text` is all the text of its outcome.
     ///
-    /// `None` for `Transcript`: in line mode the text comes whole, with its outcome.
+    /// `None` for `Transcript`: in line mode the text comes whole, with its outcome. `None` for what
+    /// only a host gets that acknowledges: line mode has no acknowledgement.
     pub fn from_message(message: &DeviceMessage, text: &'a str) -> Option<Self> {
         Some(match message {
             DeviceMessage::Hello(hello) => Self::Hello(hello.clone()),
@@ -73,7 +74,10 @@ impl<'a> DeviceLine<'a> {
                 state: state.state,
                 provider: state.provider,
             },
-            DeviceMessage::Transcript(_) => return None,
+            DeviceMessage::Transcript(_)
+            | DeviceMessage::Part(_)
+            | DeviceMessage::Delivered(_)
+            | DeviceMessage::Gap { .. } => return None,
             DeviceMessage::Outcome(outcome) => Self::from_outcome(outcome, text),
             DeviceMessage::Counters(counters) => Self::Counters(*counters),
             DeviceMessage::Pong { nonce } => Self::Pong { nonce: *nonce },
@@ -193,6 +197,8 @@ impl fmt::Display for HostLine<'_> {
             HostMessage::Mute(true) => "MUTE ON",
             HostMessage::Mute(false) => "MUTE OFF",
             HostMessage::GetStatus => "STATUS",
+            // Line mode does not acknowledge: see `write_host_line`.
+            HostMessage::Acknowledge(_) => return Err(fmt::Error),
         })
     }
 }
@@ -206,6 +212,7 @@ pub fn write_device_line(line: &DeviceLine<'_>, bytes: &mut [u8]) -> Result<usiz
 }
 
 /// Writes `message` as a line with its line feed into `bytes` and returns how many bytes it took.
+/// An acknowledgement has no line and is an error.
 ///
 /// # Errors
 /// [`EncodeError`]; the content of `bytes` is not to be sent then.

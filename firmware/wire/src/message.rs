@@ -34,6 +34,17 @@ pub enum DeviceMessage {
         /// The number from the ping.
         nonce: u32,
     },
+    /// A part of a text, for a host that acknowledges. Sent before its [`Delivered`].
+    Part(Part),
+    /// The end of an utterance, for a host that acknowledges.
+    Delivered(Delivered),
+    /// What lies between two marks will not come: it was lost, or somebody acknowledged it before.
+    Gap {
+        /// Where the host is.
+        from: Mark,
+        /// Where it goes on.
+        to: Mark,
+    },
 }
 
 /// From the host to the appliance.
@@ -54,6 +65,57 @@ pub enum HostMessage {
     Mute(bool),
     /// Answered by `Hello`, `State` and `Counters`, in this order.
     GetStatus,
+    /// Everything before this mark has arrived for good; go on from here.
+    Acknowledge(Mark),
+}
+
+/// A place in the order of all outcomes of an appliance, over all its starts.
+///
+/// Marks are compared by `boot`, then by `next`. A host that has nothing yet has the mark 0, 0.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Mark {
+    /// [`Hello::boot`]; it grows from start to start.
+    pub boot: u32,
+    /// The first sequence of that boot which is still to come.
+    pub next: u32,
+}
+
+/// A part of the text of the outcome with this `boot` and `sequence`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// [`Hello::boot`] of the start that heard it.
+    pub boot: u32,
+    /// Sequence of the outcome that it belongs to.
+    pub sequence: u32,
+    /// Index of this part, from 0.
+    pub part: u8,
+    /// Count of the parts, at least 1.
+    pub parts: u8,
+    /// Whole characters of UTF-8. The parts joined are the text.
+    pub text: String<PART_BYTES_MAX>,
+}
+
+/// An outcome, and its place in the order of all outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// Nothing lies between this mark and the outcome.
+    pub after: Mark,
+    /// [`Hello::boot`] of the start that heard it.
+    pub boot: u32,
+    /// The outcome.
+    pub outcome: Outcome,
+}
+
+impl Delivered {
+    /// Returns the mark behind this outcome: what a host acknowledges that has it.
+    pub fn end(&self) -> Mark {
+        Mark {
+            boot: self.boot,
+            next: self.outcome.sequence.saturating_add(1),
+        }
+    }
 }
 
 /// Who speaks.
@@ -65,8 +127,8 @@ pub struct Hello {
     pub version: [u16; 3],
     /// Name of the board.
     pub board: Name,
-    /// Differs at each start. Another number than before means: the appliance has restarted, and
-    /// the numbers of sequences and utterances begin again.
+    /// Grows from start to start. Another number than before means: the appliance has restarted,
+    /// and the numbers of sequences and utterances begin again.
     pub boot: u32,
     /// Name of the speech model, empty when none is loaded.
     pub model: Name,

@@ -11,8 +11,8 @@ use proptest::sample::select;
 use crate::limits::{NAME_BYTES_MAX, PART_BYTES_MAX};
 use crate::text::{cut, name};
 use crate::{
-    Counters, DeviceMessage, DeviceState, DropReason, FailCode, Hello, HostMessage, Outcome,
-    OutcomeResult, Provider, State, Timing, Transcript, Trigger,
+    Counters, Delivered, DeviceMessage, DeviceState, DropReason, FailCode, Hello, HostMessage,
+    Mark, Outcome, OutcomeResult, Part, Provider, State, Timing, Transcript, Trigger,
 };
 
 /// Numbers of all sizes: small ones are the rule on a wire, and rare among random `u32`.
@@ -117,6 +117,30 @@ fn counters() -> impl Strategy<Value = Counters> {
     })
 }
 
+fn marks() -> impl Strategy<Value = Mark> {
+    (numbers(), numbers()).prop_map(|(boot, next)| Mark { boot, next })
+}
+
+fn parts() -> impl Strategy<Value = Part> {
+    (marks(), any::<[u8; 2]>(), texts(PART_BYTES_MAX)).prop_map(|(mark, [part, parts], text)| {
+        Part {
+            boot: mark.boot,
+            sequence: mark.next,
+            part,
+            parts,
+            text: heapless::String::try_from(text.as_str()).unwrap(),
+        }
+    })
+}
+
+fn delivered() -> impl Strategy<Value = Delivered> {
+    (marks(), numbers(), outcomes()).prop_map(|(after, boot, outcome)| Delivered {
+        after,
+        boot,
+        outcome,
+    })
+}
+
 /// Any message to the host.
 pub(crate) fn device_messages() -> impl Strategy<Value = DeviceMessage> {
     prop_oneof![
@@ -126,11 +150,19 @@ pub(crate) fn device_messages() -> impl Strategy<Value = DeviceMessage> {
         outcomes().prop_map(DeviceMessage::Outcome),
         counters().prop_map(DeviceMessage::Counters),
         numbers().prop_map(|nonce| DeviceMessage::Pong { nonce }),
+        parts().prop_map(DeviceMessage::Part),
+        delivered().prop_map(DeviceMessage::Delivered),
+        (marks(), marks()).prop_map(|(from, to)| DeviceMessage::Gap { from, to }),
     ]
 }
 
 /// Any message to the appliance.
 pub(crate) fn host_messages() -> impl Strategy<Value = HostMessage> {
+    prop_oneof![6 => host_line_messages(), 1 => marks().prop_map(HostMessage::Acknowledge)]
+}
+
+/// Any message to the appliance that has a line.
+pub(crate) fn host_line_messages() -> impl Strategy<Value = HostMessage> {
     prop_oneof![
         numbers().prop_map(|nonce| HostMessage::Ping { nonce }),
         Just(HostMessage::PttDown),

@@ -2,6 +2,7 @@
 //!
 //! The test waits for deliveries, never for time to pass.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +10,7 @@ use pressel_hal::sim::{MemoryLink, ScriptedMicrophone};
 use pressel_hal::{Link, Microphone};
 
 use super::*;
+use crate::journal::Limits;
 
 /// Opens devices as the script says, one answer after the other; then none.
 struct Script {
@@ -63,6 +65,7 @@ fn start(opener: Script) -> Keeper {
         setup,
         memory: SharedMemory::create().unwrap(),
         json: false,
+        journal: Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default()),
     };
     Keeper::start(tools).unwrap()
 }
@@ -80,6 +83,7 @@ fn delivered(keeper: &Keeper) -> &'static str {
         Ok(Delivery::NoLink) => "no link",
         Ok(Delivery::Worker(_)) => "worker",
         Ok(Delivery::NoWorker) => "no worker",
+        Ok(Delivery::Found { .. }) => "found",
         Err(error) => panic!("{error}"),
     }
 }

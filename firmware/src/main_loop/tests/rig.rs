@@ -149,6 +149,7 @@ impl Rig {
             session: config.session(),
             post_roll: config.tuning().utterance.post_roll,
             boot: 99,
+            acknowledged: pressel_wire::Mark::default(),
             board: pressel_wire::text::name("sim"),
             model: pressel_wire::text::name("nano"),
         };
@@ -375,6 +376,8 @@ impl Rig {
             Errand::CloseLink(_) => ("close link", 0),
             Errand::StartWorker { wait_ms } => ("start worker", wait_ms),
             Errand::EndWorker(_) => ("end worker", 0),
+            Errand::Acknowledged(mark) => ("acknowledged", u64::from(mark.next)),
+            Errand::Fetch(mark) => ("fetch", u64::from(mark.next)),
             Errand::Finish => ("finish", 0),
         };
         self.errands.drain(..).map(name).collect()

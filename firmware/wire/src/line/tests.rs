@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{HOST_LINE_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::strategies::{device_messages, host_messages, noise, texts};
+use crate::strategies::{device_messages, host_line_messages, noise, texts};
 
 fn written(line: &DeviceLine<'_>) -> String {
     let mut bytes = [0; LINE_BYTES_MAX + 1];
@@ -223,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn host_message_survives_line_mode(message in host_messages(), noise in noise(200)) {
+    fn host_message_survives_line_mode(message in host_line_messages(), noise in noise(200)) {
         let mut bytes = [0; HOST_LINE_BYTES_MAX];
         let line_bytes = write_host_line(&message, &mut bytes).unwrap();
         let mut decoder = LineDecoder::<HOST_LINE_BYTES_MAX>::new();

@@ -1,0 +1,199 @@
+//! The few things that the journal asks of a disk, so that a test can cut the power at each.
+//!
+//! File numbers and bytes in and out. [`Folder`] is the real one; its calls may block for seconds and
+//! belong on the keeper's thread.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use pressel_pipeline::limits::JOURNAL_BYTES_MAX;
+
+/// Bytes read of one file at most: a larger one is not of our making.
+const READ_BYTES_MAX: u64 = 2 * JOURNAL_BYTES_MAX as u64;
+
+/// A folder of numbered files. Each error is the system's own; nothing is retried here.
+pub trait Disk: Send {
+    /// Returns the numbers of the files, in order.
+    ///
+    /// # Errors
+    /// The folder cannot be made or read, or another appliance uses it.
+    fn list(&mut self) -> io::Result<Vec<u32>>;
+    /// Returns what is in a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read(&mut self, file: u32) -> io::Result<Vec<u8>>;
+    /// Returns `count` bytes of a file.
+    ///
+    /// # Errors
+    /// The file cannot be read or is shorter.
+    fn read_at(&mut self, file: u32, offset: usize, count: usize) -> io::Result<Vec<u8>>;
+    /// Makes an empty file, unless it is there, and makes its name durable.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written.
+    fn create(&mut self, file: u32) -> io::Result<()>;
+    /// Writes bytes at an offset. Not durable yet.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written; some of the bytes may be there.
+    fn write_at(&mut self, file: u32, offset: usize, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts a file.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    fn truncate(&mut self, file: u32, length: usize) -> io::Result<()>;
+    /// Makes a file's content durable.
+    ///
+    /// # Errors
+    /// It may or may not be durable.
+    fn sync(&mut self, file: u32) -> io::Result<()>;
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    fn remove(&mut self, file: u32) -> io::Result<()>;
+}
+
+/// The journal's files in a folder: `transcripts-NUMBER.journal`.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Keeps other appliances out while it is open.
+    lock: Option<File>,
+    open: Option<(u32, File)>,
+}
+
+impl Folder {
+    /// Takes a folder by its path; nothing is opened or made yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            lock: None,
+            open: None,
+        }
+    }
+
+    /// Returns where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn name(&self, file: u32) -> PathBuf {
+        self.path.join(format!("transcripts-{file}.journal"))
+    }
+
+    fn open(&mut self, file: u32) -> io::Result<&File> {
+        if !matches!(&self.open, Some((open, _)) if *open == file) {
+            let path = self.name(file);
+            let opened = OpenOptions::new().read(true).write(true).open(path)?;
+            self.open = Some((file, opened));
+        }
+        match &self.open {
+            Some((_, open)) => Ok(open),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn take_lock(&mut self) -> io::Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.path)?;
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true);
+        let lock = options.open(self.path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {
+                self.lock = Some(lock);
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => {
+                let why = "another pressel uses this folder: give each its own --state-dir";
+                Err(io::Error::other(why))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+/// Returns the numbers of the journal files in a folder, in order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| {
+            let name = name.strip_prefix("transcripts-")?;
+            name.strip_suffix(".journal")?.parse::<u32>().ok()
+        });
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Returns the content of a journal file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(folder: &Path, file: u32) -> io::Result<Vec<u8>> {
+    let file = File::open(folder.join(format!("transcripts-{file}.journal")))?;
+    let mut bytes = Vec::new();
+    file.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Disk for Folder {
+    fn list(&mut self) -> io::Result<Vec<u32>> {
+        self.take_lock()?;
+        numbers(&self.path)
+    }
+
+    fn read(&mut self, file: u32) -> io::Result<Vec<u8>> {
+        read(&self.path, file)
+    }
+
+    fn read_at(&mut self, file: u32, offset: usize, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        // Not the file that is written: that one stays open.
+        File::open(self.name(file))?.read_exact_at(&mut bytes, offset as u64)?;
+        Ok(bytes)
+    }
+
+    fn create(&mut self, file: u32) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        options.open(self.name(file))?;
+        self.sync_names()
+    }
+
+    fn write_at(&mut self, file: u32, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        self.open(file)?.write_all_at(bytes, offset as u64)
+    }
+
+    fn truncate(&mut self, file: u32, length: usize) -> io::Result<()> {
+        // Opened anew: the disk may be another one by now.
+        self.open = None;
+        self.open(file)?.set_len(length as u64)
+    }
+
+    fn sync(&mut self, file: u32) -> io::Result<()> {
+        self.open(file)?.sync_data()
+    }
+
+    fn remove(&mut self, file: u32) -> io::Result<()> {
+        fs::remove_file(self.name(file))?;
+        self.sync_names()
+    }
+}
