@@ -83,8 +83,8 @@ pub const OUTCOMES_KEPT_MAX: usize = 16;
 
 /// Outcomes on their way to an acknowledging host at most. Part of firmware/wire/SPEC.md.
 ///
-/// Memory: 8 bytes each. Why 16: 16 short texts take 0.2 s at 115,200 baud, more than a host needs to
-/// answer. When hit: the next outcome waits for an acknowledgement.
+/// Memory: 8 bytes each. Why 16: 16 short texts take 0.2 s at 115,200 baud, more than a host needs
+/// to answer. When hit: the next outcome waits for an acknowledgement.
 pub const DELIVERY_IN_FLIGHT_MAX: usize = 16;
 
 /// Waits without an acknowledgement before the first, second... repeat, in milliseconds from the

@@ -1,7 +1,7 @@
 //! The trim: which part of an utterance is recognised.
 //!
-//! A closed utterance in, a range of its slot out. Runs on the main loop, and in `offline`. The gate
-//! knows where the speech is; what is recognised is the speech and a little audio around it.
+//! A closed utterance in, a range of its slot out. Runs on the main loop, and in `offline`. The
+//! gate knows where the speech is; what is recognised is the speech and a little audio around it.
 
 use crate::limits::SPEECH_PADDING_MS;
 use crate::time::samples;

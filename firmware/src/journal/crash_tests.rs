@@ -1,8 +1,8 @@
 //! The journal against a disk that fails or loses its power at every operation.
 //!
-//! Each life of the appliance starts, speaks and is acknowledged over small files, so that new files
-//! are begun and old ones removed. After each fault, what was durable must be there: once, in order,
-//! or told as a gap when it was rotated away.
+//! Each life of the appliance starts, speaks and is acknowledged over small files, so that new
+//! files are begun and old ones removed. After each fault, what was durable must be there: once, in
+//! order, or told as a gap when it was rotated away.
 
 use pressel_wire::{Mark, OutcomeResult, Trigger};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! The few things that the journal asks of a disk, so that a test can cut the power at each.
 //!
-//! File numbers and bytes in and out. [`Folder`] is the real one; its calls may block for seconds and
-//! belong on the keeper's thread.
+//! File numbers and bytes in and out. [`Folder`] is the real one; its calls may block for seconds
+//! and belong on the keeper's thread.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};

@@ -6,8 +6,8 @@
 //!          └────────── tried again later ◀─────┘
 //! ```
 //!
-//! Records in, each durable when [`Journal::work`] returns without an error; outcomes out, in order.
-//! What a failing disk does not take waits in memory, bounded. Runs on the keeper's thread.
+//! Records in, each durable when [`Journal::work`] returns without an error; outcomes out, in
+//! order. What a failing disk does not take waits in memory, bounded. Runs on the keeper's thread.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,4 +1,6 @@
 //! The main loop, the keeper and a real journal, with a receiver at the far end of a memory link.
+//!
+//! A main loop, a keeper and a real folder in; what a receiver got out. Compiled for tests only.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;

@@ -145,8 +145,8 @@ impl Serial {
         }
     }
 
-    /// Puts an outcome and its text for an acknowledging host into the buffer; false when they do not
-    /// fit.
+    /// Puts an outcome and its text for an acknowledging host into the buffer; false when they do
+    /// not fit.
     pub fn send_delivered(&mut self, delivered: &Delivered, text: &str) -> bool {
         if LINK_BUFFER_BYTES - self.out.len() < OUTCOME_BYTES_MAX {
             return false;

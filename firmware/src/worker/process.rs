@@ -19,8 +19,9 @@ impl WorkerProcess {
     /// Starts the same program as a worker. Returns the process and the appliance's end.
     ///
     /// The child gets its end of the socket as standard input, and the slots by their descriptor's
-    /// number. It has its own process group: Ctrl+C in a terminal reaches the appliance only. So the
-    /// appliance ends it (`Keeper::finish`), and should that be killed, the child ends by itself: see
+    /// number. It has its own process group: Ctrl+C in a terminal reaches the appliance only. So
+    /// the appliance ends it (`Keeper::finish`), and should that be killed, the child ends by
+    /// itself: see
     /// `serve`.
     ///
     /// # Errors

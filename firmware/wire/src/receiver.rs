@@ -88,8 +88,8 @@ impl Receiver {
     /// Takes a message; returns what it completes.
     pub fn push<'a>(&'a mut self, message: &'a DeviceMessage) -> Option<Received<'a>> {
         match message {
-            // The appliance may not know yet, or no more, that this host acknowledges. Counters come
-            // once a minute.
+            // The appliance may not know yet, or no more, that this host acknowledges. Counters
+            // come once a minute.
             DeviceMessage::Hello(_) | DeviceMessage::Outcome(_) | DeviceMessage::Counters(_) => {
                 self.due = true;
                 None
