@@ -30,7 +30,7 @@ LIMITS = [
     "much longer than the speech costs accuracy (see the windows of 10 s and 30 s); "
     "`pressel.json` keeps it short.",
     "What it takes for talk outside the vocabulary gives no text. A voice unlike all it has heard "
-    "can meet this too: of the held-out flite voice it refuses about one command in ten.",
+    "can meet this too (see how many commands of each kind of voice were refused).",
 ]
 
 
@@ -130,7 +130,8 @@ def score_lines(scores):
         if name in rendered:
             score = rendered[name]
             lines.append(f"| {title}: word error | {_percent(score['word_error'])} of "
-                         f"{score['words']} words; whole command right {_share(score)} |")
+                         f"{score['words']} words; whole command right {_share(score)}; "
+                         f"{score['refused']} refused |")
     for name, title in (("reading_test", "Read sentences and talk (3 s pieces)"),
                         ("other_test", "Rendered words and talk outside the vocabulary"),
                         ("other_words", "Single recorded words outside the vocabulary"),
@@ -156,7 +157,8 @@ def card_text(facts):
         "was written by `pressel_train card` from the recorded facts of the run (`card.json`).",
         "", "## How well it hears", "",
         "Measured on the int8 files in this folder, one clip at a time, greedy. No speaker and "
-        "no voice (of espeak-ng: no voice variant) below was heard in training.", "", *score_lines(facts["scores"]), "",
+        "no voice (of espeak-ng: no voice variant) below was heard in training.", "",
+        *score_lines(facts["scores"]), "",
     ]
     if plain and "people" in plain:
         lines += [
@@ -179,7 +181,8 @@ def card_text(facts):
         "once. The encoder takes any even number of frames up to 3000.", "",
         "## Training", "",
         f"{train['steps']:,} steps, {train['clips']:,} clips, {train['minutes']:g} minutes on "
-        f"{train['machine']}, stopped and gone on {train['starts'] - 1} times; seed {train['seed']}. "
+        f"{train['machine']}, stopped and gone on {train['starts'] - 1} times; "
+        f"seed {train['seed']}. "
         + ", ".join(f"{k} {v}" for k, v in train["versions"].items())
         + f", Python {train['python']}. The commands are in `models/train/README.md`.", "",
         "| Pool | Clips | Hours | Speakers or voices |", "|---|---|---|---|",

@@ -69,6 +69,7 @@ def summarise(expected, heard):
     low, high = wilson(exact, len(expected))
     return {
         "clips": len(expected), "words": words, "errors": errors,
+        "refused": sum(bool(e) and not h for e, h in zip(expected, heard)),
         "word_error": round(errors / max(1, words), 4),
         "words_right": round(1 - errors / max(1, words), 4),
         "exact": round(exact / max(1, len(expected)), 4),
