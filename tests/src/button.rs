@@ -10,19 +10,21 @@ use crate::voice::{RATE, silence, word};
 /// Every press that is let go is a tap.
 const TAPS: &str = "[button]\ntap_ms = 60000\n";
 
-/// Checks trigger, start and end in seconds of each utterance, and that each has a text.
-fn check(rig: Rig, expected: &[(f64, f64)]) {
+/// Checks trigger, start and end in seconds of each utterance; returns them.
+fn check_times(rig: Rig, expected: &[(f64, f64)]) -> Vec<Said> {
     let ended = rig.finish(expected.len());
     let said = said(&ended.events);
     let times: Vec<(f64, f64)> = said.iter().map(|said| (said.start, said.end)).collect();
     assert_eq!(times, expected, "{}", ended.log);
     assert!(said.iter().all(|said| said.trigger == "ptt"));
-    let with_text = |said: &&Said| said.result == "text" && !said.text.is_empty();
-    assert_eq!(
-        said.iter().filter(with_text).count(),
-        said.len(),
-        "{said:?}"
-    );
+    said
+}
+
+/// Checks also that each has a text.
+fn check(rig: Rig, expected: &[(f64, f64)]) {
+    let said = check_times(rig, expected);
+    let has_text = |said: &Said| said.result == "text" && !said.text.is_empty();
+    assert!(said.iter().all(has_text), "{said:?}");
 }
 
 fn seconds(samples: usize) -> f64 {
@@ -98,7 +100,8 @@ fn a_hold_of_35_seconds_is_two_utterances_without_a_lost_sample() {
     rig.play(&crate::voice::babble(35.2)[..35 * RATE + RATE / 5]);
     rig.release();
     rig.play(&silence(0.5));
-    check(rig, &[(0.14, 30.14), (30.14, 36.04)]);
+    // What a model makes of so long a babble is its own affair.
+    check_times(rig, &[(0.14, 30.14), (30.14, 36.04)]);
 }
 
 #[test]
