@@ -1,7 +1,7 @@
 //! The guards themselves: the allocation guard fires, and ONNX Runtime reports to nobody.
 //!
-//! In: an allocation on a sealed thread of this test; the appliance at rest. Out: a count, or an end
-//! by SIGABRT; no thread that is not ours, and the variables that keep telemetry off.
+//! In: an allocation on a sealed thread of this test; the appliance at rest. Out: a count, or an
+//! end by SIGABRT; no thread that is not ours, and the variables that keep telemetry off.
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt as _;
