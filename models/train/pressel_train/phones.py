@@ -18,7 +18,8 @@ SILENCE = 0
 
 # Longest match first. Stress and length marks are removed before.
 _IPA = {
-    "iəɹ": "ih r", "ɪəɹ": "ih r", "aɪə": "ay ah", "aɪɚ": "ay er", "aɪ": "ay", "aʊ": "aw", "eɪ": "ey", "ɔɪ": "oy",
+    "iəɹ": "ih r", "ɪəɹ": "ih r", "aɪə": "ay ah",
+    "aɪɚ": "ay er", "aɪ": "ay", "aʊ": "aw", "eɪ": "ey", "ɔɪ": "oy",
     "oʊ": "ow", "əʊ": "ow", "tʃ": "ch", "dʒ": "jh", "əl": "ah l", "ɪə": "ih ah", "eə": "eh",
     "ʊə": "uh ah", "iə": "iy ah", "ɑɹ": "aa r", "ɔɹ": "ao r", "oɹ": "ao r", "ʊɹ": "uh r",
     "ɛɹ": "eh r", "ɪɹ": "ih r", "ɜɹ": "er", "ɜ": "er", "ɚ": "er", "əɹ": "er",
