@@ -379,8 +379,8 @@ impl Journal<Folder> {
     #[must_use]
     pub fn failure(&self, error: &io::Error) -> String {
         format!(
-            "{}: the journal cannot be written ({error}): transcripts are kept in memory only; make \
-             the folder writable, make room on its disk, or name another one with --state-dir",
+            "{}: the journal cannot be written ({error}): transcripts are kept in memory only; \
+             make the folder writable, make room on its disk, or name another one with --state-dir",
             self.disk.path().display()
         )
     }

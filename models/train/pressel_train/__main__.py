@@ -64,6 +64,13 @@ def command_evaluate(args):
     print(json.dumps(scores, indent=1))
 
 
+def command_appliance(args):
+    from .appliance import judge
+
+    scores = judge(args.program, Path(args.work) / "pools", args.model)
+    print(json.dumps(scores, indent=1))
+
+
 def command_card(args):
     from .card import write_card
 
@@ -119,6 +126,9 @@ def _parser():
     one.add_argument("--run", default="run1")
     one.add_argument("--model", required=True)
     one.add_argument("--windows", type=float, nargs="*", default=[], help="seconds")
+    one = add("appliance", command_appliance, "judge a model through `pressel transcribe`")
+    one.add_argument("--program", required=True, help="the pressel program")
+    one.add_argument("--model", help="folder of the model; the built-in one if left away")
     one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
     one.add_argument("--run", default="run1")
     one.add_argument("--recordings", help="folder with manifest.csv")
