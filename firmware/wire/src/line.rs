@@ -65,8 +65,8 @@ pub enum DeviceLine<'a> {
 impl<'a> DeviceLine<'a> {
     /// Returns the line for `message`, where `text` is all the text of its outcome.
     ///
-    /// `None` for `Transcript`: in line mode the text comes whole, with its outcome. `None` for what
-    /// only a host gets that acknowledges: line mode has no acknowledgement.
+    /// `None` for `Transcript`: in line mode the text comes whole, with its outcome. `None` for
+    /// what only a host gets that acknowledges: line mode has no acknowledgement.
     pub fn from_message(message: &DeviceMessage, text: &'a str) -> Option<Self> {
         Some(match message {
             DeviceMessage::Hello(hello) => Self::Hello(hello.clone()),
