@@ -105,6 +105,8 @@ pub struct MainLoop {
     view: lights::View,
     /// The utterance that listen records.
     open: Option<(u32, Trigger)>,
+    /// The host holds its push-to-talk.
+    host_holds: bool,
     /// The end was asked for; signals are not waited for any more.
     stopping: bool,
     commands: Deque<Command, COMMANDS_WAITING_MAX>,
@@ -143,6 +145,7 @@ impl MainLoop {
             session: session::State::Idle,
             view: lights::View::default(),
             open: None,
+            host_holds: false,
             stopping: false,
             commands: Deque::new(),
             errands: Deque::new(),

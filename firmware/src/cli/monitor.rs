@@ -101,6 +101,9 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
     }
 }
 
+/// Waits of a second at most for a line that takes nothing.
+const SEND_TRIES_MAX: u32 = 5;
+
 fn send(link: &mut dyn Link, command: HostCommand) -> Result<(), LinkError> {
     let message = match command {
         HostCommand::Status => HostMessage::GetStatus,
@@ -117,8 +120,14 @@ fn transmit(link: &mut dyn Link, message: &HostMessage) -> Result<(), LinkError>
     let mut bytes = [0; FRAME_BYTES_MAX];
     // Every message of the host fits a frame.
     let count = encode_host(message, &mut bytes).unwrap_or(0);
-    let mut sent = 0;
+    let (mut sent, mut tries) = (0, 0);
     while sent < count {
+        if SEND_TRIES_MAX <= tries {
+            return Err(LinkError::Lost {
+                errno: libc::ETIMEDOUT,
+            });
+        }
+        tries += 1;
         sent += link.write(&bytes[sent..count])?;
         let mut fds = [PollFd {
             events: libc::POLLOUT,

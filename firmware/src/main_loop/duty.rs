@@ -90,8 +90,8 @@ impl MainLoop {
         for message in messages {
             match message {
                 HostMessage::Ping { nonce } => self.tell(&DeviceMessage::Pong { nonce }),
-                HostMessage::PttDown => self.happen(session::Event::HostTalk(true), now),
-                HostMessage::PttUp => self.happen(session::Event::HostTalk(false), now),
+                HostMessage::PttDown => self.host_talks(true, now),
+                HostMessage::PttUp => self.host_talks(false, now),
                 HostMessage::Cancel => self.happen(session::Event::HostCancel, now),
                 HostMessage::Mute(muted) => self.happen(session::Event::Mute(muted), now),
                 HostMessage::GetStatus => {
@@ -281,6 +281,20 @@ impl MainLoop {
         }
     }
 
+    /// The host's push-to-talk went down or up.
+    fn host_talks(&mut self, talks: bool, now: Millis) {
+        self.host_holds = talks;
+        self.happen(session::Event::HostTalk(talks), now);
+    }
+
+    /// The host is gone: it can no longer let go of its push-to-talk.
+    pub(super) fn let_go_for_host(&mut self) {
+        if self.host_holds {
+            let now = self.fixed.clock.now_ms();
+            self.host_talks(false, now);
+        }
+    }
+
     /// Lets the session machine take an event, and does what it says.
     fn happen(&mut self, event: session::Event, now: Millis) {
         let step = session::step(&self.session, event, now, &self.fixed.session);
@@ -323,13 +337,24 @@ impl MainLoop {
             Some(command)
         };
         if let Some(command) = refused {
-            // With 36 commands waiting, listen has been stuck for long: the newest one counts.
-            if self.commands.is_full() {
-                self.commands.pop_back();
-            }
-            self.commands.push_back(command).ok();
+            self.wait_with(command);
         }
         self.neighbours.listen_bell.ring();
+    }
+
+    /// Keeps a command until listen's ring has room. With this list full, listen has been stuck for
+    /// long: a discard or a mute makes all presses before it void; of presses the newest counts.
+    fn wait_with(&mut self, command: Command) {
+        let ends = |control| matches!(control, Control::Discard(_) | Control::Mute);
+        if self.commands.is_full() {
+            if ends(command.control) {
+                self.commands.clear();
+            } else if self.commands.back().is_some_and(|last| !ends(last.control)) {
+                self.commands.pop_back();
+            }
+        }
+        // A press behind a discard that fills the list is the one that is lost.
+        self.commands.push_back(command).ok();
     }
 
     pub(super) fn finish(&mut self, finished: Finished) {

@@ -99,6 +99,7 @@ impl MainLoop {
     pub(super) fn lose_link(&mut self, error: LinkError) {
         if let Some(link) = self.serial.take() {
             self.note(Record::Link(error));
+            self.let_go_for_host();
             self.ask(Errand::CloseLink(link));
             let wait_ms = self.serial.next_retry_ms();
             self.ask(Errand::OpenLink { wait_ms });
