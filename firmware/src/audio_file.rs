@@ -6,8 +6,8 @@
 //! whole in memory, or a word lost because a header lies.
 //!
 //! Flow: [`sniff`] names the container by its first bytes -> [`wav`] or [`packets`] (symphonia)
-//! decodes -> [`downmix`] makes one channel -> [`resample`] makes 16 kHz. [`levels`] is apart: the
-//! caller applies it to each utterance.
+//! decodes -> [`downmix`] makes one channel -> [`resample`] makes 16 kHz. The
+//! level is not its business: see [`crate::levels`].
 
 mod contain;
 mod decoder;
