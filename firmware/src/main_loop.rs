@@ -2,8 +2,8 @@
 //!
 //! Microphone, pins, serial line, listen's events, worker's answers and keeper's deliveries in;
 //! blocks, commands, requests, lights and bytes out. After [`MainLoop::seal`] it never blocks
-//! outside
-//! `poll(2)`, never allocates, never takes a lock, never runs a model and never touches a disk.
+//! outside `poll(2)`, never allocates, never takes a lock, never runs a model and never touches a
+//! disk.
 //! [`MainLoop::turn`] is one turn, for tests; [`MainLoop::run`] is the endless loop.
 
 mod capture;

@@ -128,7 +128,8 @@ pub const LINK_READ_BYTES: usize = 256;
 
 /// Records and log lines from the main loop, listen and worker supervision to the keeper.
 ///
-/// When full: the line is dropped and counted, and the log says how many are missing.
+/// When full: the line is dropped and counted, and the log says how many are missing. The last 64
+/// places are kept for outcomes.
 pub const KEEPER_QUEUE_RECORDS: usize = 256;
 
 /// Places in that queue that only outcomes, acknowledgements and errands may take.
@@ -182,8 +183,8 @@ pub const FAREWELL_MS: u64 = 200;
 /// worker that may change hands at once. More cannot be; one more would be counted as a missing
 /// record.
 pub const ERRANDS_WAITING_MAX: usize = 8;
-/// Commands that wait in the main loop for room in listen's ring. When full: the newest one
-/// replaces the last, because the newest press state counts.
+/// Commands that wait in the main loop for room in listen's ring. When full: of presses the
+/// newest replaces the last; a discard or a mute voids all that wait.
 pub const COMMANDS_WAITING_MAX: usize = 4;
 /// Deliveries of the keeper on their way. Each answers one errand, so there is always room.
 pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX;

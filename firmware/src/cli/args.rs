@@ -20,10 +20,11 @@ use crate::worker::Setup;
                   pressel demo                      watch it work, without hardware\n  \
                   pressel devices                   microphones, pins and serial ports here\n  \
                   pressel run --board rpi-5         the appliance\n  \
-                  pressel transcribe note.wav       a recording as text\n\n\
+                  pressel transcribe note.wav       a recording as text\n  \
+                  pressel monitor /dev/ttyUSB0      the other end of the serial line\n  \
+                  pressel history --since 2h        what was said\n\n\
                   Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
-                  3 device, \
-                  4 model, 5 disk."
+                  3 device, 4 model, 5 disk."
 )]
 pub struct Arguments {
     /// Print more: -v what happens, -vv numbers, -vvv everything.

@@ -3,9 +3,9 @@
 //! File numbers and bytes in and out. [`Folder`] is the real one; its calls may block for seconds
 //! and belong on the keeper's thread.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pressel_pipeline::limits::JOURNAL_BYTES_MAX;
@@ -103,9 +103,13 @@ impl Folder {
         if self.lock.is_some() {
             return Ok(());
         }
-        fs::create_dir_all(&self.path)?;
+        // What was said is for the owner only.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)?;
         let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(false).write(true);
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(self.path.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {
@@ -173,7 +177,7 @@ impl Disk for Folder {
 
     fn create(&mut self, file: u32) -> io::Result<()> {
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
+        options.create(true).truncate(false).write(true).mode(0o600);
         options.open(self.name(file))?;
         self.sync_names()
     }
