@@ -13,13 +13,17 @@ mod telemetry;
 pub mod transcribe;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use pressel_boards::Board;
 
 use crate::audio_file::AudioFile;
 use crate::failure::{Failure, Kind};
+use crate::outlet::Outlet;
 use crate::worker;
 use args::{Arguments, Command};
 
@@ -78,6 +82,29 @@ fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>) -> Result<(
     }))
 }
 
+/// Returns a flag that SIGINT and SIGTERM set, for commands that only wait and print.
+fn asked_to_end() -> Result<Arc<AtomicBool>, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&asked))
+            .map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
+    }
+    Ok(asked)
+}
+
+/// Makes a failure of an error of standard output. A reader that has gone has read enough: that one
+/// has no words.
+fn output_failed(error: &std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return Failure {
+            kind: Kind::Disk,
+            message: String::new(),
+        };
+    }
+    let why = format!("standard output cannot be written ({error}): check the disk it goes to");
+    Failure::new(Kind::Disk, why)
+}
+
 /// Says what was wrong with a recording that was used all the same.
 fn warn_of_damage(file: &AudioFile) {
     let damage = file.damage();
@@ -106,17 +133,22 @@ fn complain(failure: &Failure) {
 
 /// Starts the log: warnings at first, more with `-v`; `RUST_LOG` overrides it.
 fn start_log(verbose: u8, command: &Command) {
-    let level = match (verbose, command) {
-        (0, Command::Run(_)) => log::LevelFilter::Info,
-        (0, _) => log::LevelFilter::Warn,
-        (1, _) => log::LevelFilter::Info,
-        (2, _) => log::LevelFilter::Debug,
+    let runs = matches!(command, Command::Run(_));
+    let level = match verbose + u8::from(runs) {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        2 => log::LevelFilter::Debug,
         _ => log::LevelFilter::Trace,
     };
-    env_logger::Builder::new()
-        .filter_level(log::LevelFilter::Warn)
+    let mut builder = env_logger::Builder::new();
+    builder
+        .filter_level(log::LevelFilter::Error)
         .filter_module("pressel", level)
         .parse_default_env()
-        .format_target(false)
-        .init();
+        .format_target(false);
+    if runs {
+        // Whoever reads the log of the appliance must not be able to stop it.
+        builder.target(env_logger::Target::Pipe(Box::new(Outlet::error())));
+    }
+    builder.init();
 }

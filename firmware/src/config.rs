@@ -244,6 +244,22 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        if 64 < self.model.threads {
+            return Err("model.threads is at most 64".into());
+        }
+        if !(1_000..=3_600_000).contains(&self.button.forgotten_ms) {
+            return Err("button.forgotten_ms is between 1000 and 3600000".into());
+        }
+        if 60_000 < self.button.tap_ms {
+            return Err("button.tap_ms is at most 60000".into());
+        }
+        if self
+            .link
+            .baud
+            .is_some_and(|baud| !(9_600..=3_000_000).contains(&baud))
+        {
+            return Err("link.baud is between 9600 and 3000000".into());
+        }
         let Speech {
             pre_roll_ms,
             start_padding_ms,
@@ -361,6 +377,10 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         check("[speech]\npre_roll_ms = 2000", "at most 1000");
+        check("[model]\nthreads = 65", "at most 64");
+        check("[button]\nforgotten_ms = 0", "between 1000 and 3600000");
+        check("[button]\ntap_ms = 60001", "at most 60000");
+        check("[link]\nbaud = 0", "between 9600 and 3000000");
         check("[speech]\nthreshold = 1.5", "between 0.05 and 0.95");
         check("[speech]\nendpoint_ms = 0", "between 100 and 15000");
         check("[speech]\nendpoint_ms = -1", "endpoint_ms");

@@ -22,6 +22,8 @@ pub mod outcome;
 
 pub mod journal;
 
+pub mod outlet;
+
 pub mod keeper;
 
 pub mod config;

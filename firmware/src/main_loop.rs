@@ -105,6 +105,12 @@ pub struct MainLoop {
     view: lights::View,
     /// The utterance that listen records.
     open: Option<(u32, Trigger)>,
+    /// The mute switch is on.
+    switch_mutes: bool,
+    /// The host has muted.
+    host_mutes: bool,
+    /// The microphone is being opened after a mute.
+    unmuting: bool,
     /// The host holds its push-to-talk.
     host_holds: bool,
     /// The end was asked for; signals are not waited for any more.
@@ -145,6 +151,9 @@ impl MainLoop {
             session: session::State::Idle,
             view: lights::View::default(),
             open: None,
+            switch_mutes: false,
+            host_mutes: false,
+            unmuting: false,
             host_holds: false,
             stopping: false,
             commands: Deque::new(),

@@ -89,7 +89,8 @@ impl Offline {
         Err(Failure::new(Kind::Model, failed))
     }
 
-    /// Plays one file. With `held` the push-to-talk is held for all of it.
+    /// Plays one file. With `held` the push-to-talk is held for all of it. `give` gets what is
+    /// found, and its answer to [`Played::Progress`] tells whether to go on.
     ///
     /// # Errors
     /// [`Kind::Disk`] when the file cannot be read on; what was recognised before has been given
@@ -98,7 +99,7 @@ impl Offline {
         &mut self,
         file: &mut AudioFile,
         held: bool,
-        give: &mut dyn FnMut(Played),
+        give: &mut dyn FnMut(Played) -> bool,
     ) -> Result<(), Failure> {
         let Some((ears, slots)) = self.ears.take() else {
             return Err(Failure::new(Kind::Model, "the ears were lost in a panic"));
@@ -128,8 +129,11 @@ impl Offline {
                     break;
                 }
             }
-            give(Played::Progress(listener.heard()));
+            let goes_on = give(Played::Progress(listener.heard()));
             self.work_off(&mut listener, &mut events, give);
+            if !goes_on {
+                break;
+            }
         }
         listener.finish(&mut events);
         self.work_off(&mut listener, &mut events, give);
@@ -142,7 +146,7 @@ impl Offline {
         &mut self,
         listener: &mut Listener<OfflineSlots>,
         events: &mut Events,
-        give: &mut dyn FnMut(Played),
+        give: &mut dyn FnMut(Played) -> bool,
     ) {
         for &event in events.iter() {
             give(Played::Event(event));

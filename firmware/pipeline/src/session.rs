@@ -116,7 +116,9 @@ impl State {
     #[must_use]
     pub const fn deadline(&self, tuning: &Tuning) -> Option<Millis> {
         match self {
-            Self::Held { since } | Self::Latched { since } => Some(*since + tuning.talk_ms_max),
+            Self::Held { since } | Self::Latched { since } => {
+                Some(since.saturating_add(tuning.talk_ms_max))
+            }
             Self::Idle | Self::Muted => None,
         }
     }
@@ -149,7 +151,9 @@ pub fn step(state: &State, event: Event, now: Millis, tuning: &Tuning) -> Step {
         }
         (Held { .. } | Latched { .. }, Event::HostTalk(false))
         | (Latched { .. }, Event::ButtonDown) => Step::to(Idle, Action::TalkStop),
-        (Held { since } | Latched { since }, Event::Tick) if since + tuning.talk_ms_max <= now => {
+        (Held { since } | Latched { since }, Event::Tick)
+            if since.saturating_add(tuning.talk_ms_max) <= now =>
+        {
             Step::to(Idle, Action::TalkStop)
         }
         (Idle | Held { .. } | Latched { .. }, Event::HostCancel) => Step::to(Idle, Action::Cancel),

@@ -27,7 +27,7 @@ use crate::worker::Setup;
                   3 device, 4 model, 5 disk."
 )]
 pub struct Arguments {
-    /// Print more: -v what happens, -vv numbers, -vvv everything.
+    /// Print more; twice prints more still
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// What to do.

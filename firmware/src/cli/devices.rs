@@ -9,20 +9,15 @@ use pressel_hal::linux::{list_captures, list_chips, list_ports};
 use serde_json::json;
 
 use super::args::DevicesArguments;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 
 /// Lists microphones, GPIO chips and serial ports.
 ///
 /// # Errors
-/// [`Kind::Disk`] when standard output cannot be written.
+/// [`Failure`] of kind `Disk` when standard output cannot be written.
 pub fn devices(arguments: &DevicesArguments) -> Result<(), Failure> {
     let text = if arguments.json { as_json() } else { as_text() };
-    writeln!(io::stdout().lock(), "{text}").map_err(|error| {
-        Failure::new(
-            Kind::Disk,
-            format!("standard output cannot be written: {error}"),
-        )
-    })
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| super::output_failed(&error))
 }
 
 fn board_name() -> Option<String> {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pressel_hal::linux::{SerialLink, poll};
@@ -53,10 +54,8 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
             .count
             .is_some_and(|count| count <= screen.outcomes)
     };
-    let disk = |error: io::Error| {
-        let why = format!("standard output cannot be written: {error}");
-        Failure::new(Kind::Disk, why)
-    };
+    let disk = |error: io::Error| super::output_failed(&error);
+    let asked = super::asked_to_end()?;
     loop {
         if let Some(courier) = &mut courier {
             if let Some(message) = courier.receiver.acknowledgement() {
@@ -75,6 +74,9 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
         let wait_ms = courier.as_ref().map_or(-1, Courier::wait_ms);
         poll::wait(&mut fds, wait_ms)
             .map_err(|errno| device(format!("poll failed errno={errno}")))?;
+        if asked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         if fds[0].revents == 0 {
             continue;
         }

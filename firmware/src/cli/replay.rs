@@ -37,7 +37,10 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
             .map_err(|error| Failure::new(Kind::Disk, error))
             .and_then(|mut file| {
                 let mut out = Output::new(path, arguments);
-                offline.play(&mut file, held, &mut |played| out.print(&played))?;
+                offline.play(&mut file, held, &mut |played| {
+                    out.print(&played);
+                    out.result.is_ok()
+                })?;
                 super::warn_of_damage(&file);
                 out.result
             });
@@ -74,8 +77,7 @@ impl Output {
         let Some(line) = line else { return };
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
-            let why = format!("standard output cannot be written: {error}");
-            self.result = Err(Failure::new(Kind::Disk, why));
+            self.result = Err(super::output_failed(&error));
         }
     }
 

@@ -42,7 +42,10 @@ pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
     }
     if !transcripts.is_empty() {
         let written = write(arguments.format, &transcripts, &mut io::stdout().lock());
-        let written = written.map_err(|error| Failure::new(Kind::Disk, error));
+        let written = written.map_err(|error| match &error {
+            WriteError::Io(error) => super::output_failed(error),
+            WriteError::OneFileOnly => Failure::new(Kind::Usage, error),
+        });
         first = super::keep_first(first, written);
     }
     first
@@ -57,20 +60,23 @@ fn one(
     let name = file.path().to_string_lossy().into_owned();
     let bar = progress(&name, file.info().duration_samples);
     let mut collected = Collected::default();
-    let played = offline.play(&mut file, false, &mut |played| match played {
-        Played::Progress(samples) => bar.set_position(samples),
-        Played::Event(ListenEvent::VadFellBack) => collected.fell_back = true,
-        Played::Event(_) => {}
-        Played::Outcome { finished, language } => {
-            if let OutcomeResult::Text { .. } = finished.outcome.result {
-                let end = finished.start + samples(u64::from(finished.outcome.audio_ms));
-                collected.add(finished.start, end, finished.text.as_str());
-                collected.language = language;
-            } else if is_loss(&finished.outcome.result) {
-                let result = result_name(&finished.outcome.result);
-                collected.lost.get_or_insert((finished.start, result));
+    let played = offline.play(&mut file, false, &mut |played| {
+        match played {
+            Played::Progress(samples) => bar.set_position(samples),
+            Played::Event(ListenEvent::VadFellBack) => collected.fell_back = true,
+            Played::Event(_) => {}
+            Played::Outcome { finished, language } => {
+                if let OutcomeResult::Text { .. } = finished.outcome.result {
+                    let end = finished.start + samples(u64::from(finished.outcome.audio_ms));
+                    collected.add(finished.start, end, finished.text.as_str());
+                    collected.language = language;
+                } else if is_loss(&finished.outcome.result) {
+                    let result = result_name(&finished.outcome.result);
+                    collected.lost.get_or_insert((finished.start, result));
+                }
             }
         }
+        true
     });
     bar.finish_and_clear();
     super::warn_of_damage(&file);

@@ -3,7 +3,7 @@
 //! Errands in, deliveries out, both bounded. Nobody blocks in a channel: each side tries, and
 //! sleeps in `poll(2)` beside its bell, so a send never meets a sleeping receiver's lock.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::report::{json_object, log_line};
 use super::{Delivery, Errand, Opener, Record};
 use crate::bell::Bell;
 use crate::journal::{self, Folder, Journal, Spoken};
+use crate::outlet::Outlet;
 use crate::slots::SharedMemory;
 use crate::worker::{Setup, WorkerProcess};
 
@@ -111,6 +112,7 @@ impl Keeper {
             worker: None,
             due,
             journal_failures: u32::from(is_behind),
+            out: Outlet::output(),
             last_error: [const { String::new() }; 3],
         };
         let thread = std::thread::Builder::new()
@@ -127,7 +129,7 @@ impl Keeper {
     /// Prints what is left, kills the worker and ends the thread.
     pub fn finish(self) {
         let mut errand = Errand::Finish;
-        let deadline = Instant::now() + Duration::from_millis(300);
+        let deadline = Instant::now() + Duration::from_millis(600);
         // The keeper empties its queue quickly; the wait is bounded all the same.
         while let Err(back) = self.doors.ask(errand) {
             errand = back;
@@ -136,8 +138,11 @@ impl Keeper {
             }
             std::thread::yield_now();
         }
-        // A panic of the keeper was reported where it happened.
-        self.thread.join().ok();
+        // A device that is being opened, or a slow disk, may hold it up; the end does not wait for
+        // that, and the worker goes with this process.
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -161,6 +166,8 @@ struct Room {
     due: Due,
     /// Tries in a row that the journal's disk did not take.
     journal_failures: u32,
+    /// Standard output, for `--json`.
+    out: Outlet,
     /// Last error of microphone, link and worker: the same one is not printed twice in a row.
     last_error: [String; 3],
 }
@@ -347,9 +354,7 @@ impl Room {
         if self.tools.json
             && let Some(object) = json_object(record, true)
         {
-            // Whoever reads standard output may be gone; the appliance goes on.
-            let mut out = io::stdout().lock();
-            writeln!(out, "{object}").and_then(|()| out.flush()).ok();
+            self.out.line(format!("{object}\n").as_bytes());
         }
     }
 }

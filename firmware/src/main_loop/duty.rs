@@ -32,8 +32,10 @@ impl MainLoop {
             });
         }
         match self.pins.mute.settle() {
-            Ok(true) => self.happen(session::Event::Mute(true), now),
-            Ok(false) => {}
+            Ok(muted) => {
+                self.switch_mutes = muted;
+                self.mute(now);
+            }
             Err(error) => self.note(Record::Pin {
                 role: "mute",
                 errno: error.errno,
@@ -73,7 +75,10 @@ impl MainLoop {
             }
         }
         match self.pins.mute.look(ready.mute, now) {
-            Ok(Some(muted)) => self.happen(session::Event::Mute(muted), now),
+            Ok(Some(muted)) => {
+                self.switch_mutes = muted;
+                self.mute(now);
+            }
             Ok(None) => {}
             Err(error) => self.note(Record::Pin {
                 role: "mute",
@@ -93,7 +98,10 @@ impl MainLoop {
                 HostMessage::PttDown => self.host_talks(true, now),
                 HostMessage::PttUp => self.host_talks(false, now),
                 HostMessage::Cancel => self.happen(session::Event::HostCancel, now),
-                HostMessage::Mute(muted) => self.happen(session::Event::Mute(muted), now),
+                HostMessage::Mute(muted) => {
+                    self.host_mutes = muted;
+                    self.mute(now);
+                }
                 HostMessage::GetStatus => {
                     self.greet();
                     self.tell_state();
@@ -206,6 +214,9 @@ impl MainLoop {
 
     pub(super) fn take_deliveries(&mut self, now: Millis) {
         while let Ok(delivery) = self.neighbours.deliveries.try_recv() {
+            if let Delivery::Microphone(_) | Delivery::NoMicrophone = delivery {
+                self.unmuting = false;
+            }
             match delivery {
                 // Muted in the meantime, or opened twice by a quick mute and unmute.
                 Delivery::Microphone(microphone)
@@ -270,15 +281,21 @@ impl MainLoop {
     pub(super) fn show(&mut self, now: Millis) {
         self.view.recording = self.open.is_some() || self.session.is_talking();
         self.view.recognising = self.recogniser.is_running() || 0 < self.recogniser.waiting_count();
-        self.view.muted = self.session == session::State::Muted;
+        self.view.muted = self.session == session::State::Muted || self.unmuting;
         self.view.microphone_lost = !self.capture.is_open() && !self.view.muted;
-        self.view.worker_down = !self.recogniser.is_ready() && self.recogniser.was_ready();
+        self.view.worker_down = self.recogniser.is_down();
         if let Some((role, error)) = self.pins.show(lights::lights(&self.view, now)) {
             self.note(Record::Pin {
                 role: role.name(),
                 errno: error.errno,
             });
         }
+    }
+
+    /// Muted is what the switch or the host mutes; neither opens what the other has closed.
+    fn mute(&mut self, now: Millis) {
+        let muted = self.switch_mutes || self.host_mutes;
+        self.happen(session::Event::Mute(muted), now);
     }
 
     /// The host's push-to-talk went down or up.
@@ -319,7 +336,10 @@ impl MainLoop {
                     self.ask(Errand::CloseMicrophone(microphone));
                 }
             }
-            Some(session::Action::Unmute) => self.ask(Errand::OpenMicrophone { wait_ms: 0 }),
+            Some(session::Action::Unmute) => {
+                self.unmuting = true;
+                self.ask(Errand::OpenMicrophone { wait_ms: 0 });
+            }
             None => {}
         }
     }

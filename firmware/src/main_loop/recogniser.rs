@@ -114,6 +114,12 @@ impl Recogniser {
         self.was_ready
     }
 
+    /// Returns whether a worker that should answer does not: it was there, or has failed to come.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        !self.is_ready() && (self.was_ready || 0 < self.restarts)
+    }
+
     /// Returns whether no worker is started for a while.
     #[must_use]
     pub fn is_left_off(&self) -> bool {

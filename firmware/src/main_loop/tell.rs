@@ -134,7 +134,8 @@ impl MainLoop {
 
     /// Returns what the appliance is doing.
     fn state(&self) -> State {
-        let muted = self.session == session::State::Muted;
+        // Until the microphone is open again, it is as good as muted.
+        let muted = self.session == session::State::Muted || self.unmuting;
         let worker_ok = self.recogniser.is_ready();
         let state = if self.stopping {
             DeviceState::Stopping
@@ -144,7 +145,7 @@ impl MainLoop {
             DeviceState::MicLost
         } else if self.open.is_some() || self.session.is_talking() {
             DeviceState::Recording
-        } else if !worker_ok && self.recogniser.was_ready() {
+        } else if self.recogniser.is_down() {
             DeviceState::WorkerDown
         } else if !worker_ok {
             DeviceState::Starting

@@ -82,9 +82,11 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
-            recognise(&mut whisper, &jobs_out, &mut answers, &slots, &theirs);
-            // The appliance is gone, or this thread must not be trusted.
-            std::process::exit(0);
+            let work = || recognise(&mut whisper, &jobs_out, &mut answers, &slots, &theirs);
+            // The appliance is gone, or this thread panicked and must not be trusted: the process
+            // ends at once, and the appliance sees that and starts another.
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            std::process::exit(i32::from(ended.is_err()));
         })?;
     read_requests(&mut requests, &jobs, &shared, &canceller);
     std::process::exit(0);
