@@ -5,16 +5,18 @@
 //! transcript is missing or wrong.
 
 mod stage;
+mod watch;
 mod world;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, KeyCode, KeyModifiers, poll, read};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::args::DemoArguments;
 use crate::failure::{Failure, Kind};
@@ -32,6 +34,11 @@ const PAUSE: Duration = Duration::from_millis(900);
 /// # Errors
 /// [`Kind::Result`] when a transcript is missing or wrong, and whatever keeps it from starting.
 pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&asked))
+            .map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
+    }
     // The model is looked for before anything is drawn.
     let config = arguments.common.config()?;
     if !config.model.folder().is_dir() {
@@ -41,11 +48,6 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
         );
         return Err(Failure::new(Kind::Model, why));
     }
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&asked))
-            .map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
-    }
     match &arguments.mic {
         Some(device) => by_hand(arguments, device, &asked),
         None => by_script(arguments, &asked),
@@ -53,9 +55,9 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
 }
 
 /// The scripted demo: each act is spoken, the button is held meanwhile, the text is compared.
-fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failure> {
+fn by_script(arguments: &DemoArguments, asked: &Arc<AtomicBool>) -> Result<(), Failure> {
     let acts = world::acts()?;
-    let mut stage = Stage::open(&arguments.common, None)?;
+    let mut stage = Stage::open(&arguments.common, None, asked)?;
     stage
         .say("The appliance runs on a simulated board; its voice, button and serial line are real");
     stage.say(
@@ -63,17 +65,20 @@ fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failur
     );
     let world = World::start(stage.folder(), stage.news())?;
     let ended = |stage: &mut Stage| -> Result<(), Failure> {
-        stage.wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))?;
+        stage.wait_until(READY_MAX, |news| matches!(news, News::Ready))?;
         let mut right = 0;
         for act in &acts {
-            if asked.load(Ordering::Relaxed) {
+            if stage.is_asked() {
                 return Ok(());
             }
-            right += u32::from(play(stage, &world, act, asked)?);
+            right += u32::from(play(stage, &world, act)?);
+        }
+        if stage.is_asked() {
+            return Ok(());
         }
         let all = u32::try_from(acts.len()).unwrap_or(u32::MAX);
         stage.say(&format!("{right} of {all} transcripts are right."));
-        if right == all || asked.load(Ordering::Relaxed) {
+        if right == all {
             return Ok(());
         }
         let why = format!("only {right} of {all} transcripts came out right: see the lines above");
@@ -84,11 +89,11 @@ fn by_script(arguments: &DemoArguments, asked: &AtomicBool) -> Result<(), Failur
 }
 
 /// Plays one act. Returns whether its text came, and was right.
-fn play(stage: &mut Stage, world: &World, act: &Act, asked: &AtomicBool) -> Result<bool, Failure> {
+fn play(stage: &mut Stage, world: &World, act: &Act) -> Result<bool, Failure> {
     stage.say(&format!("  said: \"{}\"", act.text));
     world.speak(act);
     let mut released = None;
-    let text = stage.wait_until(act.length + TEXT_MAX, asked, |news| {
+    let text = stage.wait_until(act.length + TEXT_MAX, |news| {
         if let News::Button(false) = news {
             released = Some(Instant::now());
         }
@@ -109,21 +114,25 @@ fn play(stage: &mut Stage, world: &World, act: &Act, asked: &AtomicBool) -> Resu
 }
 
 /// The demo with a real microphone: the space bar is the button.
-fn by_hand(arguments: &DemoArguments, device: &str, asked: &AtomicBool) -> Result<(), Failure> {
+fn by_hand(
+    arguments: &DemoArguments,
+    device: &str,
+    asked: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         let why = "--mic takes its keys from a terminal: run it in one, or leave --mic away";
         return Err(Failure::new(Kind::Usage, why));
     }
-    let mut stage = Stage::open(&arguments.common, Some(device))?;
+    let mut stage = Stage::open(&arguments.common, Some(device), asked)?;
     let world = World::silent(stage.folder(), stage.news())?;
     let ended = stage
-        .wait_until(READY_MAX, asked, |news| matches!(news, News::Ready))
+        .wait_until(READY_MAX, |news| matches!(news, News::Ready))
         .map(|_| ());
     stage.say("Space: start talking, space again: stop. q: end.");
     let raw = enable_raw_mode();
     let ended = ended.and_then(|()| {
         raw.map_err(|error| Failure::new(Kind::Device, format!("terminal: {error}")))?;
-        while !asked.load(Ordering::Relaxed) {
+        while !stage.is_asked() {
             if let Some(News::Outcome { text, result }) = stage.idle(Duration::from_millis(20)) {
                 stage.say(&format!("  uart: \"{text}\" ({result})"));
             }

@@ -4,24 +4,29 @@
 //! what is said go out to the terminal.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, BufReader, IsTerminal as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use pressel_hal::sim::{self, LEDS_FILE, UART_FILE};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use serde_json::Value;
 
+use super::watch;
 use crate::cli::args::CommonArguments;
 use crate::failure::{Failure, Kind};
 
 /// News at most on their way; the demo reads faster than they come.
 const NEWS_MAX: usize = 1_024;
+/// How long a process that was asked to end may take.
+const END_MAX: Duration = Duration::from_millis(1_500);
 /// The lights in the order of the board's file.
 const LIGHTS: [&str; 4] = ["listening", "thinking", "sent", "error"];
 
@@ -49,9 +54,11 @@ pub(super) enum News {
 pub(super) struct Stage {
     /// Keeps the serial line from hanging up.
     _uart: File,
+    appliance: Process,
+    monitor: Process,
+    // After the processes: it goes away when they have ended.
     folder: tempfile::TempDir,
-    appliance: Child,
-    monitor: Child,
+    asked: Arc<AtomicBool>,
     news: Receiver<News>,
     news_in: SyncSender<News>,
     lit: [bool; 4],
@@ -61,10 +68,11 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Makes the board and starts both processes.
+    /// Makes the board and starts both processes. Whoever sets `asked` ends the demo.
     pub(super) fn open(
         common: &CommonArguments,
         microphone: Option<&str>,
+        asked: &Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
         let cannot = |what: &'static str| {
             move |error: io::Error| Failure::new(Kind::Device, format!("cannot {what}: {error}"))
@@ -80,18 +88,18 @@ impl Stage {
             .read(true)
             .write(true)
             .open(folder.path().join(LEDS_FILE));
-        watch_lights(leds.map_err(cannot("open the lights"))?, news_in.clone())
+        watch::lights(leds.map_err(cannot("open the lights"))?, news_in.clone())
             .map_err(cannot("start a thread"))?;
 
         let myself = std::env::current_exe().map_err(cannot("find this program"))?;
-        let mut monitor = Command::new(&myself)
+        let mut command = Command::new(&myself);
+        command
             .args(["monitor", "-", "--json"])
             .stdin(Stdio::from(far))
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(cannot("start the monitor"))?;
-        if let Some(output) = monitor.stdout.take() {
-            watch_monitor(BufReader::new(output), news_in.clone())
+            .stdout(Stdio::piped());
+        let mut monitor = Process::start(command).map_err(cannot("start the monitor"))?;
+        if let Some(output) = monitor.0.stdout.take() {
+            watch::monitor(BufReader::new(output), news_in.clone())
                 .map_err(cannot("start a thread"))?;
         }
         let log = File::create(folder.path().join("log")).map_err(cannot("write the log"))?;
@@ -110,25 +118,19 @@ impl Stage {
                 .env_remove("ALSA_CONFIG_PATH")
                 .args(["--mic", device]);
         }
-        let started = command.spawn().map_err(cannot("start the appliance"));
-        let mut appliance = match started {
-            Ok(appliance) => appliance,
-            Err(failure) => {
-                end(&mut monitor);
-                return Err(failure);
-            }
-        };
-        if let Some(output) = appliance.stdout.take() {
-            watch_appliance(BufReader::new(output), news_in.clone())
+        let mut appliance = Process::start(command).map_err(cannot("start the appliance"))?;
+        if let Some(output) = appliance.0.stdout.take() {
+            watch::appliance(BufReader::new(output), news_in.clone())
                 .map_err(cannot("start a thread"))?;
         }
         let draws = io::stdout().is_terminal();
         let (lit, pressed, began) = ([false; 4], false, Instant::now());
         Ok(Self {
             _uart: held,
-            folder,
             appliance,
             monitor,
+            folder,
+            asked: Arc::clone(asked),
             news,
             news_in,
             lit,
@@ -155,13 +157,15 @@ impl Stage {
     pub(super) fn wait_until(
         &mut self,
         longest: Duration,
-        asked: &AtomicBool,
         mut is_it: impl FnMut(&News) -> bool,
     ) -> Result<Option<News>, Failure> {
         let deadline = Instant::now() + longest;
-        while !asked.load(Ordering::Relaxed) {
+        while !self.is_asked() {
             match self.news.recv_timeout(Duration::from_millis(50)) {
-                Ok(News::Ended) => return Err(self.why_it_ended()),
+                Ok(News::Ended) | Err(RecvTimeoutError::Disconnected) if self.is_asked() => break,
+                Ok(News::Ended) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(self.why_it_ended());
+                }
                 Ok(news) => {
                     self.draw(&news);
                     if is_it(&news) {
@@ -169,7 +173,6 @@ impl Stage {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(self.why_it_ended()),
             }
             if deadline < Instant::now() {
                 let why = format!("nothing came for {} s", longest.as_secs());
@@ -182,12 +185,20 @@ impl Stage {
         Ok(None)
     }
 
+    /// Returns whether the demo was asked to end.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Draws what happens for a while. Returns the last outcome that came.
     pub(super) fn idle(&mut self, length: Duration) -> Option<News> {
         let deadline = Instant::now() + length;
         let mut outcome = None;
-        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-            let Ok(news) = self.news.recv_timeout(left) else {
+        while let Some(left) = deadline.checked_duration_since(Instant::now())
+            && !self.is_asked()
+        {
+            let step = left.min(Duration::from_millis(50));
+            let Ok(news) = self.news.recv_timeout(step) else {
                 continue;
             };
             self.draw(&news);
@@ -199,25 +210,34 @@ impl Stage {
     }
 
     /// Prints one line.
-    #[allow(clippy::print_stdout, reason = "the demo is what it prints")]
     pub(super) fn say(&mut self, line: &str) {
         let (clear, end) = if self.draws {
             ("\r\x1b[K", "\r\n")
         } else {
             ("", "\n")
         };
-        print!("{clear}{line}{end}");
+        self.print(&format!("{clear}{line}{end}"));
         self.draw_lights();
     }
 
-    /// Ends both processes; nothing is left behind.
+    /// Writes to standard output. When nobody reads it any more, the demo has to end.
+    fn print(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if out.write_all(text.as_bytes()).is_err() || out.flush().is_err() {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends both processes. A demo that was asked to end has not failed.
     pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
         self.clear_lights();
-        end(&mut self.appliance);
-        let status = self.appliance.wait();
-        end(&mut self.monitor);
-        self.monitor.wait().ok();
+        let status = self.appliance.end();
+        // It has nothing more to tell; only that it ends matters.
+        self.monitor.end().ok();
         let lines = self.last_lines();
+        if self.is_asked() {
+            return Ok(());
+        }
         ended?;
         match status {
             Ok(status) if status.success() => Ok(()),
@@ -254,7 +274,6 @@ impl Stage {
         }
     }
 
-    #[allow(clippy::print_stdout, reason = "the demo is what it prints")]
     fn draw_lights(&self) {
         if !self.draws {
             return;
@@ -270,21 +289,18 @@ impl Stage {
             };
             row.push_str(&format!("  \x1b[{colour}m{lamp} {name}\x1b[0m"));
         }
-        print!("\r\x1b[K{row}");
-        io::stdout().flush().ok();
+        self.print(&format!("\r\x1b[K{row}"));
     }
 
     /// Takes the line of lights away, so that the last words stand alone.
-    #[allow(clippy::print_stdout, reason = "the demo is what it prints")]
     fn clear_lights(&self) {
         if self.draws {
-            print!("\r\x1b[K");
-            io::stdout().flush().ok();
+            self.print("\r\x1b[K");
         }
     }
 
     fn why_it_ended(&mut self) -> Failure {
-        let status = self.appliance.wait().ok().and_then(|status| status.code());
+        let status = self.appliance.end().ok().and_then(|status| status.code());
         let kind = match status {
             Some(2) => Kind::Usage,
             Some(3) => Kind::Device,
@@ -309,11 +325,39 @@ impl Stage {
     }
 }
 
-/// Asks a process to end; a process that has ended already is fine.
-fn end(child: &mut Child) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        kill_process(pid, Signal::TERM).ok();
+/// A process of the stage; it ends with the stage.
+struct Process(Child);
+
+impl Process {
+    /// Starts it in a group of its own: a terminal's Ctrl+C reaches the demo only.
+    fn start(mut command: Command) -> io::Result<Self> {
+        command.process_group(0).spawn().map(Self)
+    }
+
+    /// Asks it to end, once, and waits; what takes too long is killed with all its group.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        if let Some(status) = self.0.try_wait()? {
+            return Ok(status);
+        }
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or(io::ErrorKind::NotFound)?;
+        kill_process(pid, Signal::TERM)?;
+        let deadline = Instant::now() + END_MAX;
+        while Instant::now() < deadline {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill_process_group(pid, Signal::KILL)?;
+        self.0.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A process that cannot be waited for has ended.
+        self.end().ok();
     }
 }
 
@@ -326,7 +370,12 @@ fn open_uart(folder: &Path) -> io::Result<(OwnedFd, File)> {
     let near = ptsname(&far, Vec::new())?;
     let near = near.to_str().map_err(io::Error::other)?;
     std::os::unix::fs::symlink(near, folder.join(UART_FILE))?;
-    let held = OpenOptions::new().read(true).write(true).open(near)?;
+    // It must not become the terminal that controls this process.
+    let held = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open(near)?;
     Ok((far, held))
 }
 
@@ -346,68 +395,4 @@ fn arguments(common: &CommonArguments) -> Vec<std::ffi::OsString> {
         add("--threads", threads.to_string().into());
     }
     arguments
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new()
-        .name(name.into())
-        .spawn(work)
-        .map(drop)
-}
-
-fn watch_lights(leds: File, news: SyncSender<News>) -> io::Result<()> {
-    spawn("lights", move || {
-        for line in BufReader::new(leds).lines().map_while(Result::ok) {
-            if let Some((name, state)) = line.split_once(' ')
-                && news
-                    .send(News::Light(name.to_owned(), state == "1"))
-                    .is_err()
-            {
-                return;
-            }
-        }
-    })
-}
-
-fn watch_monitor(
-    output: impl io::BufRead + Send + 'static,
-    news: SyncSender<News>,
-) -> io::Result<()> {
-    spawn("monitor", move || {
-        for object in objects(output) {
-            if object["event"] == "outcome" {
-                let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
-                let outcome = News::Outcome {
-                    text: text("text"),
-                    result: text("result"),
-                };
-                if news.send(outcome).is_err() {
-                    return;
-                }
-            }
-        }
-    })
-}
-
-/// The appliance's own events tell when it is ready, and when it has ended.
-fn watch_appliance(
-    output: impl io::BufRead + Send + 'static,
-    news: SyncSender<News>,
-) -> io::Result<()> {
-    spawn("appliance", move || {
-        for object in objects(output) {
-            if object["event"] == "worker_ready" && news.send(News::Ready).is_err() {
-                return;
-            }
-        }
-        // The demo may be gone already.
-        news.send(News::Ended).ok();
-    })
-}
-
-fn objects(output: impl io::BufRead) -> impl Iterator<Item = Value> {
-    output
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
 }

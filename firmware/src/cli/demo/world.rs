@@ -4,8 +4,11 @@
 //! acts, and presses the button at its sample times.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -84,6 +87,7 @@ enum Cue {
 /// The thread that plays the world.
 pub(super) struct World {
     cues: SyncSender<Cue>,
+    over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -109,11 +113,13 @@ impl World {
             news,
         };
         let (cues, cues_out) = sync_channel(8);
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
         let thread = std::thread::Builder::new()
             .name("world".into())
-            .spawn(move || turn(microphone, button, &cues_out))
+            .spawn(move || turn(microphone, button, &cues_out, &is_over))
             .map_err(|error| Failure::new(Kind::Device, format!("cannot start: {error}")))?;
-        Ok(Self { cues, thread })
+        Ok(Self { cues, over, thread })
     }
 
     /// Speaks an act while the button is held.
@@ -127,19 +133,20 @@ impl World {
         self.cues.try_send(Cue::Tap).ok();
     }
 
-    /// Ends the thread.
+    /// Ends the thread, also in the middle of an act.
     pub(super) fn finish(self) {
-        drop(self.cues);
+        self.over.store(true, Ordering::Relaxed);
         self.thread.join().ok();
     }
 }
 
-/// Opens a pipe so that it never hangs up, whoever else has it open.
+/// Opens a pipe so that it never hangs up, whoever else has it open, and a full one never blocks.
 fn open(folder: &Path, name: &str) -> Result<File, Failure> {
     let path = folder.join(name);
     OpenOptions::new()
         .read(true)
         .write(true)
+        .custom_flags(libc::O_NONBLOCK)
         .open(&path)
         .map_err(|error| {
             Failure::new(
@@ -165,12 +172,12 @@ impl Finger {
     }
 }
 
-/// Plays until the other side drops its end.
-fn turn(mut microphone: Option<File>, mut finger: Finger, cues: &Receiver<Cue>) {
+/// Plays until it is over.
+fn turn(mut microphone: Option<File>, mut finger: Finger, cues: &Receiver<Cue>, over: &AtomicBool) {
     let began = Instant::now();
     let mut blocks = 0_u32;
     let mut playing: Option<(Vec<i16>, usize)> = None;
-    loop {
+    while !over.load(Ordering::Relaxed) {
         if playing.is_none() {
             match cues.try_recv() {
                 Ok(Cue::Speak(samples)) => playing = Some((samples, 0)),
@@ -200,7 +207,7 @@ fn turn(mut microphone: Option<File>, mut finger: Finger, cues: &Receiver<Cue>) 
             }
         }
         if let Some(microphone) = &mut microphone
-            && microphone.write_all(bytemuck::cast_slice(&block)).is_err()
+            && write(microphone, bytemuck::cast_slice(&block), over).is_err()
         {
             return;
         }
@@ -208,4 +215,16 @@ fn turn(mut microphone: Option<File>, mut finger: Finger, cues: &Receiver<Cue>) 
         let due = began + Duration::from_millis(16) * blocks;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
+}
+
+/// Writes a block, and waits while the pipe is full: nobody listens yet.
+fn write(mut pipe: &File, block: &[u8], over: &AtomicBool) -> io::Result<()> {
+    // A block is short enough for a pipe to take it whole or not at all.
+    while let Err(error) = pipe.write_all(block) {
+        if error.kind() != io::ErrorKind::WouldBlock || over.load(Ordering::Relaxed) {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
