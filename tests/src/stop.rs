@@ -5,10 +5,11 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::board::{BLOCK, Board};
 use crate::process::{children, read_bytes, runs, signal};
 use crate::program::{PATIENCE, command, need_models, until, wait};
 use crate::rig::{Ended, Rig, Setting};
@@ -170,5 +171,37 @@ fn a_transcription_in_the_middle() {
             "{:?}",
             began.elapsed()
         );
+    }
+}
+
+/// Nobody reads the log and the events: a pipe that is full must not hold up the keeper or the end.
+#[test]
+fn with_a_reader_that_reads_nothing() {
+    need_models!();
+    for with in BOTH {
+        let board = Board::new();
+        let mut appliance = command(&["run", "--board", "sim", "--json", "-vv", "--sim-dir"])
+            .arg(board.path())
+            .env("ALSA_CONFIG_PATH", &board.alsa)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let id = appliance.id();
+        let worker = until(PATIENCE, || children(id).first().copied());
+        assert!(worker.is_some(), "no worker came");
+        // Each press gives some lines; together they are more than two pipes hold.
+        for edge in 0..600 {
+            board.button(if edge % 2 == 0 { b"1" } else { b"0" });
+            board.speak(&[0; BLOCK]);
+            board.speak(&[0; BLOCK]);
+            board.drain();
+        }
+        signal(id, with);
+        let asked = Instant::now();
+        let status = wait(&mut appliance).expect("it ends");
+        assert!(asked.elapsed() < longest(), "{:?}", asked.elapsed());
+        assert_eq!(status.code(), Some(0));
+        assert!(worker.is_none_or(|worker| !runs(worker)));
     }
 }
