@@ -1,8 +1,9 @@
 //! The keeper: does everything that may wait, so that nobody else has to.
 //!
 //! It opens and closes devices, starts and ends the worker process, writes the journal, and prints
-//! log lines and, where asked, one JSON object a line. Errands come from the main loop through a bounded channel and a
-//! bell; what it opened goes back the same way. It never asks anything of anybody.
+//! log lines and, where asked, one JSON object a line. Errands come from the main loop through a
+//! bounded channel and a bell; what it opened goes back the same way. It never asks anything of
+//! anybody.
 
 pub mod errand;
 pub mod opener;
