@@ -222,11 +222,11 @@ fn judge(end: End) -> Result<(), Failure> {
     }
 }
 
-/// Returns how a worker is started; a model that is not there is found out here already.
+/// Returns the folder of the configured model.
 ///
 /// # Errors
 /// [`Kind::Model`] when there is no such folder.
-pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
+pub fn model_folder(config: &Config) -> Result<PathBuf, Failure> {
     let model = config.model.folder();
     if !model.is_dir() {
         let why = format!(
@@ -236,6 +236,15 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         );
         return Err(Failure::new(Kind::Model, why));
     }
+    Ok(model)
+}
+
+/// Returns how a worker is started; a model that is not there is found out here already.
+///
+/// # Errors
+/// [`Kind::Model`] when there is no such folder.
+pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
+    let model = model_folder(config)?;
     let threads = if config.model.threads == 0 {
         board.worker.threads
     } else {

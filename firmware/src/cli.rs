@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use pressel_boards::Board;
 
@@ -82,10 +81,10 @@ fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>) -> Result<(
     }))
 }
 
-/// Returns a flag that SIGINT and SIGTERM set, for commands that only wait and print.
-fn asked_to_end() -> Result<Arc<AtomicBool>, Failure> {
+/// Returns a flag that these signals set, for commands that look at it while they wait.
+fn asked_to_end(signals: &[i32]) -> Result<Arc<AtomicBool>, Failure> {
     let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for &signal in signals {
         signal_hook::flag::register(signal, Arc::clone(&asked))
             .map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
     }

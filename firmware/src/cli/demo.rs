@@ -19,6 +19,7 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::args::DemoArguments;
+use crate::appliance::model_folder;
 use crate::failure::{Failure, Kind};
 use stage::{News, Stage};
 use world::{Act, World};
@@ -34,20 +35,9 @@ const PAUSE: Duration = Duration::from_millis(900);
 /// # Errors
 /// [`Kind::Result`] when a transcript is missing or wrong, and whatever keeps it from starting.
 pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&asked))
-            .map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
-    }
+    let asked = super::asked_to_end(&[SIGINT, SIGTERM, SIGHUP])?;
     // The model is looked for before anything is drawn.
-    let config = arguments.common.config()?;
-    if !config.model.folder().is_dir() {
-        let why = format!(
-            "{}: there is no such model folder",
-            config.model.folder().display()
-        );
-        return Err(Failure::new(Kind::Model, why));
-    }
+    model_folder(&arguments.common.config()?)?;
     match &arguments.mic {
         Some(device) => by_hand(arguments, device, &asked),
         None => by_script(arguments, &asked),

@@ -54,10 +54,7 @@ pub fn history(arguments: &HistoryArguments) -> Result<(), Failure> {
         match writeln!(out, "{line}") {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => {
-                let why = format!("standard output cannot be written: {error}");
-                return Err(Failure::new(Kind::Disk, why));
-            }
+            Err(error) => return Err(super::output_failed(&error)),
         }
     }
     Ok(())

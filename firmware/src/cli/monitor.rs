@@ -18,6 +18,7 @@ use pressel_wire::{
     Receiver, Transcript, encode_host,
 };
 use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::{HostCommand, MonitorArguments};
 use crate::failure::{Failure, Kind};
@@ -55,7 +56,7 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
             .is_some_and(|count| count <= screen.outcomes)
     };
     let disk = |error: io::Error| super::output_failed(&error);
-    let asked = super::asked_to_end()?;
+    let asked = super::asked_to_end(&[SIGINT, SIGTERM])?;
     loop {
         if let Some(courier) = &mut courier {
             if let Some(message) = courier.receiver.acknowledgement() {
