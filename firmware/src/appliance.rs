@@ -26,6 +26,7 @@ use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
 use crate::failure::{Failure, Kind};
+use crate::jobs;
 use crate::journal::{self, Folder, Journal, Limits};
 use crate::keeper::thread::Tools;
 use crate::keeper::{Keeper, Opener as _};
@@ -34,6 +35,7 @@ use crate::listen::{Ears, Listener};
 use crate::main_loop::{Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
 use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
+use crate::vitals::Vitals;
 use crate::worker::Setup;
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
@@ -108,6 +110,9 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     let cores = board.cores.listen.clone();
     let listen = ListenThread::start(listener, listen_ends.listening, bells.clone(), cores)
         .map_err(out_of_resources)?;
+    let vitals = Arc::new(Vitals::new());
+    let jobs_bell = Bell::new().map_err(out_of_resources)?;
+    let (jobs, _jobs_inside, _job_client) = jobs::doors::doors(&jobs_bell);
     let neighbours = Neighbours {
         ends,
         listen_bell: bells.listen,
@@ -115,6 +120,8 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         keeper: keeper.doors.clone(),
         deliveries: keeper.deliveries.clone(),
         delivery_bell: keeper.bell.clone(),
+        jobs,
+        vitals: Arc::clone(&vitals),
         signals: signals.into(),
     };
     if !board.cores.main.is_empty() && cpu::pin_thread_to(&board.cores.main).is_err() {

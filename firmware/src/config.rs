@@ -24,6 +24,8 @@ pub struct Config {
     pub trigger: Trigger,
     /// Folder of the journal.
     pub state_dir: PathBuf,
+    /// Unix socket of `pressel status` and `pressel jobs`.
+    pub control_socket: PathBuf,
     /// Speech model: `nano`, or the path of a folder.
     pub model: Model,
     /// The button.
@@ -34,6 +36,8 @@ pub struct Config {
     pub link: Link,
     /// The microphone.
     pub microphone: Microphone,
+    /// Recordings that are transcribed in the background.
+    pub jobs: Jobs,
 }
 
 impl Default for Config {
@@ -41,11 +45,13 @@ impl Default for Config {
         Self {
             trigger: Trigger::default(),
             state_dir: PathBuf::from("/var/lib/pressel"),
+            control_socket: PathBuf::from("/run/pressel/control"),
             model: Model::default(),
             button: Button::default(),
             speech: Speech::default(),
             link: Link::default(),
             microphone: Microphone::default(),
+            jobs: Jobs::default(),
         }
     }
 }
@@ -204,6 +210,22 @@ pub enum LinkMode {
 pub struct Microphone {
     /// ALSA name, when it is not the board's.
     pub device: Option<String>,
+}
+
+/// Recordings that are transcribed in the background.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jobs {
+    /// Folder whose recordings become jobs once they have stopped growing; empty is none.
+    pub spool: PathBuf,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            spool: PathBuf::from("/var/spool/pressel"),
+        }
+    }
 }
 
 impl Config {

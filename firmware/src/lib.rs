@@ -26,6 +26,10 @@ pub mod outlet;
 
 pub mod keeper;
 
+pub mod jobs;
+
+pub mod vitals;
+
 pub mod config;
 
 pub mod failure;
@@ -39,6 +43,9 @@ pub mod transcript;
 pub mod alloc_guard;
 mod checks;
 pub mod cli;
+
+#[cfg(test)]
+mod prove;
 
 /// Unit tests of the main loop run sealed: one that allocates after start-up fails.
 #[cfg(test)]

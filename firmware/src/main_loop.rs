@@ -24,6 +24,7 @@ pub use recogniser::Recogniser;
 pub use serial::Serial;
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 use heapless::Deque;
@@ -37,9 +38,11 @@ use pressel_pipeline::time::Millis;
 use pressel_wire::{Mark, Name, State, Trigger};
 
 use crate::bell::Bell;
+use crate::jobs::JobsEnds;
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::rings::MainEnds;
 use crate::stream::Command;
+use crate::vitals::Vitals;
 
 /// What stays the same from start to end.
 pub struct Fixed {
@@ -71,8 +74,12 @@ pub struct Neighbours {
     pub keeper: Doors,
     /// What the keeper opened.
     pub deliveries: Receiver<Delivery>,
-    /// The keeper rings it for its deliveries.
+    /// The keeper rings it for its deliveries, and `jobs` for its news.
     pub delivery_bell: Bell,
+    /// The thread of file jobs.
+    pub jobs: JobsEnds,
+    /// Where this loop publishes how it is.
+    pub vitals: Arc<Vitals>,
     /// Readable after SIGINT or SIGTERM.
     pub signals: OwnedFd,
 }

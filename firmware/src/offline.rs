@@ -30,12 +30,7 @@ pub enum Played {
     /// Listen found something.
     Event(ListenEvent),
     /// An utterance has its outcome.
-    Outcome {
-        /// The outcome and its text.
-        finished: Box<Finished>,
-        /// Two-letter code of the language; zeros when nothing was recognised.
-        language: [u8; 2],
-    },
+    Outcome(Box<Finished>),
     /// So many samples of the file have been heard.
     Progress(u64),
 }
@@ -152,19 +147,12 @@ impl Offline {
             give(Played::Event(event));
             match event {
                 ListenEvent::Closed(closed) => {
-                    let (finished, language) = self.recognise(&closed);
+                    let finished = self.recognise(&closed);
                     listener.slots().give_back(closed.slot);
-                    give(Played::Outcome {
-                        finished: Box::new(finished),
-                        language,
-                    });
+                    give(Played::Outcome(Box::new(finished)));
                 }
                 ListenEvent::Lost(lost) => {
-                    let finished = Box::new(Finished::lost(&lost, 0));
-                    give(Played::Outcome {
-                        finished,
-                        language: [0; 2],
-                    });
+                    give(Played::Outcome(Box::new(Finished::lost(&lost, 0))));
                 }
                 _ => {}
             }
@@ -172,10 +160,10 @@ impl Offline {
         events.clear();
     }
 
-    fn recognise(&mut self, closed: &ClosedUtterance) -> (Finished, [u8; 2]) {
+    fn recognise(&mut self, closed: &ClosedUtterance) -> Finished {
         let utterance = utterance(closed, self.tuning.utterance.post_roll, 0);
         if utterance.speech.is_none() {
-            return (Finished::of(&utterance, OutcomeResult::NoSpeech, 0), [0; 2]);
+            return Finished::of(&utterance, OutcomeResult::NoSpeech, 0);
         }
         // A worker that dies is started again and gets the utterance once more.
         for _ in 0..2 {
@@ -184,18 +172,14 @@ impl Offline {
             }
             let socket = self.worker.as_mut().map(|(_, socket)| socket);
             if let Some(answer) = socket.and_then(|socket| ask(socket, &utterance)) {
-                let language = match &answer {
-                    Answer::Done { language, .. } => *language,
-                    _ => [0; 2],
-                };
-                return (of_answer(&utterance, answer, 0, 0), language);
+                return of_answer(&utterance, answer, 0, 0);
             }
             if let Some((process, _)) = self.worker.take() {
                 process.end();
             }
         }
         let result = OutcomeResult::Failed(pressel_wire::FailCode::WorkerDied);
-        (Finished::of(&utterance, result, 0), [0; 2])
+        Finished::of(&utterance, result, 0)
     }
 }
 

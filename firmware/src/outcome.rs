@@ -23,6 +23,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Its text, empty unless the result is text.
     pub text: String<TEXT_BYTES_MAX>,
+    /// Two-letter code of the language; zeros when nothing was recognised.
+    pub language: [u8; 2],
     /// Sample time of the utterance's start.
     pub start: SampleTime,
     /// When the result was there.
@@ -45,6 +47,7 @@ impl Finished {
         Self {
             outcome,
             text: String::new(),
+            language: [0; 2],
             start: 0,
             done_at: now,
         }
@@ -105,11 +108,13 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
             text,
             truncated,
             no_speech,
+            language,
             confidence,
             encode_ms,
             decode_ms,
             ..
         } => {
+            finished.language = language;
             finished.outcome.timing.encode_ms = encode_ms;
             finished.outcome.timing.decode_ms = decode_ms;
             if !no_speech && !text.is_empty() {

@@ -16,13 +16,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use heapless::{Vec, spsc};
 use memmap2::{Mmap, MmapMut, MmapOptions};
-use pressel_pipeline::limits::{SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
 /// Bytes of one slot.
 const SLOT_BYTES: usize = UTTERANCE_SAMPLES_MAX * size_of::<i16>();
 /// Bytes of all slots.
-const ALL_BYTES: usize = SLOT_BYTES * SLOT_COUNT;
+const ALL_BYTES: usize = SLOT_BYTES * (SLOT_COUNT + 1);
 
 /// Where utterances are written. One slot holds [`UTTERANCE_SAMPLES_MAX`] samples.
 pub trait Slots {
@@ -77,9 +77,32 @@ impl SharedMemory {
         // SAFETY: the memory cannot shrink (sealed above). Other maps of it exist in the worker
         // process, which reads a slot only between a request and its answer; the main loop gives
         // the slot back to the writer after the answer, so the two never touch a slot at once.
-        let mut map = unsafe { MmapOptions::new().len(ALL_BYTES).map_mut(&file)? };
+        let mut map = unsafe {
+            MmapOptions::new()
+                .len(SLOT_BYTES * SLOT_COUNT)
+                .map_mut(&file)?
+        };
         map.fill(0);
         Ok(SlotMemory { map })
+    }
+
+    /// Maps the slot of the file's chunk for its one writer, and touches its pages.
+    ///
+    /// # Errors
+    /// The error of `mmap(2)`.
+    pub fn file_writer(&self) -> io::Result<FileSlot> {
+        let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
+        let offset = SLOT_BYTES as u64 * u64::from(FILE_SLOT);
+        // SAFETY: as in `writer`: no other map that is written holds these bytes, and `jobs` leaves
+        // them alone while a chunk is under way.
+        let mut map = unsafe {
+            MmapOptions::new()
+                .offset(offset)
+                .len(SLOT_BYTES)
+                .map_mut(&file)?
+        };
+        map.fill(0);
+        Ok(FileSlot { map })
     }
 }
 
@@ -93,6 +116,18 @@ impl SlotMemory {
     pub fn slot(&mut self, slot: u8) -> &mut [i16] {
         let start = usize::from(slot) * SLOT_BYTES;
         bytemuck::cast_slice_mut(&mut self.map[start..start + SLOT_BYTES])
+    }
+}
+
+/// The writer's map of the slot of the file's chunk.
+pub struct FileSlot {
+    map: MmapMut,
+}
+
+impl FileSlot {
+    /// Returns its samples. Shape: `[480_000] i16`.
+    pub fn memory(&mut self) -> &mut [i16] {
+        bytemuck::cast_slice_mut(&mut self.map[..])
     }
 }
 
@@ -122,7 +157,7 @@ impl SlotReader {
     pub fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<&[i16]> {
         let slot = usize::from(slot);
         let end = (start as usize).checked_add(samples as usize)?;
-        if SLOT_COUNT <= slot || UTTERANCE_SAMPLES_MAX < end {
+        if SLOT_COUNT < slot || UTTERANCE_SAMPLES_MAX < end {
             return None;
         }
         let all: &[i16] = bytemuck::cast_slice(&self.map[..]);
@@ -229,12 +264,29 @@ mod tests {
     }
 
     #[test]
+    fn file_slot_is_behind_those_of_utterances() {
+        let shared = SharedMemory::create().unwrap();
+        let mut utterances = shared.writer().unwrap();
+        let mut file = shared.file_writer().unwrap();
+        let last = u8::try_from(SLOT_COUNT - 1).unwrap();
+        utterances.slot(last).fill(1);
+        file.memory().fill(2);
+        let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
+        let count = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
+        let all = |slot, value| {
+            let audio = reader.audio(slot, 0, count).unwrap();
+            audio.iter().all(|&sample| sample == value)
+        };
+        assert!(all(last, 1) && all(FILE_SLOT, 2));
+    }
+
+    #[test]
     fn ranges_outside_a_slot_are_refused() {
         let shared = SharedMemory::create().unwrap();
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let end = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
         assert_eq!(reader.audio(0, end, 1), None);
-        assert_eq!(reader.audio(u8::try_from(SLOT_COUNT).unwrap(), 0, 1), None);
+        assert_eq!(reader.audio(FILE_SLOT + 1, 0, 1), None);
         assert_eq!(reader.audio(0, u32::MAX, u32::MAX), None);
     }
 }

@@ -111,7 +111,7 @@ impl Output {
                     return None;
                 }
             },
-            Played::Outcome { finished, .. } => {
+            Played::Outcome(finished) => {
                 let result = result_name(&finished.outcome.result);
                 let id = finished.outcome.utterance;
                 let end = finished.start + u64::from(finished.outcome.audio_ms) * 16;
@@ -136,7 +136,7 @@ impl Output {
 fn record(played: &Played) -> Option<Record> {
     Some(match played {
         Played::Event(event) => Record::Listen(*event),
-        Played::Outcome { finished, .. } => Record::Outcome {
+        Played::Outcome(finished) => Record::Outcome {
             outcome: finished.outcome,
             start: finished.start,
             text: finished.text.clone(),

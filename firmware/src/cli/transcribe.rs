@@ -65,11 +65,11 @@ fn one(
             Played::Progress(samples) => bar.set_position(samples),
             Played::Event(ListenEvent::VadFellBack) => collected.fell_back = true,
             Played::Event(_) => {}
-            Played::Outcome { finished, language } => {
+            Played::Outcome(finished) => {
                 if let OutcomeResult::Text { .. } = finished.outcome.result {
                     let end = finished.start + samples(u64::from(finished.outcome.audio_ms));
                     collected.add(finished.start, end, finished.text.as_str());
-                    collected.language = language;
+                    collected.language = finished.language;
                 } else if is_loss(&finished.outcome.result) {
                     let result = result_name(&finished.outcome.result);
                     collected.lost.get_or_insert((finished.start, result));

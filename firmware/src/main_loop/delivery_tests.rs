@@ -81,6 +81,8 @@ impl Life {
             keeper: keeper.doors.clone(),
             deliveries: keeper.deliveries.clone(),
             delivery_bell: keeper.bell.clone(),
+            jobs: crate::jobs::doors::doors(&Bell::new().unwrap()).0,
+            vitals: std::sync::Arc::default(),
             signals: signals.into(),
         };
         let (link, peer) = MemoryLink::pair(4_096).unwrap();

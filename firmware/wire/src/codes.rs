@@ -151,3 +151,37 @@ codes! {
         WorkerDown = 5, "workerdown";
     }
 }
+
+codes! {
+    /// What becomes of a file job.
+    JobState {
+        /// It waits for its turn.
+        Waiting = 0, "waiting";
+        /// It is being transcribed.
+        Running = 1, "running";
+        /// Its results are written.
+        Done = 2, "done";
+        /// The file cannot be read as a recording, or its results cannot be written.
+        Failed = 3, "failed";
+        /// Someone cancelled it.
+        Cancelled = 4, "cancelled";
+        /// It brought the worker down twice at the same place; it is left alone.
+        Quarantined = 5, "quarantined";
+        /// Its file or disk is away; it goes on when that is back.
+        Paused = 6, "paused";
+    }
+}
+
+codes! {
+    /// What the owner should know.
+    Alert {
+        /// Three crashes in a minute: built-in model, processor, no wake word.
+        SafeMode = 0, "safemode";
+        /// CUDA failed three times in ten minutes: the processor does the work.
+        CpuFallback = 1, "cpufallback";
+        /// The journal's disk fails: transcripts are kept in memory only.
+        JournalDown = 2, "journaldown";
+        /// The voice activity model failed: the level tells speech from silence.
+        VadFallback = 3, "vadfallback";
+    }
+}

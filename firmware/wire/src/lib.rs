@@ -26,13 +26,13 @@ mod spec_tests;
 #[cfg(test)]
 mod strategies;
 
-pub use codes::{DeviceState, DropReason, FailCode, Provider, Trigger};
+pub use codes::{Alert, DeviceState, DropReason, FailCode, JobState, Provider, Trigger};
 pub use decoder::{DecodeCounts, DecodeError, Decoder};
 pub use frame::{EncodeError, Message, encode, encode_device, encode_host};
 pub use line::{DeviceLine, LineDecoder, LineError};
 pub use message::{
-    CONFIDENCE_UNKNOWN, Counters, Delivered, DeviceMessage, Hello, HostMessage, Mark, Name,
-    Outcome, OutcomeResult, Part, State, Timing, Transcript,
+    CONFIDENCE_UNKNOWN, Counters, Delivered, DeviceMessage, Hello, HostMessage, Job, LEFT_UNKNOWN,
+    Mark, Name, Outcome, OutcomeResult, Part, State, Timing, Transcript,
 };
 pub use receiver::{Received, Receiver};
 pub use text::{Assembled, Assembler, TranscriptParts, transcript_parts};

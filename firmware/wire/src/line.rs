@@ -77,7 +77,9 @@ impl<'a> DeviceLine<'a> {
             DeviceMessage::Transcript(_)
             | DeviceMessage::Part(_)
             | DeviceMessage::Delivered(_)
-            | DeviceMessage::Gap { .. } => return None,
+            | DeviceMessage::Gap { .. }
+            | DeviceMessage::Job(_)
+            | DeviceMessage::Alert { .. } => return None,
             DeviceMessage::Outcome(outcome) => Self::from_outcome(outcome, text),
             DeviceMessage::Counters(counters) => Self::Counters(*counters),
             DeviceMessage::Pong { nonce } => Self::Pong { nonce: *nonce },

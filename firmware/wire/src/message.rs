@@ -6,7 +6,7 @@
 use heapless::String;
 use serde::{Deserialize, Serialize};
 
-use crate::codes::{DeviceState, DropReason, FailCode, Provider, Trigger};
+use crate::codes::{Alert, DeviceState, DropReason, FailCode, JobState, Provider, Trigger};
 use crate::limits::{NAME_BYTES_MAX, PART_BYTES_MAX};
 
 /// Name of a board or of a model.
@@ -45,7 +45,32 @@ pub enum DeviceMessage {
         /// Where it goes on.
         to: Mark,
     },
+    /// How far a file job is. Sent when its state or its percentage changes.
+    Job(Job),
+    /// Something that the owner should know has begun, or is over.
+    Alert {
+        /// What.
+        alert: Alert,
+        /// True when it has begun, false when it is over.
+        on: bool,
+    },
 }
+
+/// How far a file job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Number of the job; it stays the same over restarts.
+    pub number: u32,
+    /// What becomes of it.
+    pub state: JobState,
+    /// Units: percent of the recording that is done, 0 to 100.
+    pub percent: u8,
+    /// Units: seconds until it is done, as far as can be told; [`LEFT_UNKNOWN`] when it cannot.
+    pub left_s: u32,
+}
+
+/// `left_s` of a job of which nobody knows how long it takes.
+pub const LEFT_UNKNOWN: u32 = u32::MAX;
 
 /// From the host to the appliance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,8 +11,9 @@ use proptest::sample::select;
 use crate::limits::{NAME_BYTES_MAX, PART_BYTES_MAX};
 use crate::text::{cut, name};
 use crate::{
-    Counters, Delivered, DeviceMessage, DeviceState, DropReason, FailCode, Hello, HostMessage,
-    Mark, Outcome, OutcomeResult, Part, Provider, State, Timing, Transcript, Trigger,
+    Alert, Counters, Delivered, DeviceMessage, DeviceState, DropReason, FailCode, Hello,
+    HostMessage, Job, JobState, Mark, Outcome, OutcomeResult, Part, Provider, State, Timing,
+    Transcript, Trigger,
 };
 
 /// Numbers of all sizes: small ones are the rule on a wire, and rare among random `u32`.
@@ -141,6 +142,17 @@ fn delivered() -> impl Strategy<Value = Delivered> {
     })
 }
 
+fn jobs() -> impl Strategy<Value = Job> {
+    (numbers(), select(JobState::ALL), any::<u8>(), numbers()).prop_map(
+        |(number, state, percent, left_s)| Job {
+            number,
+            state,
+            percent,
+            left_s,
+        },
+    )
+}
+
 /// Any message to the host.
 pub(crate) fn device_messages() -> impl Strategy<Value = DeviceMessage> {
     prop_oneof![
@@ -153,6 +165,9 @@ pub(crate) fn device_messages() -> impl Strategy<Value = DeviceMessage> {
         parts().prop_map(DeviceMessage::Part),
         delivered().prop_map(DeviceMessage::Delivered),
         (marks(), marks()).prop_map(|(from, to)| DeviceMessage::Gap { from, to }),
+        jobs().prop_map(DeviceMessage::Job),
+        (select(Alert::ALL), any::<bool>())
+            .prop_map(|(alert, on)| DeviceMessage::Alert { alert, on }),
     ]
 }
 

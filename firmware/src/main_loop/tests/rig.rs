@@ -139,6 +139,8 @@ impl Rig {
             keeper,
             deliveries: deliveries_out,
             delivery_bell: delivery_bell.clone(),
+            jobs: crate::jobs::doors::doors(&Bell::new().unwrap()).0,
+            vitals: std::sync::Arc::default(),
             signals: signals_out.into(),
         };
         let time = Arc::new(Time::default());

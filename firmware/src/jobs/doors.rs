@@ -1,0 +1,162 @@
+//! The doors of the thread `jobs`: to the main loop, and to whoever manages jobs.
+//!
+//! Chunks and progress out, what became of a chunk in; requests of the control socket in, answers
+//! out. All queues are bounded. Nothing happens here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use pressel_pipeline::waiting::Utterance;
+use pressel_wire::{Job, JobState};
+use serde::{Deserialize, Serialize};
+
+use crate::bell::Bell;
+use crate::outcome::Finished;
+
+/// News for the main loop on their way. One chunk at most is among them; progress that finds no
+/// room is left out, for newer progress follows.
+pub const JOB_NEWS_MAX: usize = 8;
+
+/// How long a request waits for its answer: the thread may be reading from a slow stick.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// From `jobs` to the main loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobNews {
+    /// A chunk stands in [`FILE_SLOT`](pressel_pipeline::limits::FILE_SLOT): trigger `File`, `id` is
+    /// the chunk's own number since start, `start` its place in the recording. The slot belongs to
+    /// the main loop until its [`Finished`] comes back; there is never a second one before that.
+    Chunk(Utterance),
+    /// How far a job is, for the link.
+    Progress(Job),
+}
+
+/// The main loop's side of the doors.
+pub struct JobsEnds {
+    /// What `jobs` tells.
+    pub news: Receiver<JobNews>,
+    /// What became of the chunk: text, no speech, or a failure; `Dropped` means that it is to be done
+    /// again. One chunk is under way at a time, so there is always room.
+    pub done: Sender<Finished>,
+    /// Wakes `jobs`.
+    pub bell: Bell,
+}
+
+/// What `jobs` itself reads and writes of the main loop.
+pub struct JobsInside {
+    /// To the main loop.
+    pub news: Sender<JobNews>,
+    /// From the main loop.
+    pub done: Receiver<Finished>,
+    /// Rings when there is something for `jobs`.
+    pub bell: Bell,
+    /// From those who manage jobs.
+    pub calls: Receiver<JobCall>,
+}
+
+/// One request on its way, and where its answer goes.
+pub struct JobCall {
+    /// What is wanted.
+    pub request: JobRequest,
+    /// One answer, in a queue of one place; nobody may wait for it any more.
+    pub reply: Sender<Result<Vec<JobInfo>, String>>,
+}
+
+/// What can be asked about jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobRequest {
+    /// Adds a recording; answered by its job. A recording that is a job already stays that job.
+    Add {
+        /// Absolute path.
+        path: PathBuf,
+    },
+    /// Answered by all jobs, the oldest first.
+    List,
+    /// Ends a job that is not done; answered by it.
+    Cancel {
+        /// Number of the job.
+        number: u32,
+    },
+    /// Begins a failed, cancelled or quarantined job anew; answered by it.
+    Retry {
+        /// Number of the job.
+        number: u32,
+    },
+}
+
+/// A job, as `pressel jobs list` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobInfo {
+    /// Number of the job; it stays the same over restarts.
+    pub number: u32,
+    /// The recording.
+    pub path: PathBuf,
+    /// Stable name of its [`JobState`].
+    pub state: String,
+    /// Percent that is done.
+    pub percent: u8,
+    /// Seconds until it is done; `None` when nobody knows.
+    pub left_s: Option<u32>,
+    /// Length of the recording in seconds; `None` while that is not known.
+    pub duration_s: Option<f64>,
+    /// Why it failed, is paused or was quarantined, and what to do.
+    pub why: Option<String>,
+}
+
+impl JobInfo {
+    /// Returns the state as a code.
+    #[must_use]
+    pub fn code(&self) -> JobState {
+        JobState::from_name(&self.state)
+    }
+}
+
+/// The way to `jobs` for those who manage them. Blocks: not for the main loop, listen or keeper.
+#[derive(Clone)]
+pub struct JobClient {
+    calls: Sender<JobCall>,
+    bell: Bell,
+}
+
+impl JobClient {
+    /// Asks, and waits some seconds for the answer.
+    ///
+    /// # Errors
+    /// Why it was refused and what to do, in one line.
+    pub fn ask(&self, request: JobRequest) -> Result<Vec<JobInfo>, String> {
+        let (reply, answer) = bounded(1);
+        let late = "the jobs are busy with a slow disk: try again";
+        let sent = self.calls.try_send(JobCall { request, reply });
+        sent.map_err(|_| late.to_owned())?;
+        self.bell.ring();
+        answer
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| Err(late.to_owned()))
+    }
+}
+
+/// Makes all doors of a thread that `bell` wakes.
+#[must_use]
+pub fn doors(bell: &Bell) -> (JobsEnds, JobsInside, JobClient) {
+    let (news_in, news) = bounded(JOB_NEWS_MAX);
+    let (done, done_out) = bounded(1);
+    let (calls, calls_out) = bounded(4);
+    let ends = JobsEnds {
+        news,
+        done,
+        bell: bell.clone(),
+    };
+    let inside = JobsInside {
+        news: news_in,
+        done: done_out,
+        bell: bell.clone(),
+        calls: calls_out,
+    };
+    let client = JobClient {
+        calls,
+        bell: bell.clone(),
+    };
+    (ends, inside, client)
+}
