@@ -153,6 +153,14 @@ fn jobs() -> impl Strategy<Value = Job> {
     )
 }
 
+fn reports() -> impl Strategy<Value = DeviceMessage> {
+    prop_oneof![
+        jobs().prop_map(DeviceMessage::Job),
+        (select(Alert::ALL), any::<bool>())
+            .prop_map(|(alert, on)| DeviceMessage::Alert { alert, on }),
+    ]
+}
+
 /// Any message to the host.
 pub(crate) fn device_messages() -> impl Strategy<Value = DeviceMessage> {
     prop_oneof![
@@ -165,9 +173,7 @@ pub(crate) fn device_messages() -> impl Strategy<Value = DeviceMessage> {
         parts().prop_map(DeviceMessage::Part),
         delivered().prop_map(DeviceMessage::Delivered),
         (marks(), marks()).prop_map(|(from, to)| DeviceMessage::Gap { from, to }),
-        jobs().prop_map(DeviceMessage::Job),
-        (select(Alert::ALL), any::<bool>())
-            .prop_map(|(alert, on)| DeviceMessage::Alert { alert, on }),
+        reports(),
     ]
 }
 
