@@ -37,6 +37,8 @@ pub enum Errand {
     StartWorker {
         /// Milliseconds to wait first.
         wait_ms: u64,
+        /// On the processor, whatever the board says.
+        cpu: bool,
     },
     /// Close this end and kill the worker that was started last.
     EndWorker(Option<WorkerSocket>),
@@ -72,6 +74,13 @@ pub enum Delivery {
         asked: Mark,
         /// The next outcome, or that there is none.
         found: Found,
+    },
+    /// Something that the owner should know began or ended. Answers no errand.
+    Alert {
+        /// What.
+        alert: pressel_wire::Alert,
+        /// It began.
+        on: bool,
     },
 }
 

@@ -6,6 +6,8 @@ use pressel_models::ModelError;
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
 use serde::{Deserialize, Serialize};
 
+use super::faults::Plan;
+
 /// What the worker is told at its start, as arguments of its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
@@ -17,6 +19,8 @@ pub struct Setup {
     pub cores: Vec<usize>,
     /// Whether to ask for CUDA, and fail without it.
     pub cuda: bool,
+    /// What it is to do wrong, for proofs.
+    pub fault: Option<Plan>,
 }
 
 /// To the worker.
@@ -51,8 +55,10 @@ pub enum Answer {
     Ready {
         /// True when CUDA really runs it.
         cuda: bool,
-        /// Milliseconds that loading took.
+        /// Milliseconds that loading took, the known clip included.
         load_ms: u32,
+        /// CRC-32 of what the known clip was recognised as; never 0. It is the same at each start.
+        canary: u32,
     },
     /// The model cannot be loaded; the worker ends.
     CannotLoad {
@@ -85,6 +91,8 @@ pub enum Answer {
         /// What the appliance does next.
         fault: Fault,
     },
+    /// The known clip was recognised as other words than the model's; the worker ends.
+    CanaryFailed,
 }
 
 /// Why a request failed, by what the appliance does next.

@@ -21,8 +21,7 @@ impl WorkerProcess {
     /// The child gets its end of the socket as standard input, and the slots by their descriptor's
     /// number. It has its own process group: Ctrl+C in a terminal reaches the appliance only. So
     /// the appliance ends it (`Keeper::finish`), and should that be killed, the child ends by
-    /// itself: see
-    /// `serve`.
+    /// itself: see `serve`.
     ///
     /// # Errors
     /// The error of `socketpair(2)` or of starting the program.
@@ -67,6 +66,10 @@ fn arguments(setup: &Setup, slots: RawFd) -> Vec<OsString> {
     }
     if setup.cuda {
         arguments.push("--cuda".into());
+    }
+    if let Some(plan) = setup.fault {
+        arguments.push("--fault".into());
+        arguments.push(plan.to_string().into());
     }
     arguments
 }
