@@ -5,7 +5,7 @@
 use pressel_hal::{LinkError, MicError, Microphone};
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use pressel_pipeline::time::SampleTime;
-use pressel_wire::{Counters, Mark, Outcome, State};
+use pressel_wire::{Alert, Counters, Mark, Outcome, State};
 
 use crate::journal::Found;
 use crate::stream::ListenEvent;
@@ -37,7 +37,7 @@ pub enum Errand {
     StartWorker {
         /// Milliseconds to wait first.
         wait_ms: u64,
-        /// On the processor, whatever the board says.
+        /// On the processor, also where CUDA is configured.
         cpu: bool,
     },
     /// Close this end and kill the worker that was started last.
@@ -75,11 +75,11 @@ pub enum Delivery {
         /// The next outcome, or that there is none.
         found: Found,
     },
-    /// Something that the owner should know began or ended. Answers no errand.
+    /// The owner should know this. Answers no errand.
     Alert {
         /// What.
-        alert: pressel_wire::Alert,
-        /// It began.
+        alert: Alert,
+        /// True when it has begun, false when it is over.
         on: bool,
     },
 }

@@ -28,9 +28,9 @@ pub struct Setup {
 pub enum Request {
     /// Recognise this part of a slot. Answered by `Done` or `Failed` with the same number.
     Recognise {
-        /// Number of the utterance.
+        /// Number of the request, counted by the appliance.
         id: u32,
-        /// Slot that holds it.
+        /// Slot that holds the audio.
         slot: u8,
         /// First sample in the slot.
         start: u32,
@@ -39,7 +39,7 @@ pub enum Request {
     },
     /// Stop the request with this number, if it is running.
     Cancel {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
     },
 }
@@ -55,9 +55,9 @@ pub enum Answer {
     Ready {
         /// True when CUDA really runs it.
         cuda: bool,
-        /// Milliseconds that loading took, the known clip included.
+        /// Milliseconds that loading took.
         load_ms: u32,
-        /// CRC-32 of what the known clip was recognised as; never 0. It is the same at each start.
+        /// CRC of the text that a known clip gave: the same at every start, unless something broke.
         canary: u32,
     },
     /// The model cannot be loaded; the worker ends.
@@ -67,7 +67,7 @@ pub enum Answer {
     },
     /// The text of an utterance.
     Done {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
         /// The text; empty when `no_speech`.
         text: heapless::String<TEXT_BYTES_MAX>,
@@ -86,12 +86,12 @@ pub enum Answer {
     },
     /// The utterance could not be recognised.
     Failed {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
         /// What the appliance does next.
         fault: Fault,
     },
-    /// The known clip was recognised as other words than the model's; the worker ends.
+    /// The model is loaded and does not recognise the known clip; the worker is not to be used.
     CanaryFailed,
 }
 
