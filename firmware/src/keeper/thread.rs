@@ -28,7 +28,7 @@ use crate::journal::{self, Folder, Found, Journal, Spoken};
 use crate::outlet::Outlet;
 use crate::slots::SharedMemory;
 use crate::vitals::{Vitals, Watched};
-use crate::worker::Setup;
+use crate::worker::{Setup, WorkerProcess};
 use opening::Due;
 
 /// Longest sleep: the keeper is watched, and shows at least once a second that it is well.
@@ -293,8 +293,11 @@ impl Room {
                 self.due.worker_on_cpu = cpu;
             }
             Errand::EndWorker(socket) => {
+                // Before its end of the socket is closed: then it would end by itself.
+                if let Some(status) = self.worker.take().and_then(WorkerProcess::end) {
+                    log::warn!("worker ended by itself: {status}");
+                }
                 drop(socket);
-                self.end_worker();
             }
             Errand::Finish => {}
         }

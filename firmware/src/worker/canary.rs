@@ -27,9 +27,14 @@ pub(super) fn hear(whisper: &mut Whisper, is_broken: bool) -> Result<Option<u32>
     let samples = CLIP[HEADER_BYTES..].as_chunks::<2>().0;
     let mut audio: Vec<i16> = samples.iter().copied().map(i16::from_le_bytes).collect();
     levels::normalise(&mut audio);
-    let mut text = String::new();
+    let (options, mut text) = (DecodeOptions::default(), String::new());
     let cancel = AtomicBool::new(false);
-    whisper.transcribe(&audio, &DecodeOptions::default(), &cancel, &mut text)?;
+    match whisper.transcribe(&audio, &options, &cancel, &mut text) {
+        Err(ModelError::Transient) => {
+            whisper.transcribe(&audio, &options, &cancel, &mut text)?;
+        }
+        heard => drop(heard?),
+    }
     if is_broken {
         text.push_str(" garbled");
     }

@@ -5,8 +5,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::{Setup, WorkerSocket};
 
@@ -44,10 +44,13 @@ impl WorkerProcess {
     }
 
     /// Kills the process, if it still runs, and waits for its end. Takes milliseconds.
-    pub fn end(mut self) {
+    ///
+    /// Returns how it had ended by itself, if it had.
+    pub fn end(mut self) -> Option<ExitStatus> {
         // An error here means that it is gone already.
         self.child.kill().ok();
-        self.child.wait().ok();
+        let status = self.child.wait().ok()?;
+        (status.signal() != Some(libc::SIGKILL)).then_some(status)
     }
 }
 

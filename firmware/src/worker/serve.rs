@@ -66,6 +66,9 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let (greeting, loaded) = get_ready(setup);
     answers.send(&greeting)?;
     let Some((mut whisper, canceller)) = loaded else {
+        // The appliance ends this process: an end that it did not ask for would be a second piece
+        // of bad news.
+        while let Received::Nothing = requests.receive::<Request>() {}
         return Ok(());
     };
     let mut faults = Faults::new(setup.fault);
