@@ -77,6 +77,7 @@ impl Offline {
                 return Ok(());
             }
             Some(Answer::CannotLoad { reason }) => reason.as_str().to_owned(),
+            Some(Answer::CanaryFailed) => "the model does not recognise a known clip".to_owned(),
             Some(_) => "the worker answers before it was asked".to_owned(),
             None => "the worker ended while it loaded the model, or did not finish".to_owned(),
         };
@@ -318,6 +319,7 @@ mod tests {
         let ready = Answer::Ready {
             cuda: false,
             load_ms: 1,
+            canary: 0,
         };
         check(&ready, false);
     }

@@ -24,9 +24,9 @@ pub struct Setup {
 pub enum Request {
     /// Recognise this part of a slot. Answered by `Done` or `Failed` with the same number.
     Recognise {
-        /// Number of the utterance.
+        /// Number of the request, counted by the appliance.
         id: u32,
-        /// Slot that holds it.
+        /// Slot that holds the audio.
         slot: u8,
         /// First sample in the slot.
         start: u32,
@@ -35,7 +35,7 @@ pub enum Request {
     },
     /// Stop the request with this number, if it is running.
     Cancel {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
     },
 }
@@ -53,6 +53,8 @@ pub enum Answer {
         cuda: bool,
         /// Milliseconds that loading took.
         load_ms: u32,
+        /// CRC of the text that a known clip gave: the same at every start, unless something broke.
+        canary: u32,
     },
     /// The model cannot be loaded; the worker ends.
     CannotLoad {
@@ -61,7 +63,7 @@ pub enum Answer {
     },
     /// The text of an utterance.
     Done {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
         /// The text; empty when `no_speech`.
         text: heapless::String<TEXT_BYTES_MAX>,
@@ -80,11 +82,13 @@ pub enum Answer {
     },
     /// The utterance could not be recognised.
     Failed {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
         /// What the appliance does next.
         fault: Fault,
     },
+    /// The model is loaded and does not recognise the known clip; the worker is not to be used.
+    CanaryFailed,
 }
 
 /// Why a request failed, by what the appliance does next.

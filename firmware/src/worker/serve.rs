@@ -71,6 +71,7 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     answers.send(&Answer::Ready {
         cuda: whisper.provider() == Provider::Cuda.name(),
         load_ms,
+        canary: 0,
     })?;
 
     let shared = Arc::new(Shared {

@@ -84,6 +84,7 @@ fn delivered(keeper: &Keeper) -> &'static str {
         Ok(Delivery::Worker(_)) => "worker",
         Ok(Delivery::NoWorker) => "no worker",
         Ok(Delivery::Found { .. }) => "found",
+        Ok(Delivery::Alert { .. }) => "alert",
         Err(error) => panic!("{error}"),
     }
 }
