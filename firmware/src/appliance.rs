@@ -212,6 +212,8 @@ fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
         acknowledged: Mark::default(),
         board: pressel_wire::text::name(&board.name),
         model: pressel_wire::text::name(&config.model.short_name()),
+        cuda: board.worker.provider == Provider::Cuda,
+        safe_mode: false,
     }
 }
 
@@ -230,6 +232,10 @@ fn judge(end: End) -> Result<(), Failure> {
         End::ListenDied => {
             let why = "listen panicked too often and was given up: please report the log above";
             Err(Failure::new(Kind::Model, why))
+        }
+        End::Panicked => {
+            let why = "the main loop panicked too often: please report the log above";
+            Err(Failure::new(Kind::Device, why))
         }
         End::Poll(errno) => {
             let error = io::Error::from_raw_os_error(errno);
