@@ -6,8 +6,8 @@
 //! when the worker hears it; the voice path always goes first.
 //!
 //! [`doors`] is how others reach it. [`spool`] finds recordings; [`record`] and [`job`] are what is
-//! kept of one, [`store`] keeps it; [`core`] is a turn of the [`thread`], [`desk`] answers requests
-//! in it, [`work`] goes on with the job in hand; [`recordings`] and [`results`] are the files.
+//! kept of one, [`store`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers requests
+//! in it, [`work`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and [`results`] are the files.
 
 pub mod doors;
 
@@ -20,9 +20,11 @@ pub mod store;
 pub mod recordings;
 pub mod results;
 
-pub mod core;
 mod desk;
+pub mod turn;
 mod work;
+
+mod endings;
 
 pub mod thread;
 

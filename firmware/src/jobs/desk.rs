@@ -4,11 +4,11 @@
 
 use pressel_pipeline::time::Millis;
 
-use super::core::Core;
 use super::doors::{JobInfo, JobRequest};
 use super::job::{Stand, one_line};
 use super::record::{Head, Record};
 use super::results;
+use super::turn::Core;
 
 impl Core {
     /// Answers all requests that wait.

@@ -131,11 +131,11 @@ impl Job {
         }
     }
 
-    /// Returns whether its turn may come now.
+    /// Returns whether its turn may come now, when none is in hand.
     #[must_use]
     pub fn is_due(&self, now: Millis) -> bool {
         match self.stand {
-            Stand::Waiting => true,
+            Stand::Waiting | Stand::Running => true,
             Stand::Paused { again_at, .. } => again_at <= now,
             _ => false,
         }
@@ -191,7 +191,8 @@ impl Job {
     pub fn pace(&mut self, done: u64, took: Millis) {
         let left = self.duration.map(|all| all.saturating_sub(self.position));
         self.left_s = left.filter(|_| 0 < done).map(|left| {
-            let left_s = u128::from(millis(left)) * u128::from(took) / u128::from(millis(done).max(1));
+            let left_s =
+                u128::from(millis(left)) * u128::from(took) / u128::from(millis(done).max(1));
             u32::try_from(left_s / 1_000).unwrap_or(u32::MAX)
         });
     }

@@ -147,7 +147,10 @@ mod tests {
         let why = "x".repeat(JOB_WHY_BYTES_MAX);
         check(&Record::Failed { why: why.clone() });
         check(&Record::Quarantined { why });
-        check(&Record::Heard { from: u64::MAX, samples: u64::MAX });
+        check(&Record::Heard {
+            from: u64::MAX,
+            samples: u64::MAX,
+        });
         check(&Record::Retried);
     }
 }

@@ -45,11 +45,7 @@ pub trait Reader: Send {
     ///
     /// # Errors
     /// It cannot be read on.
-    fn next(
-        &mut self,
-        ears: &mut Ears,
-        slot: &mut [i16],
-    ) -> Result<Option<Chunk>, AudioFileError>;
+    fn next(&mut self, ears: &mut Ears, slot: &mut [i16]) -> Result<Option<Chunk>, AudioFileError>;
 }
 
 /// The real files.
@@ -109,11 +105,7 @@ impl Reader for Chunks {
         Self::position(self)
     }
 
-    fn next(
-        &mut self,
-        ears: &mut Ears,
-        slot: &mut [i16],
-    ) -> Result<Option<Chunk>, AudioFileError> {
+    fn next(&mut self, ears: &mut Ears, slot: &mut [i16]) -> Result<Option<Chunk>, AudioFileError> {
         Self::next(self, ears, slot)
     }
 }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use pressel_pipeline::limits::{JOB_NAME_BYTES_MAX, JOB_PATH_BYTES_MAX};
 
-use super::recordings::Recordings;
 use super::record::Stamp;
+use super::recordings::Recordings;
 use crate::transcript::{Format, Transcript, WriteError, write};
 
 /// The results of a recording, and what is added to its name for each. The JSON comes last: who

@@ -61,7 +61,9 @@ impl Spool {
         if SPOOL_FILES_MAX < found.len() {
             if !self.has_told_full {
                 let folder = self.folder.display();
-                log::warn!("{folder}: more than {SPOOL_FILES_MAX} recordings: the newest must wait");
+                log::warn!(
+                    "{folder}: more than {SPOOL_FILES_MAX} recordings: the newest must wait"
+                );
             }
             found.truncate(SPOOL_FILES_MAX);
             self.has_told_full = true;

@@ -132,7 +132,10 @@ impl Store {
             let entry = &mut self.entries[index];
             entry.job.learn(&record);
             entry.file.waiting.push(record);
-            self.flush(now);
+            // Jobs are read, and may get other numbers, at the start of a turn only.
+            if self.is_loaded {
+                self.flush(now);
+            }
         }
     }
 
@@ -310,7 +313,11 @@ impl Store {
 fn write(disk: &mut dyn Disk, entry: &mut Entry) -> io::Result<()> {
     let Entry { job, file } = entry;
     let result = append(disk, job, file);
-    if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) && file.is_made {
+    if result
+        .as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        && file.is_made
+    {
         // The file is gone. What was in it is lost, so that after a restart the job begins anew.
         let head = Head::new(&job.path, job.stamp, &job.model);
         file.waiting.insert(0, Record::Head(head));

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use pressel_hal::Clock as _;
 use pressel_hal::linux::{MonotonicClock, poll};
 
-use super::core::{Core, LoadEars, Parts, TURN_MS_MAX};
 use super::doors::{JobClient, JobsEnds, doors};
 use super::recordings::Files;
 use super::results::Folders;
 use super::spool::Spool;
 use super::store::Store;
+use super::turn::{Core, LoadEars, Parts, TURN_MS_MAX};
 use crate::bell::Bell;
 use crate::journal::Folder;
 use crate::listen::listener::Tuning;
@@ -29,7 +29,7 @@ use crate::vitals::{Vitals, Watched};
 
 /// Longest wait for the thread at the end: it may be reading from a slow stick. Nothing is lost
 /// when it does not come, for all that counts is durable.
-const FINISH: Duration = Duration::from_millis(600);
+const FINISH: Duration = Duration::from_millis(300);
 
 /// How much less urgent the thread is than others: half of the range.
 const NICE: i32 = 10;

@@ -14,29 +14,26 @@
 use std::io;
 
 use pressel_pipeline::limits::{
-    CHUNK_AGAIN_MS, FILE_SLOT, JOB_PANICS_MAX, JOB_READ_TRIES_MAX, JOB_RETRY_MS, JOB_WHY_BYTES_MAX,
-    SPOOL_EVERY_MS,
+    CHUNK_AGAIN_MS, FILE_SLOT, JOB_MODEL_BYTES_MAX, JOB_RETRY_MS, SPOOL_EVERY_MS,
 };
-use pressel_pipeline::time::{Millis, samples};
+use pressel_pipeline::time::Millis;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{FailCode, OutcomeResult, Trigger};
 
-use super::core::Core;
 use super::doors::JobNews;
-use super::job::{Job, Stand};
+use super::job::Stand;
 use super::record::{Head, Record, Said, cut};
 use super::recordings::Reader;
-use super::results;
-use crate::audio_file::{AudioFileError, Damage, Fault};
+use super::turn::Core;
+use crate::audio_file::Damage;
 use crate::keeper::report::seconds;
 use crate::outcome::Finished;
-use crate::transcript::{Segment, Transcript};
 
 /// The job that is being worked at.
 pub(super) struct Hand {
     pub(super) number: u32,
     reader: Option<Box<dyn Reader>>,
-    said: Vec<Said>,
+    pub(super) said: Vec<Said>,
     chunk: Option<Pending>,
     /// When, and where in the recording, it was begun this time.
     began: (Millis, u64),
@@ -56,7 +53,7 @@ impl Hand {
         self.chunk.as_ref().map(|chunk| chunk.again_at)
     }
 
-    fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.said.last().map_or(0, |said| said.next)
     }
 }
@@ -82,11 +79,10 @@ impl Core {
 
     /// Takes the oldest job whose turn it is.
     fn begin_next(&mut self, now: Millis) -> bool {
-        let mut jobs = self.parts.store.jobs();
-        let Some(job) = jobs.find(|job| job.is_due(now)) else {
+        let due = self.parts.store.jobs().find(|job| job.is_due(now));
+        let Some(number) = due.map(|job| job.number) else {
             return false;
         };
-        let number = job.number;
         // In hand before anything is opened: a panic from here on is counted against it.
         self.hand = Some(Hand {
             number,
@@ -106,7 +102,7 @@ impl Core {
         let Some(job) = self.parts.store.job(number).cloned() else {
             return self.hand = None;
         };
-        if job.model != cut(&self.parts.model, pressel_pipeline::limits::JOB_MODEL_BYTES_MAX) {
+        if job.model != cut(&self.parts.model, JOB_MODEL_BYTES_MAX) {
             log::info!("job begins anew, the model has changed number={number}");
             let head = Head::new(&job.path, job.stamp, &self.parts.model);
             self.parts.store.note(number, Record::Head(head), now);
@@ -123,7 +119,13 @@ impl Core {
         let mut reader = None;
         if heard.is_none() {
             match self.parts.recordings.open(&job.path, position) {
-                Ok(opened) => reader = Some(opened),
+                Ok(opened) if opened.position() == position => reader = Some(opened),
+                // It is shorter than it was: its checkpoints are of something else.
+                Ok(_) => {
+                    let head = Head::new(&job.path, job.stamp, &self.parts.model);
+                    self.parts.store.note(number, Record::Head(head), now);
+                    return self.hand = None;
+                }
                 Err(error) => return self.reading_failed(number, &error, now),
             }
         }
@@ -195,7 +197,12 @@ impl Core {
             return;
         };
         // The store may have given it another number, or forgotten it.
-        if self.parts.store.job(number).is_none_or(|job| job.stand != Stand::Running) {
+        if self
+            .parts
+            .store
+            .job(number)
+            .is_none_or(|job| job.stand != Stand::Running)
+        {
             return self.hand = None;
         }
         if !self.is_same_recording(number, now) {
@@ -206,6 +213,7 @@ impl Core {
             return self.give_up(number, why, now);
         }
         let Some(hand) = &mut self.hand else { return };
+        let from = hand.position();
         let Some(reader) = &mut hand.reader else {
             return self.write_results(now);
         };
@@ -216,7 +224,6 @@ impl Core {
             }
         }
         let Some(ears) = &mut self.ears else { return };
-        let from = hand.position();
         let slot = (*self.parts.slot).as_mut();
         let chunk = match reader.next(ears, slot) {
             Ok(chunk) => chunk,
@@ -264,7 +271,9 @@ impl Core {
             );
         }
         let samples = samples.max(from);
-        self.parts.store.note(number, Record::Heard { from, samples }, now);
+        self.parts
+            .store
+            .note(number, Record::Heard { from, samples }, now);
     }
 
     /// Gives the chunk to the main loop. Returns false when there is no room.
@@ -274,7 +283,11 @@ impl Core {
         };
         self.id = self.id.wrapping_add(1);
         chunk.utterance.id = self.id;
-        let sent = self.parts.inside.news.try_send(JobNews::Chunk(chunk.utterance));
+        let sent = self
+            .parts
+            .inside
+            .news
+            .try_send(JobNews::Chunk(chunk.utterance));
         if sent.is_err() {
             chunk.again_at = now + CHUNK_AGAIN_MS;
             return false;
@@ -344,106 +357,6 @@ impl Core {
             job.pace(job.position.saturating_sub(from), now.saturating_sub(began));
         }
     }
-
-    fn write_results(&mut self, now: Millis) {
-        let Some(hand) = &self.hand else { return };
-        let number = hand.number;
-        let Some(job) = self.parts.store.job(number) else {
-            return self.hand = None;
-        };
-        let heard = job.heard.unwrap_or_else(|| hand.position());
-        let (path, shelf) = (job.path.clone(), self.parts.shelf.as_mut());
-        let written = match transcript(job, &hand.said, heard) {
-            Ok(transcript) => results::write_all(shelf, &path, number, &transcript),
-            // Chunks that overlap: a fault of ours.
-            Err(why) => return self.give_up(number, why, now),
-        };
-        match written {
-            Ok(()) => {
-                self.hand = None;
-                self.parts.store.note(number, Record::Done, now);
-                log::info!("job done number={number} duration_s={:.1}", seconds(heard));
-            }
-            Err(error) => {
-                let why = format!(
-                    "its results cannot be written beside it ({error}): make room there, or make \
-                     the folder writable"
-                );
-                self.pause(number, why, now + JOB_RETRY_MS);
-            }
-        }
-    }
-
-    /// A recording that cannot be read fails its job; one that is away, or on a failing disk, is
-    /// tried again.
-    fn reading_failed(&mut self, number: u32, error: &AudioFileError, now: Millis) {
-        let Some(job) = self.parts.store.job_mut(number) else {
-            return self.hand = None;
-        };
-        match error.fault {
-            Fault::Missing => self.pause(number, error.to_string(), now + SPOOL_EVERY_MS),
-            Fault::Io { .. } if job.read_tries + 1 < JOB_READ_TRIES_MAX => {
-                job.read_tries += 1;
-                self.pause(number, error.to_string(), now + JOB_RETRY_MS);
-            }
-            _ => self.give_up(number, error.to_string(), now),
-        }
-    }
-
-    fn pause(&mut self, number: u32, why: String, again_at: Millis) {
-        self.hand = None;
-        if let Some(job) = self.parts.store.job_mut(number) {
-            if !matches!(&job.stand, Stand::Paused { why: before, .. } if *before == why) {
-                log::warn!("job paused number={number}: {why}");
-            }
-            job.stand = Stand::Paused { why, again_at };
-            job.left_s = None;
-        }
-    }
-
-    /// Ends a job that cannot be done.
-    fn give_up(&mut self, number: u32, why: String, now: Millis) {
-        log::warn!("job failed number={number}: {why}");
-        self.put_aside(number, why, now, |why| Record::Failed { why });
-    }
-
-    /// Ends a job that does harm.
-    fn quarantine(&mut self, number: u32, why: String, now: Millis) {
-        log::error!("job quarantined number={number}: {why}");
-        self.put_aside(number, why, now, |why| Record::Quarantined { why });
-    }
-
-    fn put_aside(&mut self, number: u32, why: String, now: Millis, of: fn(String) -> Record) {
-        self.hand = None;
-        let why = cut(&why, JOB_WHY_BYTES_MAX);
-        if let Some(job) = self.parts.store.job(number) {
-            let (path, name) = (job.path.clone(), job.name());
-            let line = if why.contains(&name) { why.clone() } else { format!("{name}: {why}") };
-            let shelf = self.parts.shelf.as_mut();
-            if let Err(error) = results::write_error(shelf, &path, number, &line) {
-                log::warn!("{name}: the reason cannot be written beside it ({error})");
-            }
-        }
-        self.parts.store.note(number, of(why), now);
-    }
-
-    /// Counts a panic against a job.
-    pub(super) fn blame(&mut self, number: u32, now: Millis) {
-        let Some(job) = self.parts.store.job_mut(number) else {
-            return;
-        };
-        job.panics += 1;
-        if job.panics < JOB_PANICS_MAX {
-            job.stand = Stand::Waiting;
-            return;
-        }
-        let at = seconds(job.position);
-        let why = format!(
-            "this program panicked {JOB_PANICS_MAX} times at {at:.1} s: please report the log; \
-             `pressel jobs retry {number}` tries again"
-        );
-        self.quarantine(number, why, now);
-    }
 }
 
 fn silence(from: u64, next: u64) -> Said {
@@ -456,23 +369,4 @@ fn silence(from: u64, next: u64) -> Said {
         language: [0; 2],
         confidence: 0,
     }
-}
-
-/// Makes the result of all that was said.
-fn transcript(job: &Job, said: &[Said], heard: u64) -> Result<Transcript, String> {
-    let duration = seconds(heard);
-    let spoken = || said.iter().filter(|said| !said.text.is_empty());
-    let segments = spoken().map(|said| {
-        let end = said.start + samples(pressel_pipeline::time::millis(u64::from(said.samples)));
-        Segment {
-            start: seconds(said.start),
-            end: seconds(end).min(duration),
-            text: said.text.clone(),
-        }
-    });
-    let language = spoken().last().map_or([0; 2], |said| said.language);
-    let language = String::from_utf8_lossy(&language);
-    let language = language.trim_matches('\0');
-    Transcript::new(&job.path, segments, language, duration)
-        .map_err(|error| format!("{error}: please report this"))
 }

@@ -12,9 +12,10 @@
 use std::sync::Arc;
 
 use pressel_pipeline::time::Millis;
-use pressel_wire::{Job as Told, JobState, LEFT_UNKNOWN};
+use pressel_wire::{Job as Told, LEFT_UNKNOWN};
 
 use super::doors::{JOB_NEWS_MAX, JobNews, JobsInside};
+use super::job::Stand;
 use super::record::{Head, Record};
 use super::recordings::Recordings;
 use super::results::{self, Shelf};
@@ -85,6 +86,12 @@ impl Core {
     /// Does what there is to do now, and returns how long there is nothing more, if nobody rings.
     pub fn turn(&mut self, now: Millis) -> Millis {
         self.parts.store.flush(now);
+        // Jobs of a disk that has come back may have taken its number.
+        let store = &self.parts.store;
+        self.hand.take_if(|hand| {
+            let job = store.job(hand.number);
+            job.is_none_or(|job| job.stand != Stand::Running)
+        });
         self.answer_requests(now);
         self.take_finished(now);
         self.look_into_spool(now);
@@ -110,14 +117,16 @@ impl Core {
 
     /// Makes jobs of recordings in the spool that have stopped growing.
     fn look_into_spool(&mut self, now: Millis) {
-        let Some(spool) = &mut self.parts.spool else {
-            return;
-        };
         let Parts {
-            recordings, store, ..
+            spool,
+            recordings,
+            store,
+            model,
+            ..
         } = &mut self.parts;
+        let Some(spool) = spool else { return };
         for (path, stamp) in spool.look(now, recordings.as_mut()) {
-            let head = Head::new(&path, stamp, &self.parts.model);
+            let head = Head::new(&path, stamp, model);
             if let Some(job) = store.number_of(&path).and_then(|number| store.job(number)) {
                 // Another version of one that has not ended is found when its turn comes.
                 if job.has_ended() && job.stamp != stamp {
@@ -155,7 +164,13 @@ impl Core {
                 percent: now.1,
                 left_s: job.left_s.unwrap_or(LEFT_UNKNOWN),
             };
-            if self.parts.inside.news.try_send(JobNews::Progress(told)).is_ok() {
+            if self
+                .parts
+                .inside
+                .news
+                .try_send(JobNews::Progress(told))
+                .is_ok()
+            {
                 job.told = Some(now);
                 rings = true;
             }
@@ -176,11 +191,5 @@ impl Core {
             100
         };
         rest.min(rest_told).min(TURN_MS_MAX)
-    }
-
-    /// Returns the state of a job, for tests.
-    #[cfg(test)]
-    pub(super) fn state(&self, number: u32) -> Option<JobState> {
-        self.parts.store.job(number).map(super::job::Job::code)
     }
 }
