@@ -109,3 +109,110 @@ impl Reader for Chunks {
         Self::next(self, ears, slot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::os::unix::fs::{FileExt as _, symlink};
+    use std::time::Instant;
+
+    use pressel_pipeline::limits::{RATE_HZ, UTTERANCE_SAMPLES_MAX};
+
+    use super::*;
+    use crate::config::{Config, Trigger};
+
+    const SECONDS: u64 = 40 * 60;
+
+    /// Forty minutes of silence with two seconds of sound in each minute, as 16-bit WAV. What is
+    /// silent takes no room on the disk.
+    fn long_recording(path: &Path) {
+        let bytes = u32::try_from(SECONDS * RATE_HZ as u64 * 2).unwrap();
+        let mut header = Vec::new();
+        for part in [
+            &b"RIFF"[..],
+            &(bytes + 36).to_le_bytes(),
+            b"WAVEfmt ",
+            &16_u32.to_le_bytes(),
+            &[1, 0, 1, 0],
+            &16_000_u32.to_le_bytes(),
+            &32_000_u32.to_le_bytes(),
+            &[2, 0, 16, 0],
+            b"data",
+            &bytes.to_le_bytes(),
+        ] {
+            header.extend_from_slice(part);
+        }
+        let mut file = File::create(path).unwrap();
+        file.write_all(&header).unwrap();
+        file.set_len(u64::from(bytes) + 44).unwrap();
+        for minute in 0..40 {
+            let sound: Vec<u8> = (0..2 * RATE_HZ)
+                .flat_map(|at| sample(minute, at as u64).to_le_bytes())
+                .collect();
+            let place = 44 + (minute * 60 + 30) * RATE_HZ as u64 * 2;
+            file.write_all_at(&sound, place).unwrap();
+        }
+    }
+
+    fn sample(minute: u64, at: u64) -> i16 {
+        let loud = 3_000 + i16::try_from(minute).unwrap();
+        if at % 8 < 4 { loud } else { -loud }
+    }
+
+    /// Bytes that this thread has read of files.
+    fn bytes_read() -> u64 {
+        let text = fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    #[test]
+    fn late_chunk_of_a_long_recording_is_found_without_reading_what_is_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.wav");
+        long_recording(&path);
+        let mut config = Config::default();
+        config.trigger = Trigger::Voice;
+        let mut files = Files {
+            tuning: config.tuning(),
+        };
+        let mut slot = vec![0; UTTERANCE_SAMPLES_MAX];
+        let from = (39 * 60 + 20) * RATE_HZ as u64;
+        let (began, before) = (Instant::now(), bytes_read());
+        let mut reader = files.open(&path, from).unwrap();
+        let (took, read) = (began.elapsed(), bytes_read() - before);
+        println!("resume of 40 minutes: {took:?}, {read} bytes read");
+        assert!(read < 200_000, "{read}");
+        assert_eq!(reader.position(), from);
+        let mut ears = Ears::by_level();
+        let chunk = reader.next(&mut ears, &mut slot).unwrap().unwrap();
+        let sound = (39 * 60 + 30) * RATE_HZ as u64;
+        assert!(from < chunk.start && chunk.start <= sound, "{chunk:?}");
+        let first = usize::try_from(sound - chunk.start).unwrap();
+        let expected: Vec<_> = (0..8_000).map(|at| sample(39, at)).collect();
+        assert_eq!(slot[first..first + 8_000], expected);
+        assert!(bytes_read() - before < 2_000_000);
+    }
+
+    #[test]
+    fn only_regular_files_are_listed_and_a_changed_one_has_another_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note.wav");
+        fs::write(&path, "one").unwrap();
+        symlink(&path, folder.path().join("link.wav")).unwrap();
+        fs::create_dir(folder.path().join("deeper.wav")).unwrap();
+        let mut files = Files {
+            tuning: Config::default().tuning(),
+        };
+        let listed = files.list(folder.path()).unwrap();
+        let stamp = files.stamp(&path).unwrap();
+        assert_eq!(listed, [(path.clone(), stamp)]);
+        fs::write(&path, "three").unwrap();
+        assert_ne!(files.stamp(&path).unwrap(), stamp);
+        assert!(files.stamp(folder.path()).is_err());
+        fs::remove_file(&path).unwrap();
+        let gone = files.stamp(&path).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -210,3 +210,55 @@ impl Shelf for Folders {
         File::open(folder)?.sync_all()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::transcript::Segment;
+
+    fn transcript(path: &Path) -> Transcript {
+        let segment = Segment {
+            start: 0.5,
+            end: 1.5,
+            text: "stop".to_owned(),
+        };
+        Transcript::new(path, [segment], "en", 2.0).unwrap()
+    }
+
+    #[test]
+    fn results_lie_beside_the_recording_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note.wav");
+        let shelf = &mut Folders::default();
+        write_error(shelf, &path, 7, "no\nroom").unwrap();
+        let error = fs::read_to_string(beside(&path, ERROR)).unwrap();
+        assert_eq!(error, "no room\n");
+        // Links of the temporary and the last name are replaced, not followed.
+        let other = folder.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        symlink(&other, folder.path().join(".pressel-7.txt")).unwrap();
+        symlink(&other, beside(&path, "json")).unwrap();
+        write_all(shelf, &path, 7, &transcript(&path)).unwrap();
+        write_all(shelf, &path, 7, &transcript(&path)).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
+        fs::remove_file(&other).unwrap();
+        let mut names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["note.wav.json", "note.wav.srt", "note.wav.txt"]);
+        assert_eq!(fs::read_to_string(beside(&path, "txt")).unwrap(), "stop\n");
+    }
+
+    #[test]
+    fn folder_that_is_away_is_an_error_and_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("away/note.wav");
+        let shelf = &mut Folders::default();
+        assert!(write_all(shelf, &path, 1, &transcript(&path)).is_err());
+        assert!(write_error(shelf, &path, 1, "why").is_err());
+    }
+}

@@ -348,3 +348,124 @@ fn append(disk: &mut dyn Disk, job: &Job, file: &mut File) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::record::Stamp;
+    use super::*;
+    use crate::journal::sim_disk::SimDisk;
+
+    fn head(path: &str) -> Head {
+        Head::new(Path::new(path), Stamp::default(), "nano")
+    }
+
+    fn chunk(from: u64, next: u64, text: &str) -> Record {
+        Record::Chunk(Said {
+            from,
+            next,
+            start: from,
+            samples: 1,
+            text: text.to_owned(),
+            language: *b"en",
+            confidence: 9,
+        })
+    }
+
+    fn store(disk: &SimDisk) -> Store {
+        let mut store = Store::new(Box::new(disk.clone()), Path::new("/state/jobs"));
+        store.flush(0);
+        store
+    }
+
+    fn texts(store: &mut Store, number: u32) -> Vec<String> {
+        let said = store.said(number).unwrap();
+        said.into_iter().map(|said| said.text).collect()
+    }
+
+    #[test]
+    fn jobs_are_read_as_they_were_written_and_numbers_go_on() {
+        let disk = SimDisk::new(&[]);
+        let mut first = store(&disk);
+        assert_eq!(first.add(head("/a.wav"), 0), Ok(1));
+        assert_eq!(first.add(head("/b.wav"), 0), Ok(2));
+        first.note(1, chunk(0, 5, "one"), 0);
+        first.note(1, chunk(5, 9, "two"), 0);
+        first.note(2, Record::Cancelled, 0);
+        let mut again = store(&disk);
+        assert_eq!(texts(&mut again, 1), ["one", "two"]);
+        assert_eq!(again.job(1).unwrap().position, 9);
+        assert_eq!(again.job(2).unwrap().stand, Stand::Cancelled);
+        assert_eq!(again.number_of(Path::new("/b.wav")), Some(2));
+        assert_eq!(again.add(head("/c.wav"), 0), Ok(3));
+    }
+
+    #[test]
+    fn damaged_record_costs_what_follows_and_never_leaves_a_hole() {
+        let mut disk = SimDisk::new(&[]);
+        let mut first = store(&disk);
+        first.add(head("/a.wav"), 0).unwrap();
+        first.note(1, chunk(0, 5, "one"), 0);
+        let place = disk.read(1).unwrap().len();
+        first.note(1, chunk(5, 9, "two"), 0);
+        first.note(1, chunk(9, 12, "three"), 0);
+        first.note(
+            1,
+            Record::Heard {
+                from: 12,
+                samples: 15,
+            },
+            0,
+        );
+        disk.write_at(1, place + 4, &[0xff]).unwrap();
+        let mut again = store(&disk);
+        let job = again.job(1).unwrap();
+        assert_eq!((job.position, job.heard), (5, None));
+        assert_eq!(texts(&mut again, 1), ["one"]);
+        // It goes on from there.
+        again.note(1, chunk(5, 9, "two again"), 0);
+        again.note(1, chunk(9, 12, "three again"), 0);
+        let mut again = store(&disk);
+        assert_eq!(texts(&mut again, 1), ["one", "two again", "three again"]);
+    }
+
+    #[test]
+    fn jobs_added_while_the_disk_was_away_come_behind_those_on_it() {
+        let disk = SimDisk::new(&[]);
+        let mut first = store(&disk);
+        first.add(head("/a.wav"), 0).unwrap();
+        first.add(head("/b.wav"), 0).unwrap();
+        // It cannot be read before its first flush.
+        let mut away = Store::new(Box::new(disk.clone()), Path::new("/state/jobs"));
+        assert_eq!(away.add(head("/c.wav"), 0), Ok(1));
+        assert_eq!(away.add(head("/b.wav"), 0), Ok(2));
+        away.note(1, chunk(0, 5, "one"), 0);
+        away.flush(0);
+        let known = |store: &Store| -> Vec<(u32, PathBuf)> {
+            store
+                .jobs()
+                .map(|job| (job.number, job.path.clone()))
+                .collect()
+        };
+        let expected = [(1, "/a.wav"), (3, "/c.wav"), (4, "/b.wav")];
+        let expected = expected.map(|(number, path)| (number, PathBuf::from(path)));
+        assert_eq!(known(&away), expected);
+        let mut again = store(&disk);
+        assert_eq!(known(&again), expected);
+        assert_eq!(texts(&mut again, 3), ["one"]);
+    }
+
+    #[test]
+    fn file_that_is_gone_begins_anew_after_a_restart() {
+        let mut disk = SimDisk::new(&[]);
+        let mut first = store(&disk);
+        first.add(head("/a.wav"), 0).unwrap();
+        first.note(1, chunk(0, 5, "one"), 0);
+        disk.remove(1).unwrap();
+        first.note(1, chunk(5, 9, "two"), 0);
+        first.flush(JOB_RETRY_MS);
+        first.flush(3 * JOB_RETRY_MS);
+        assert!(!store(&disk).jobs().any(|job| 0 < job.position));
+    }
+}
