@@ -130,11 +130,6 @@ impl AudioFile {
         self.info
     }
 
-    /// Returns the path as it was given.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Returns what was found to be wrong so far.
     pub fn damage(&self) -> Damage {
         self.decoder.damage()

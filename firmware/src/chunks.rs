@@ -19,9 +19,10 @@ use std::path::Path;
 use pressel_models::vad::FRAME_SAMPLES;
 use pressel_models::whisper::quietest;
 use pressel_pipeline::gate;
-use pressel_pipeline::limits::{RATE_HZ, UTTERANCE_SAMPLES_MAX};
-use pressel_pipeline::time::SampleTime;
-use pressel_pipeline::waiting::SpeechSpan;
+use pressel_pipeline::limits::{FILE_SLOT, RATE_HZ, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::time::{Millis, SampleTime};
+use pressel_pipeline::waiting::{SpeechSpan, Utterance};
+use pressel_wire::Trigger;
 
 use crate::audio_file::{AudioFile, AudioFileError, AudioInfo, Damage};
 use crate::listen::Ears;
@@ -58,6 +59,24 @@ pub struct Chunk {
     pub speech: Option<SpeechSpan>,
     /// Where the next chunk begins.
     pub next: u64,
+}
+
+impl Chunk {
+    /// Returns the chunk as the worker's client sees it. `id` is the chunk's own number, `now` when
+    /// it was cut.
+    #[must_use]
+    pub fn utterance(&self, id: u32, now: Millis) -> Utterance {
+        Utterance {
+            id,
+            slot: FILE_SLOT,
+            trigger: Trigger::File,
+            start: self.start,
+            samples: self.samples,
+            speech: self.speech,
+            closed_at: now,
+            capture_ms: 0,
+        }
+    }
 }
 
 impl Chunks {
