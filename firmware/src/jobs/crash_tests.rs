@@ -273,7 +273,7 @@ fn undisturbed_life_gives_three_results_and_leaves_nothing_else() {
         "turn on the light\nstop\n"
     );
     let srt = world.text("/spool/note.wav.srt").unwrap();
-    assert!(srt.starts_with("1\n00:00:01,000 --> 00:00:09,000\nturn on the light\n"));
+    assert!(srt.starts_with("1\n00:00:01,000 --> 00:00:10,000\nturn on the light\n"));
     let json = world.text("/spool/note.wav.json").unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["full_text"], "turn on the light stop");

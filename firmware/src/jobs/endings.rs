@@ -6,7 +6,7 @@
 use pressel_pipeline::limits::{
     JOB_PANICS_MAX, JOB_READ_TRIES_MAX, JOB_RETRY_MS, JOB_WHY_BYTES_MAX, SPOOL_EVERY_MS,
 };
-use pressel_pipeline::time::{Millis, millis, samples};
+use pressel_pipeline::time::Millis;
 
 use super::job::{Job, Stand};
 use super::record::{Record, Said, cut};
@@ -128,21 +128,17 @@ impl Core {
     }
 }
 
-/// Makes the result of all that was said.
+/// Makes the result of all that was said, as `pressel transcribe` does.
 fn transcript(job: &Job, said: &[Said], heard: u64) -> Result<Transcript, String> {
-    let duration = seconds(heard);
-    let spoken = || said.iter().filter(|said| !said.text.is_empty());
-    let segments = spoken().map(|said| {
-        let end = said.start + samples(millis(u64::from(said.samples)));
-        Segment {
-            start: seconds(said.start),
-            end: seconds(end).min(duration),
-            text: said.text.clone(),
-        }
+    let spoken = said.iter().filter(|said| !said.text.is_empty());
+    let mut language = [0; 2];
+    let segments = spoken.map(|said| {
+        language = said.language;
+        Segment::of_samples(said.start, said.next, &said.text)
     });
-    let language = spoken().last().map_or([0; 2], |said| said.language);
+    let segments: Vec<_> = segments.collect();
     let language = String::from_utf8_lossy(&language);
     let language = language.trim_matches('\0');
-    Transcript::new(&job.path, segments, language, duration)
+    Transcript::new(&job.path, segments, language, seconds(heard))
         .map_err(|error| format!("{error}: please report this"))
 }

@@ -39,6 +39,8 @@ pub trait Reader: Send {
     fn duration(&self) -> Option<u64>;
     /// Returns what was wrong with it so far.
     fn damage(&self) -> Damage;
+    /// Returns whether the level told speech from silence, because the model failed.
+    fn fell_back(&self) -> bool;
     /// Returns where it is, in samples; behind its last chunk that is its length.
     fn position(&self) -> u64;
     /// Writes the next chunk into the slot; `None` is the end.
@@ -99,6 +101,10 @@ impl Reader for Chunks {
 
     fn damage(&self) -> Damage {
         Self::damage(self)
+    }
+
+    fn fell_back(&self) -> bool {
+        Self::fell_back(self)
     }
 
     fn position(&self) -> u64 {
@@ -172,8 +178,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.wav");
         long_recording(&path);
-        let mut config = Config::default();
-        config.trigger = Trigger::Voice;
+        let config = Config {
+            trigger: Trigger::Voice,
+            ..Config::default()
+        };
         let mut files = Files {
             tuning: config.tuning(),
         };

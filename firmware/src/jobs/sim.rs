@@ -384,6 +384,9 @@ impl Reader for TapeReader {
     fn damage(&self) -> Damage {
         Damage::default()
     }
+    fn fell_back(&self) -> bool {
+        false
+    }
     fn position(&self) -> u64 {
         self.position
     }

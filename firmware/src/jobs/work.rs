@@ -261,7 +261,7 @@ impl Core {
 
     fn heard_all(&mut self, number: u32, samples: u64, damage: Damage, now: Millis) {
         let Some(hand) = &mut self.hand else { return };
-        hand.reader = None;
+        let reader = hand.reader.take();
         let from = hand.position();
         if damage != Damage::default() {
             log::warn!(
@@ -269,6 +269,9 @@ impl Core {
                 damage.truncated,
                 damage.broken_frames
             );
+        }
+        if reader.is_some_and(|reader| reader.fell_back()) {
+            log::warn!("voice activity model failed, the level decided job={number}");
         }
         let samples = samples.max(from);
         self.parts
