@@ -456,6 +456,7 @@ impl Life {
             model: model.to_owned(),
             paused,
             vitals: Arc::clone(&vitals),
+            stop: Arc::default(),
         });
         Self {
             world: world.clone(),

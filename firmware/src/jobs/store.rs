@@ -457,6 +457,37 @@ mod tests {
     }
 
     #[test]
+    fn torn_tail_is_cut_before_something_shorter_is_written() {
+        let mut disk = SimDisk::new(&[]);
+        let mut first = store(&disk);
+        first.add(head("/a.wav"), 0).unwrap();
+        let whole = disk.read(1).unwrap().len();
+        first.note(1, chunk(0, 5, "what was said before the power went"), 0);
+        let all = disk.read(1).unwrap();
+        for cut in whole..all.len() {
+            let mut disk = SimDisk::new(&[]);
+            disk.create(1).unwrap();
+            disk.write_at(1, 0, &all[..cut]).unwrap();
+            let mut again = store(&disk);
+            assert_eq!(again.job(1).unwrap().position, 0);
+            again.note(1, chunk(0, 4, "a"), 0);
+            again.note(1, Record::Cancelled, 0);
+            let again = store(&disk);
+            let job = again.job(1).unwrap();
+            assert_eq!((job.position, &job.stand), (4, &Stand::Cancelled));
+            assert!(
+                disk.read(1).unwrap().len() < all.len() + 8,
+                "the tail is still there"
+            );
+            let length = disk.read(1).unwrap().len();
+            assert_eq!(
+                frame::scan::<Record>(&disk.read(1).unwrap()).whole_bytes,
+                length
+            );
+        }
+    }
+
+    #[test]
     fn file_that_is_gone_begins_anew_after_a_restart() {
         let mut disk = SimDisk::new(&[]);
         let mut first = store(&disk);

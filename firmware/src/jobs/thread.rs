@@ -73,6 +73,7 @@ impl JobsThread {
         let (ends, inside, client) = doors(&bell);
         let vitals = Arc::clone(&tools.vitals);
         let folder = Box::new(Folder::of_jobs(&tools.folder));
+        let stop = Arc::new(AtomicBool::new(false));
         let core = Core::new(Parts {
             store: Store::new(folder, &tools.folder),
             spool: tools.spool.as_deref().map(Spool::new),
@@ -87,8 +88,8 @@ impl JobsThread {
             model: tools.model,
             paused: tools.paused,
             vitals: tools.vitals,
+            stop: Arc::clone(&stop),
         });
-        let stop = Arc::new(AtomicBool::new(false));
         let (stop_inside, bell_inside) = (Arc::clone(&stop), bell.clone());
         let thread = std::thread::Builder::new()
             .name(Watched::Jobs.name().into())

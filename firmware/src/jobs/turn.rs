@@ -10,6 +10,7 @@
 //! time comes from outside, so that a test has its own.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Job as Told, LEFT_UNKNOWN};
@@ -56,6 +57,8 @@ pub struct Parts {
     pub paused: bool,
     /// Where panics are counted.
     pub vitals: Arc<Vitals>,
+    /// The end has come: what is being heard is not heard to its end.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// The inside of the thread.

@@ -11,6 +11,9 @@
 //! One chunk is under way at a time. A chunk counts once its checkpoint is made; whatever happens
 //! before that, it is done again.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use std::io;
 
 use pressel_pipeline::limits::{
@@ -196,15 +199,6 @@ impl Core {
         let Some(number) = self.hand.as_ref().map(|hand| hand.number) else {
             return;
         };
-        // The store may have given it another number, or forgotten it.
-        if self
-            .parts
-            .store
-            .job(number)
-            .is_none_or(|job| job.stand != Stand::Running)
-        {
-            return self.hand = None;
-        }
         if !self.is_same_recording(number, now) {
             return;
         }
@@ -219,7 +213,10 @@ impl Core {
         };
         if self.ears.is_none() {
             match (self.parts.load_ears)() {
-                Ok(ears) => self.ears = Some(ears),
+                Ok(mut ears) => {
+                    ears.end_with(Arc::clone(&self.parts.stop));
+                    self.ears = Some(ears);
+                }
                 Err(why) => return self.pause(number, why, now + JOB_RETRY_MS),
             }
         }
@@ -229,12 +226,14 @@ impl Core {
             Ok(chunk) => chunk,
             Err(error) => return self.reading_failed(number, &error, now),
         };
-        let (heard, damage) = (reader.position(), reader.damage());
+        if self.parts.stop.load(Ordering::Relaxed) {
+            return self.hand = None; // It was not heard to its end.
+        }
         if let Some(job) = self.parts.store.job_mut(number) {
             job.read_tries = 0;
         }
         match chunk {
-            None => self.heard_all(number, heard, damage, now),
+            None => self.heard_all(now),
             Some(chunk) if chunk.samples == 0 || chunk.speech.is_none() => {
                 self.checkpoint(silence(from, chunk.next), now);
             }
@@ -259,10 +258,13 @@ impl Core {
         }
     }
 
-    fn heard_all(&mut self, number: u32, samples: u64, damage: Damage, now: Millis) {
+    fn heard_all(&mut self, now: Millis) {
         let Some(hand) = &mut self.hand else { return };
-        let reader = hand.reader.take();
-        let from = hand.position();
+        let Some(reader) = hand.reader.take() else {
+            return;
+        };
+        let (number, from) = (hand.number, hand.position());
+        let damage = reader.damage();
         if damage != Damage::default() {
             log::warn!(
                 "job has a damaged recording number={number} truncated={} broken_frames={}",
@@ -270,13 +272,12 @@ impl Core {
                 damage.broken_frames
             );
         }
-        if reader.is_some_and(|reader| reader.fell_back()) {
+        if reader.fell_back() {
             log::warn!("voice activity model failed, the level decided job={number}");
         }
-        let samples = samples.max(from);
-        self.parts
-            .store
-            .note(number, Record::Heard { from, samples }, now);
+        let samples = reader.position().max(from);
+        let heard = Record::Heard { from, samples };
+        self.parts.store.note(number, heard, now);
     }
 
     /// Gives the chunk to the main loop. Returns false when there is no room.
