@@ -64,6 +64,6 @@ fn telemetry_of_the_runtime_is_off_in_the_appliance_and_in_its_worker() {
         assert!(is_set(b"ORT_DISABLE_TELEMETRY=1") && is_set(b"ORT_TELEMETRY_DISABLED=1"));
     }
     // The uploader would be a fourth thread.
-    assert_eq!(threads(rig.id())[1..], ["keeper", "listen"]);
+    assert_eq!(threads(rig.id())[1..], ["keeper", "listen", "jobs"]);
     rig.finish(0);
 }
