@@ -472,8 +472,11 @@ impl Life {
 
     /// One turn; returns the chunk that the main loop has now.
     pub(super) fn turn(&mut self) -> Option<Utterance> {
+        let before = self.core.under_way;
         let rest = turn_safely(&mut self.core, self.now);
         self.now += rest.max(1);
+        let waits = before.is_some() && before == self.core.under_way;
+        assert!(!waits || 0 < rest, "it never rests");
         let mut chunk = None;
         while let Ok(news) = self.ends.news.try_recv() {
             match news {

@@ -184,7 +184,9 @@ impl Core {
     }
 
     fn rest(&self, now: Millis) -> Millis {
-        let again_at = self.hand.as_ref().and_then(Hand::again_at);
+        // A chunk that the main loop has rings when it is back.
+        let hand = self.hand.as_ref().filter(|_| self.under_way.is_none());
+        let again_at = hand.and_then(Hand::again_at);
         let is_told = |job: &super::job::Job| job.told == Some((job.code(), job.percent()));
         let rest = again_at.map_or(TURN_MS_MAX, |at| at.saturating_sub(now));
         // The link takes progress as fast as it can.
