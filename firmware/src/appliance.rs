@@ -4,6 +4,7 @@
 //! runs the main loop on the calling thread, and ends everything in order.
 
 mod devices;
+mod file_jobs;
 
 pub use devices::{BoardOpener, Place};
 
@@ -26,7 +27,6 @@ use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
 use crate::failure::{Failure, Kind};
-use crate::jobs;
 use crate::journal::{self, Folder, Journal, Limits};
 use crate::keeper::thread::Tools;
 use crate::keeper::{Keeper, Opener as _};
@@ -49,8 +49,10 @@ pub struct Plan {
     pub config: Config,
     /// Where the devices are.
     pub place: Place,
-    /// Folder of the journal.
+    /// Folder of the journal and of jobs' checkpoints.
     pub state_dir: PathBuf,
+    /// Folder whose recordings become jobs, if there is one.
+    pub spool: Option<PathBuf>,
     /// Print one JSON object a line.
     pub json: bool,
     /// Abort on any allocation after start-up.
@@ -70,6 +72,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         config,
         place,
         state_dir,
+        spool,
         json,
         strict_memory,
         worker_fault,
@@ -88,6 +91,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
 
     let memory = SharedMemory::create().map_err(out_of_resources)?;
     let slots = memory.writer().map_err(out_of_resources)?;
+    let file_slot = memory.file_writer().map_err(out_of_resources)?;
     let Some((ends, listen_ends)) = rings::claim() else {
         return Err(Failure::new(Kind::Usage, "one process runs one appliance"));
     };
@@ -117,8 +121,9 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     let (listening, watch) = (listen_ends.listening, Arc::clone(&vitals));
     let listen = ListenThread::start(listener, listening, bells.clone(), cores, watch)
         .map_err(out_of_resources)?;
-    let jobs_bell = Bell::new().map_err(out_of_resources)?;
-    let (jobs, _jobs_inside, _job_client) = jobs::doors::doors(&jobs_bell);
+    let (file_jobs, jobs, _job_client) =
+        file_jobs::start(&config, &state_dir, spool, file_slot, &keeper.bell, &vitals)
+            .map_err(out_of_resources)?;
     let neighbours = Neighbours {
         ends,
         listen_bell: bells.listen,
@@ -132,6 +137,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     };
     pin_main_loop(&board.cores.main);
     let end = run_main_loop(fixed, neighbours, devices);
+    file_jobs.finish();
     listen.finish();
     keeper.finish();
     report_allocations();

@@ -131,6 +131,12 @@ impl FileSlot {
     }
 }
 
+impl AsMut<[i16]> for FileSlot {
+    fn as_mut(&mut self) -> &mut [i16] {
+        self.memory()
+    }
+}
+
 /// The worker's map of all slots: read only.
 pub struct SlotReader {
     map: Mmap,

@@ -55,6 +55,9 @@ mod replay;
 mod stop;
 
 #[cfg(test)]
+mod files;
+
+#[cfg(test)]
 mod bad_file;
 #[cfg(test)]
 mod bad_start;

@@ -104,6 +104,10 @@ pub struct RunArguments {
     /// Folder of the journal [default: the configuration's state_dir; SIM_DIR/state when simulated]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Folder whose recordings are transcribed in the background, or "" for none [default: the
+    /// configuration's jobs.spool; SIM_DIR/spool when simulated]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
     /// Folder of the simulated board's pipes
     #[arg(long, value_name = "DIR")]
     pub sim_dir: Option<PathBuf>,
