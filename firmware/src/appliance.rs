@@ -4,6 +4,7 @@
 //! runs the main loop on the calling thread, and ends everything in order.
 
 mod devices;
+mod safe;
 
 pub use devices::{BoardOpener, Place};
 
@@ -25,6 +26,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
+use crate::control::{self, Control, Facts};
 use crate::failure::{Failure, Kind};
 use crate::jobs;
 use crate::journal::{self, Folder, Journal, Limits};
@@ -35,8 +37,10 @@ use crate::listen::{Ears, Listener};
 use crate::main_loop::{Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
 use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
-use crate::vitals::Vitals;
+use crate::starts::Starts;
+use crate::vitals::{Vitals, Watched};
 use crate::worker::Setup;
+use safe::Safe;
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
 const OUT_OF_RESOURCES: &str = "close other programs or raise `ulimit -n`";
@@ -55,6 +59,12 @@ pub struct Plan {
     pub json: bool,
     /// Abort on any allocation after start-up.
     pub strict_memory: bool,
+    /// The control socket; empty is none.
+    pub control_socket: PathBuf,
+    /// Start as configured, however often that has crashed.
+    pub no_safe_mode: bool,
+    /// A thread that is to hang, for tests of the watchdog.
+    pub hang: Option<Watched>,
 }
 
 /// Runs the appliance until SIGINT or SIGTERM.
@@ -62,7 +72,22 @@ pub struct Plan {
 /// # Errors
 /// [`Failure`] of kind `Device` or `Model` when something is missing at the start, or when listen
 /// could not be kept alive.
-pub fn run(plan: Plan) -> Result<(), Failure> {
+pub fn run(mut plan: Plan) -> Result<(), Failure> {
+    // First: a signal that comes while models are loaded ends the appliance in order, too.
+    let signals = take_signals()?;
+    report_panics();
+    let (starts, is_crash_loop) = Starts::begin(&plan.state_dir);
+    let safe_mode = (is_crash_loop && !plan.no_safe_mode).then(|| safe::make_safe(&mut plan));
+    let ended = run_planned(plan, signals, safe_mode);
+    match &ended {
+        Ok(()) => starts.end(),
+        Err(failure) if failure.kind == Kind::Model => drop(starts),
+        Err(_) => starts.forget(),
+    }
+    ended
+}
+
+fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Result<(), Failure> {
     let Plan {
         board,
         config,
@@ -70,10 +95,10 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         state_dir,
         json,
         strict_memory,
+        control_socket,
+        hang,
+        ..
     } = plan;
-    // First: a signal that comes while models are loaded ends the appliance in order, too.
-    let signals = take_signals()?;
-    report_panics();
     let setup = worker_setup(&board, &config)?;
     let ears = load_ears()?;
     if strict_memory {
@@ -94,6 +119,13 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
     let journal = start_journal(&state_dir);
     let mut fixed = fixed(&board, &config, &place);
     (fixed.boot, fixed.acknowledged) = (journal.epoch(), journal.acknowledged());
+    fixed.safe_mode = safe_mode.is_some();
+    let facts = Facts {
+        board: board.name.clone(),
+        model: config.model.short_name(),
+        boot: fixed.boot,
+        safe_mode: safe_mode.map(|safe| safe.why),
+    };
     let tools = Tools {
         opener: Box::new(opener),
         setup,
@@ -112,7 +144,15 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         .map_err(out_of_resources)?;
     let vitals = Arc::new(Vitals::new());
     let jobs_bell = Bell::new().map_err(out_of_resources)?;
-    let (jobs, _jobs_inside, _job_client) = jobs::doors::doors(&jobs_bell);
+    let (jobs, _jobs_inside, job_client) = jobs::doors::doors(&jobs_bell);
+    let control = control::Tools {
+        facts,
+        vitals: Arc::clone(&vitals),
+        last: Box::new(Vec::new),
+        jobs: job_client,
+        hang,
+    };
+    let control = Control::start(&control_socket, control).map_err(out_of_resources)?;
     let neighbours = Neighbours {
         ends,
         listen_bell: bells.listen,
@@ -131,6 +171,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         );
     }
     let end = run_main_loop(fixed, neighbours, devices);
+    control.finish();
     listen.finish();
     keeper.finish();
     match alloc_guard::violations() {
@@ -200,6 +241,8 @@ fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
         acknowledged: Mark::default(),
         board: pressel_wire::text::name(&board.name),
         model: pressel_wire::text::name(&config.model.short_name()),
+        cuda: board.worker.provider == Provider::Cuda,
+        safe_mode: false,
     }
 }
 

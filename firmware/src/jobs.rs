@@ -9,4 +9,4 @@
 
 pub mod doors;
 
-pub use doors::{JobClient, JobInfo, JobNews, JobRequest, JobsEnds};
+pub use doors::{JobAnswer, JobClient, JobInfo, JobNews, JobRequest, JobsEnds};

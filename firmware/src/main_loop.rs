@@ -60,6 +60,10 @@ pub struct Fixed {
     pub board: Name,
     /// Name of the speech model.
     pub model: Name,
+    /// The worker is started on CUDA.
+    pub cuda: bool,
+    /// This start is in safe mode.
+    pub safe_mode: bool,
 }
 
 /// The doors to the other threads.

@@ -5,6 +5,7 @@
 //! be a turn apart.
 
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::time::Duration;
 
 use pressel_wire::{Counters, DeviceState, Provider, State};
 
@@ -44,6 +45,12 @@ impl Watched {
             Self::Worker => "worker",
         }
     }
+
+    /// Returns the thread of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|thread| thread.name() == name)
+    }
 }
 
 /// What the main loop publishes once a turn.
@@ -76,7 +83,12 @@ pub struct Vitals {
     outbox: AtomicU8,
     errands: AtomicU8,
     commands: AtomicU8,
+    /// The thread that is to hang.
+    hang: AtomicU8,
 }
+
+/// No thread is to hang.
+const NONE: u8 = u8::MAX;
 
 const MICROPHONE: u8 = 1;
 const WORKER: u8 = 2;
@@ -98,12 +110,25 @@ impl Vitals {
             outbox: AtomicU8::new(0),
             errands: AtomicU8::new(0),
             commands: AtomicU8::new(0),
+            hang: AtomicU8::new(NONE),
         }
     }
 
     /// Counts a turn of a thread. Each beats at least once a second while it is well.
     pub fn beat(&self, thread: Watched) {
+        // Only in a test of the watchdog, see `hang`.
+        while self.hang.load(Ordering::Relaxed) == thread as u8 {
+            if thread == Watched::Worker {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
         self.beats[thread as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets a thread hang for ever in its next beat, for tests of the watchdog.
+    pub fn hang(&self, thread: Watched) {
+        self.hang.store(thread as u8, Ordering::Relaxed);
     }
 
     /// Returns the turns of a thread since start; the number wraps.

@@ -37,6 +37,11 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         (None, Place::Sim { dir, .. }) => dir.join("state"),
         (None, Place::Linux) => config.state_dir.clone(),
     };
+    let control_socket = match (&arguments.control, &place) {
+        (Some(path), _) => path.clone(),
+        (None, Place::Sim { dir, .. }) => dir.join("control"),
+        (None, Place::Linux) => config.control_socket.clone(),
+    };
     log::info!("board {} ({})", board.name, board.title);
     appliance::run(Plan {
         board,
@@ -45,6 +50,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         state_dir,
         json: arguments.json,
         strict_memory: arguments.strict_memory,
+        control_socket,
+        no_safe_mode: arguments.no_safe_mode,
+        hang: arguments.hang_thread,
     })
 }
 

@@ -154,6 +154,8 @@ impl Rig {
             acknowledged: pressel_wire::Mark::default(),
             board: pressel_wire::text::name("sim"),
             model: pressel_wire::text::name("nano"),
+            cuda: false,
+            safe_mode: false,
         };
         let (button, mute): (Wire, Wire) = Default::default();
         let leds: [Wire; 4] = Default::default();
