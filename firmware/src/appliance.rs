@@ -80,14 +80,15 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
     let safe_mode = (is_crash_loop && !plan.no_safe_mode).then(|| safe::make_safe(&mut plan));
     let ended = run_planned(plan, signals, safe_mode);
     match &ended {
-        Ok(()) => starts.end(),
-        Err(failure) if failure.kind == Kind::Model => drop(starts),
-        Err(_) => starts.forget(),
+        Ok(End::Asked) => starts.end(),
+        // A device or an option that was wrong before it began says nothing about crashes.
+        Err(failure) if failure.kind != Kind::Model => starts.forget(),
+        Ok(_) | Err(_) => drop(starts),
     }
-    ended
+    judge(ended?)
 }
 
-fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Result<(), Failure> {
+fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Result<End, Failure> {
     let Plan {
         board,
         config,
@@ -178,7 +179,7 @@ fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Resu
         0 => log::info!("memory allocations_after_start=0"),
         count => log::warn!("memory allocations_after_start={count}"),
     }
-    judge(end)
+    Ok(end)
 }
 
 /// The devices that the main loop owns from the start.

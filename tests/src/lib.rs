@@ -44,6 +44,13 @@ mod serial;
 mod worker;
 
 #[cfg(test)]
+mod control;
+#[cfg(test)]
+mod safe_mode;
+#[cfg(test)]
+mod watchdog;
+
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod stop;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use pressel_pipeline::limits::{
-    COMMANDS_WAITING_MAX, ERRANDS_WAITING_MAX, OUTCOMES_KEPT_MAX, WAITING_UTTERANCES_MAX,
+    COMMANDS_WAITING_MAX, CONTROL_RING_COMMANDS, ERRANDS_WAITING_MAX, KEEPER_QUEUE_RECORDS,
+    OUTCOMES_KEPT_MAX, WAITING_UTTERANCES_MAX,
 };
 use pressel_wire::{Alert, Counters, OutcomeResult, Timing};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,10 @@ use crate::jobs::JobInfo;
 use crate::journal::Spoken;
 use crate::keeper::report::result_name;
 use crate::vitals::{Vitals, Watched};
+
+/// Errands and commands that wait, in the main loop and in the queue behind it.
+const ERRANDS_MAX: usize = ERRANDS_WAITING_MAX + KEEPER_QUEUE_RECORDS;
+const COMMANDS_MAX: usize = COMMANDS_WAITING_MAX + CONTROL_RING_COMMANDS;
 
 /// What stays the same from start to end.
 #[derive(Clone, Debug, Default)]
@@ -173,8 +178,8 @@ pub fn gather(facts: &Facts, vitals: &Vitals, watchdog: &Watchdog, last: &[Spoke
         queues: [
             ("utterances", now.state.waiting, WAITING_UTTERANCES_MAX),
             ("outbox", now.outbox, OUTCOMES_KEPT_MAX),
-            ("errands", now.errands, ERRANDS_WAITING_MAX),
-            ("commands", now.commands, COMMANDS_WAITING_MAX),
+            ("errands", now.errands, ERRANDS_MAX),
+            ("commands", now.commands, COMMANDS_MAX),
         ]
         .into_iter()
         .map(|(name, length, capacity)| Queue {
