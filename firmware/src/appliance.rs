@@ -20,7 +20,6 @@ use pressel_hal::sim::SimClock;
 use pressel_hal::{Clock, Microphone};
 use pressel_models::runtime::Runtime;
 use pressel_models::{places, vad};
-use pressel_wire::Mark;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::alloc_guard;
@@ -39,7 +38,7 @@ use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
 use crate::starts::Starts;
 use crate::vitals::{Vitals, Watched};
-use crate::worker::Setup;
+use crate::worker::{Setup, faults};
 use safe::Safe;
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
@@ -65,6 +64,8 @@ pub struct Plan {
     pub no_safe_mode: bool,
     /// A thread that is to hang, for tests of the watchdog.
     pub hang: Option<Watched>,
+    /// What workers are to do wrong, for proofs.
+    pub worker_fault: Option<faults::Plan>,
 }
 
 /// Runs the appliance until SIGINT or SIGTERM.
@@ -78,7 +79,7 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
     report_panics();
     let (starts, is_crash_loop) = Starts::begin(&plan.state_dir);
     let safe_mode = (is_crash_loop && !plan.no_safe_mode).then(|| safe::make_safe(&mut plan));
-    let ended = run_planned(plan, signals, safe_mode);
+    let ended = run_planned(&plan, signals, safe_mode);
     match &ended {
         Ok(End::Asked) => starts.end(),
         // A device or an option that was wrong before it began says nothing about crashes.
@@ -88,25 +89,16 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
     judge(ended?)
 }
 
-fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Result<End, Failure> {
-    let Plan {
-        board,
-        config,
-        place,
-        state_dir,
-        json,
-        strict_memory,
-        control_socket,
-        hang,
-        ..
-    } = plan;
-    let setup = worker_setup(&board, &config)?;
+fn run_planned(plan: &Plan, signals: UnixStream, safe: Option<Safe>) -> Result<End, Failure> {
+    let Plan { board, config, .. } = plan;
+    let mut setup = worker_setup(board, config)?;
+    setup.fault = plan.worker_fault;
     let ears = load_ears()?;
-    if strict_memory {
+    if plan.strict_memory {
         alloc_guard::abort_on_allocation();
     }
-    let mut opener = BoardOpener::new(&board, &config, place.clone());
-    let devices = Devices::open(&board, &config, &place, &mut opener)?;
+    let mut opener = BoardOpener::new(board, config, plan.place.clone());
+    let devices = Devices::open(board, config, &plan.place, &mut opener)?;
 
     let memory = SharedMemory::create().map_err(out_of_resources)?;
     let slots = memory.writer().map_err(out_of_resources)?;
@@ -117,43 +109,35 @@ fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Resu
         listen: Bell::new().map_err(out_of_resources)?,
         events: Bell::new().map_err(out_of_resources)?,
     };
-    let journal = start_journal(&state_dir);
-    let mut fixed = fixed(&board, &config, &place);
-    (fixed.boot, fixed.acknowledged) = (journal.epoch(), journal.acknowledged());
-    fixed.safe_mode = safe_mode.is_some();
-    let facts = Facts {
-        board: board.name.clone(),
-        model: config.model.short_name(),
-        boot: fixed.boot,
-        safe_mode: safe_mode.map(|safe| safe.why),
-    };
-    let tools = Tools {
+    let vitals = Arc::new(Vitals::new());
+    let journal = start_journal(&plan.state_dir);
+    let fixed = fixed(plan, &journal, safe.is_some());
+    let keeper = Keeper::start(Tools {
         opener: Box::new(opener),
         setup,
         memory,
-        json,
+        json: plan.json,
         journal,
-    };
-    let keeper = Keeper::start(tools).map_err(out_of_resources)?;
-    let listener = Listener::new(
-        config.tuning(),
-        ears,
-        LiveSlots::new(slots, listen_ends.free),
-    );
+        vitals: Arc::clone(&vitals),
+    });
+    let keeper = keeper.map_err(out_of_resources)?;
+    let slots = LiveSlots::new(slots, listen_ends.free);
+    let listener = Listener::new(config.tuning(), ears, slots);
     let cores = board.cores.listen.clone();
-    let listen = ListenThread::start(listener, listen_ends.listening, bells.clone(), cores)
+    let (listening, watch) = (listen_ends.listening, Arc::clone(&vitals));
+    let listen = ListenThread::start(listener, listening, bells.clone(), cores, watch)
         .map_err(out_of_resources)?;
-    let vitals = Arc::new(Vitals::new());
     let jobs_bell = Bell::new().map_err(out_of_resources)?;
     let (jobs, _jobs_inside, job_client) = jobs::doors::doors(&jobs_bell);
+    let recent = Arc::clone(&keeper.recent);
     let control = control::Tools {
-        facts,
+        facts: facts(plan, fixed.boot, safe),
         vitals: Arc::clone(&vitals),
-        last: Box::new(Vec::new),
+        last: Box::new(move || recent.list()),
         jobs: job_client,
-        hang,
+        hang: plan.hang,
     };
-    let control = Control::start(&control_socket, control).map_err(out_of_resources)?;
+    let control = Control::start(&plan.control_socket, control).map_err(out_of_resources)?;
     let neighbours = Neighbours {
         ends,
         listen_bell: bells.listen,
@@ -162,24 +146,30 @@ fn run_planned(plan: Plan, signals: UnixStream, safe_mode: Option<Safe>) -> Resu
         deliveries: keeper.deliveries.clone(),
         delivery_bell: keeper.bell.clone(),
         jobs,
-        vitals: Arc::clone(&vitals),
+        vitals,
         signals: signals.into(),
     };
-    if !board.cores.main.is_empty() && cpu::pin_thread_to(&board.cores.main).is_err() {
-        log::warn!(
-            "main loop is not pinned: this machine has none of cores={:?}",
-            board.cores.main
-        );
-    }
+    pin_main_loop(&board.cores.main);
     let end = run_main_loop(fixed, neighbours, devices);
     control.finish();
     listen.finish();
     keeper.finish();
+    report_allocations();
+    Ok(end)
+}
+
+/// Pins this thread, on which the main loop runs, where the board has these cores.
+fn pin_main_loop(cores: &[usize]) {
+    if !cores.is_empty() && cpu::pin_thread_to(cores).is_err() {
+        log::warn!("main loop is not pinned: this machine has none of cores={cores:?}");
+    }
+}
+
+fn report_allocations() {
     match alloc_guard::violations() {
         0 => log::info!("memory allocations_after_start=0"),
         count => log::warn!("memory allocations_after_start={count}"),
     }
-    Ok(end)
 }
 
 /// The devices that the main loop owns from the start.
@@ -233,17 +223,27 @@ fn run_main_loop(fixed: Fixed, neighbours: Neighbours, devices: Devices) -> End 
     end
 }
 
-fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
+fn fixed(plan: &Plan, journal: &Journal<Folder>, safe_mode: bool) -> Fixed {
+    let Plan { board, config, .. } = plan;
     Fixed {
-        clock: clock(place),
+        clock: clock(&plan.place),
         session: config.session(),
         post_roll: config.tuning().utterance.post_roll,
-        boot: 0,
-        acknowledged: Mark::default(),
+        boot: journal.epoch(),
+        acknowledged: journal.acknowledged(),
         board: pressel_wire::text::name(&board.name),
         model: pressel_wire::text::name(&config.model.short_name()),
         cuda: board.worker.provider == Provider::Cuda,
-        safe_mode: false,
+        safe_mode,
+    }
+}
+
+fn facts(plan: &Plan, boot: u32, safe: Option<Safe>) -> Facts {
+    Facts {
+        board: plan.board.name.clone(),
+        model: plan.config.model.short_name(),
+        boot,
+        safe_mode: safe.map(|safe| safe.why),
     }
 }
 
@@ -307,6 +307,7 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         threads,
         cores: board.cores.worker.clone(),
         cuda,
+        fault: None,
     })
 }
 

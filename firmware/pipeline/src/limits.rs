@@ -192,8 +192,11 @@ pub const ERRANDS_WAITING_MAX: usize = 8;
 /// Commands that wait in the main loop for room in listen's ring. When full: of presses the
 /// newest replaces the last; a discard or a mute voids all that wait.
 pub const COMMANDS_WAITING_MAX: usize = 4;
-/// Deliveries of the keeper on their way. Each answers one errand, so there is always room.
-pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX;
+/// Deliveries of the keeper on their way. Each answers one errand but for one alert, which waits
+/// until no other delivery is on its way; so there is always room.
+pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX + 1;
+/// The last outcomes that `pressel status` shows. Memory: 16 x 1.7 KB.
+pub const RECENT_OUTCOMES_MAX: usize = 16;
 /// Events that one block gives at most: marks of one frame, closes and opens, two commands.
 pub const EVENTS_PER_BLOCK_MAX: usize = 16;
 const _: () = assert!(EVENTS_PER_BLOCK_MAX <= EVENT_RING_EVENTS); // one block's fit into the ring

@@ -15,6 +15,7 @@ use crate::config::Trigger;
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
+use crate::worker::faults::Plan;
 
 /// Press a button or speak, and the text comes out on a UART. Offline.
 #[derive(Debug, Parser)]
@@ -133,6 +134,9 @@ pub struct RunArguments {
     /// Let this thread hang for ever, a second after the start (for tests of the watchdog)
     #[arg(long, hide = true, value_name = "NAME", value_parser = thread)]
     pub hang_thread: Option<Watched>,
+    /// Let the worker fail in this way (for tests)
+    #[arg(long, hide = true, value_name = "PLAN")]
+    pub worker_fault: Option<Plan>,
 }
 
 /// Returns the thread of a name.
@@ -318,6 +322,9 @@ pub struct WorkerArguments {
     /// Ask for CUDA.
     #[arg(long)]
     pub cuda: bool,
+    /// Fail in this way.
+    #[arg(long)]
+    pub fault: Option<Plan>,
 }
 
 impl WorkerArguments {
@@ -329,6 +336,7 @@ impl WorkerArguments {
             threads: self.threads,
             cores: self.cores.clone(),
             cuda: self.cuda,
+            fault: self.fault,
         }
     }
 }

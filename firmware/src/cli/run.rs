@@ -53,6 +53,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         control_socket,
         no_safe_mode: arguments.no_safe_mode,
         hang: arguments.hang_thread,
+        worker_fault: arguments.worker_fault,
     })
 }
 

@@ -23,7 +23,10 @@ impl MainLoop {
     /// counts, a button that is held already counts from its next press on.
     pub fn begin(&mut self) {
         let now = self.fixed.clock.now_ms();
-        self.ask(Errand::StartWorker { wait_ms: 0 });
+        self.ask(Errand::StartWorker {
+            wait_ms: 0,
+            cpu: false,
+        });
         self.greet();
         if let Err(error) = self.pins.button.settle() {
             self.note(Record::Pin {
@@ -201,7 +204,10 @@ impl MainLoop {
         self.note(Record::WorkerLost(why));
         let (socket, wait_ms) = self.recogniser.lose(now);
         self.ask(Errand::EndWorker(socket));
-        self.ask(Errand::StartWorker { wait_ms });
+        self.ask(Errand::StartWorker {
+            wait_ms,
+            cpu: false,
+        });
         if let Some((finished, slot)) = self.recogniser.settle_running(now) {
             self.free(slot);
             self.finish(finished);
@@ -248,6 +254,7 @@ impl MainLoop {
                     self.ask(Errand::OpenLink { wait_ms });
                 }
                 Delivery::Worker(socket) => self.recogniser.resume(socket, now),
+                Delivery::Alert { .. } => {}
                 Delivery::NoWorker => self.lose_worker("it cannot be started", now),
             }
         }

@@ -283,7 +283,7 @@ impl Recogniser {
 
     fn take_answer(&mut self, answer: Answer, now: Millis) -> Option<News> {
         match answer {
-            Answer::Ready { cuda, load_ms } => {
+            Answer::Ready { cuda, load_ms, .. } => {
                 let worker = core::mem::replace(&mut self.worker, Worker::Absent);
                 if let Worker::Loading { socket, .. } | Worker::Ready { socket } = worker {
                     self.worker = Worker::Ready { socket };
@@ -292,6 +292,7 @@ impl Recogniser {
                 Some(News::Ready { cuda, load_ms })
             }
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
+            Answer::CanaryFailed => Some(News::Lost("its known clip came out wrong")),
             Answer::Done { id, .. } | Answer::Failed { id, .. }
                 if self
                     .running

@@ -378,7 +378,7 @@ impl Rig {
             Errand::CloseMicrophone(_) => ("close microphone", 0),
             Errand::OpenLink { wait_ms } => ("open link", wait_ms),
             Errand::CloseLink(_) => ("close link", 0),
-            Errand::StartWorker { wait_ms } => ("start worker", wait_ms),
+            Errand::StartWorker { wait_ms, .. } => ("start worker", wait_ms),
             Errand::EndWorker(_) => ("end worker", 0),
             Errand::Acknowledged(mark) => ("acknowledged", u64::from(mark.next)),
             Errand::Fetch(mark) => ("fetch", u64::from(mark.next)),
@@ -415,6 +415,7 @@ fn microphone(due: &Arc<AtomicUsize>, errno: &Arc<AtomicI32>) -> Box<dyn Microph
 pub(super) const READY: Answer = Answer::Ready {
     cuda: false,
     load_ms: 7,
+    canary: 7,
 };
 
 pub(super) fn opened(id: u32) -> ListenEvent {
