@@ -81,11 +81,11 @@ impl Starts {
 
     /// Writes the file whole or not at all. No `fsync`: a power cut makes another boot id.
     fn write(&self) -> io::Result<()> {
-        if let Some(folder) = self.file.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)?;
+        // Its last folder only: a name that is wrong makes no tree.
+        if let Some(folder) = self.file.parent()
+            && !folder.is_dir()
+        {
+            DirBuilder::new().mode(0o700).create(folder)?;
         }
         let new = self.file.with_extension("new");
         fs::write(&new, serde_json::to_vec(&self.known)?)?;
@@ -226,7 +226,12 @@ mod tests {
         let whole = fs::read(&file).unwrap();
         fs::write(&file, &whole[..whole.len() / 2]).unwrap();
         assert!(!crash("c", 4));
-        // A file where the folder should be.
+        // The folder is made, but no tree; and a file where the folder should be.
+        let made = folder.path().join("state");
+        assert!(!Starts::begin_at(&made, "c", 5).1);
+        assert!(made.join("starts").is_file());
+        assert!(!Starts::begin_at(&made.join("a/b"), "c", 5).1);
+        assert!(!made.join("a").exists());
         let (starts, is_safe) = Starts::begin_at(&file, "c", 5);
         assert!(!is_safe);
         starts.end();
