@@ -1,7 +1,7 @@
 //! Safe mode: three crashes in a minute, and the next start does with less.
 //!
-//! In: an appliance that is killed, again and again, with one state folder. Out: what the next start
-//! says and recognises.
+//! In: an appliance that is killed, again and again, with one state folder. Out: what the next
+//! start says and recognises.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -44,8 +44,8 @@ impl ControlSocket {
                 _ => "choose another path",
             };
             format!(
-                "control socket cannot be made path={} ({error}): {fix}, or name it with --control; \
-                 `pressel status` and `pressel jobs` do not work until then",
+                "control socket cannot be made path={} ({error}): {fix}, or name it with \
+                 --control; `pressel status` and `pressel jobs` do not work until then",
                 path.display()
             )
         })

@@ -279,3 +279,47 @@ impl Desk for FrontDesk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+    use crate::control::client::AskError;
+    use crate::control::{ask, status::Status};
+    use crate::jobs::doors::doors;
+
+    fn status(path: &Path) -> Result<Box<Status>, AskError> {
+        match ask(path, &Request::Status {})? {
+            Answer::Status(status) => Ok(status),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn panic_costs_the_clients_of_that_moment_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let vitals = Arc::new(Vitals::new());
+        let asked = AtomicU32::new(0);
+        let tools = Tools {
+            facts: Facts::default(),
+            vitals: Arc::clone(&vitals),
+            last: Box::new(move || {
+                assert_ne!(asked.fetch_add(1, Ordering::Relaxed), 1, "on purpose");
+                Vec::new()
+            }),
+            jobs: doors(&Bell::new().unwrap()).2,
+            hang: None,
+        };
+        let control = Control::start(&path, tools).unwrap();
+        // There is no thread `jobs`: the status goes without it.
+        assert_eq!(status(&path).unwrap().jobs, None);
+        assert!(matches!(status(&path), Err(AskError::NoAnswer(_))));
+        assert_eq!(status(&path).unwrap().panics, 1);
+        assert_eq!(vitals.panics(), 1);
+        control.finish();
+        assert!(matches!(status(&path), Err(AskError::NoAppliance(_))));
+        assert!(!path.exists());
+    }
+}

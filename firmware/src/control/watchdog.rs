@@ -8,8 +8,8 @@
 //!     └──────────────────── no beat for `begin_ms` ─────────────────▶┘
 //! ```
 //!
-//! Beats and milliseconds in, actions out: say once that a thread is stuck, say that it moves again,
-//! feed systemd's watchdog while all move. Pure: no clock, no thread, no log.
+//! Beats and milliseconds in, actions out: say once that a thread is stuck, say that it moves
+//! again, feed systemd's watchdog while all move. Pure: no clock, no thread, no log.
 
 use heapless::Vec;
 use pressel_pipeline::limits::{FIRST_BEAT_MS_MAX, STUCK_MS_MAX, STUCK_MS_MIN};
