@@ -139,8 +139,8 @@ impl Whisper {
         Ok(whisper)
     }
 
-    /// Returns what this model hears in the clip "turn on the kitchen light", by the key `canary` of
-    /// its `pressel.json`: a model that knows other words has other words there. `None` when the
+    /// Returns what this model hears in the clip "turn on the kitchen light", by the key `canary`
+    /// of its `pressel.json`: a model that knows other words has other words there. `None` when the
     /// folder does not say.
     #[must_use]
     pub fn canary(&self) -> Option<&str> {

@@ -292,7 +292,7 @@ impl Recogniser {
                 Some(News::Ready { cuda, load_ms })
             }
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
-            Answer::CanaryFailed => Some(News::Lost("its known clip came out wrong")),
+            Answer::CanaryFailed => Some(News::Lost("it does not recognise the known clip")),
             Answer::Done { id, .. } | Answer::Failed { id, .. }
                 if self
                     .running
