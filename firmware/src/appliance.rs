@@ -39,7 +39,6 @@ use crate::slots::{LiveSlots, SharedMemory};
 use crate::starts::Starts;
 use crate::vitals::{Vitals, Watched};
 use crate::worker::{Setup, faults};
-use safe::Safe;
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
 const OUT_OF_RESOURCES: &str = "close other programs or raise `ulimit -n`";
@@ -62,6 +61,8 @@ pub struct Plan {
     pub control_socket: PathBuf,
     /// Start as configured, however often that has crashed.
     pub no_safe_mode: bool,
+    /// Jobs are only kept, none is begun.
+    pub jobs_paused: bool,
     /// A thread that is to hang, for tests of the watchdog.
     pub hang: Option<Watched>,
     /// What workers are to do wrong, for proofs.
@@ -89,7 +90,11 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
     judge(ended?)
 }
 
-fn run_planned(plan: &Plan, signals: UnixStream, safe: Option<Safe>) -> Result<End, Failure> {
+fn run_planned(
+    plan: &Plan,
+    signals: UnixStream,
+    safe_mode: Option<String>,
+) -> Result<End, Failure> {
     let Plan { board, config, .. } = plan;
     let mut setup = worker_setup(board, config)?;
     setup.fault = plan.worker_fault;
@@ -111,7 +116,7 @@ fn run_planned(plan: &Plan, signals: UnixStream, safe: Option<Safe>) -> Result<E
     };
     let vitals = Arc::new(Vitals::new());
     let journal = start_journal(&plan.state_dir);
-    let fixed = fixed(plan, &journal, safe.is_some());
+    let fixed = fixed(plan, &journal, safe_mode.is_some());
     let keeper = Keeper::start(Tools {
         opener: Box::new(opener),
         setup,
@@ -131,7 +136,7 @@ fn run_planned(plan: &Plan, signals: UnixStream, safe: Option<Safe>) -> Result<E
     let (jobs, _jobs_inside, job_client) = jobs::doors::doors(&jobs_bell);
     let recent = Arc::clone(&keeper.recent);
     let control = control::Tools {
-        facts: facts(plan, fixed.boot, safe),
+        facts: facts(plan, fixed.boot, safe_mode),
         vitals: Arc::clone(&vitals),
         last: Box::new(move || recent.list()),
         jobs: job_client,
@@ -238,12 +243,12 @@ fn fixed(plan: &Plan, journal: &Journal<Folder>, safe_mode: bool) -> Fixed {
     }
 }
 
-fn facts(plan: &Plan, boot: u32, safe: Option<Safe>) -> Facts {
+fn facts(plan: &Plan, boot: u32, safe_mode: Option<String>) -> Facts {
     Facts {
         board: plan.board.name.clone(),
         model: plan.config.model.short_name(),
         boot,
-        safe_mode: safe.map(|safe| safe.why),
+        safe_mode,
     }
 }
 

@@ -52,6 +52,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         strict_memory: arguments.strict_memory,
         control_socket,
         no_safe_mode: arguments.no_safe_mode,
+        jobs_paused: false,
         hang: arguments.hang_thread,
         worker_fault: arguments.worker_fault,
     })
