@@ -268,6 +268,10 @@ fn judge(end: End) -> Result<(), Failure> {
             let why = "listen panicked too often and was given up: please report the log above";
             Err(Failure::new(Kind::Model, why))
         }
+        End::Panicked => {
+            let why = "the main loop panicked too often: please report the log above";
+            Err(Failure::new(Kind::Device, why))
+        }
         End::Poll(errno) => {
             let error = io::Error::from_raw_os_error(errno);
             Err(Failure::new(

@@ -18,7 +18,7 @@ use super::watchdog::Watchdog;
 use crate::jobs::JobInfo;
 use crate::journal::Spoken;
 use crate::keeper::report::result_name;
-use crate::vitals::{Vitals, Watched};
+use crate::vitals::{Published, Vitals, Watched};
 
 /// Errands and commands that wait, in the main loop and in the queue behind it.
 const ERRANDS_MAX: usize = ERRANDS_WAITING_MAX + KEEPER_QUEUE_RECORDS;
@@ -172,7 +172,7 @@ pub fn gather(facts: &Facts, vitals: &Vitals, watchdog: &Watchdog, last: &[Spoke
         },
         chunk: now.chunk,
         jobs: None,
-        alerts: notices(facts, watchdog),
+        alerts: notices(facts, &now, watchdog),
         counters: now.counters,
         panics: vitals.panics(),
         queues: [
@@ -203,16 +203,32 @@ pub fn count(jobs: &[JobInfo]) -> BTreeMap<String, u32> {
     counts
 }
 
-fn notices(facts: &Facts, watchdog: &Watchdog) -> Vec<Notice> {
-    let safe_mode = facts.safe_mode.as_ref().map(|what| Notice {
-        name: Alert::SafeMode.name().to_owned(),
-        what: what.clone(),
+fn notices(facts: &Facts, now: &Published, watchdog: &Watchdog) -> Vec<Notice> {
+    let on = Alert::ALL.iter().filter(|alert| now.is_on(**alert));
+    let alerts = on.map(|alert| Notice {
+        name: alert.name().to_owned(),
+        what: match alert {
+            Alert::SafeMode => facts.safe_mode.as_deref().unwrap_or_default(),
+            Alert::CpuFallback => {
+                "CUDA failed three times in ten minutes: the processor does the work until the \
+                 next start; see the log"
+            }
+            Alert::JournalDown => {
+                "the journal's disk cannot be written: transcripts are in memory only; see the log"
+            }
+            Alert::VadFallback => {
+                "the voice activity model failed: the level tells speech from silence until the \
+                 next start"
+            }
+            Alert::Unknown => "see the log",
+        }
+        .to_owned(),
     });
     let stuck = watchdog.stuck().map(|thread| Notice {
         name: "stuck".to_owned(),
         what: format!("{} makes no progress: restart the appliance", thread.name()),
     });
-    safe_mode.into_iter().chain(stuck).collect()
+    alerts.chain(stuck).collect()
 }
 
 fn threads(watchdog: &Watchdog, tasks: &[(u32, String)]) -> Vec<Thread> {
@@ -289,6 +305,11 @@ mod tests {
         let vitals = Vitals::new();
         vitals.beat(Watched::Keeper);
         vitals.panicked();
+        let published = Published {
+            alerts: 1 << Alert::SafeMode as u8,
+            ..vitals.read()
+        };
+        vitals.publish(&published);
         let mut watchdog = Watchdog::new(Tuning::new(None), 0);
         let beats = Watched::ALL.map(|thread| vitals.beats(thread));
         watchdog.step(500, beats);
@@ -315,7 +336,11 @@ mod tests {
         let keeper = thread("keeper").unwrap();
         assert_eq!((keeper.turns, keeper.idle_s), (1, 0.75));
         assert_eq!(thread("main-loop").unwrap().tid, Some(status.pid));
-        assert_eq!(status.alerts[0].name, "safemode");
+        let safe_mode = Notice {
+            name: "safemode".into(),
+            what: "why".into(),
+        };
+        assert_eq!(status.alerts, [safe_mode]);
         let last = &status.last[0];
         assert_eq!(
             (last.utterance, last.text.as_deref(), last.result.as_str()),
