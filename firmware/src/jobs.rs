@@ -28,7 +28,7 @@ mod endings;
 
 pub mod thread;
 
-pub use doors::{JobClient, JobInfo, JobNews, JobRequest, JobsEnds};
+pub use doors::{JobAnswer, JobClient, JobInfo, JobNews, JobRequest, JobsEnds};
 pub use thread::{JobTools, JobsThread};
 
 #[cfg(test)]

@@ -50,6 +50,13 @@ mod storm;
 mod worker;
 
 #[cfg(test)]
+mod control;
+#[cfg(test)]
+mod safe_mode;
+#[cfg(test)]
+mod watchdog;
+
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod stop;

@@ -258,3 +258,33 @@ pub const JOB_READ_TRIES_MAX: u8 = 6;
 pub const CHUNK_AGAIN_MS: u64 = 100;
 /// Panics of the thread at one job after which the job is quarantined.
 pub const JOB_PANICS_MAX: u8 = 2;
+
+/// Clients that the control socket serves at once. Memory: 8 KiB each, and their answers.
+///
+/// When full: one more is told so and closed at once.
+pub const CONTROL_CLIENTS_MAX: usize = 4;
+/// Bytes in a request on the control socket.
+///
+/// Why 8 KiB: the longest path, escaped, fits. When hit: the request is refused.
+pub const CONTROL_REQUEST_BYTES_MAX: usize = 8_192;
+/// Milliseconds that a client of the control socket has for sending and reading together.
+pub const CONTROL_CLIENT_MS: u64 = 2_000;
+/// Milliseconds that jobs get to answer what a client of the control socket asked of them.
+pub const CONTROL_JOBS_MS: u64 = 5_000;
+/// Milliseconds that a status waits for the count of jobs; then it goes without.
+pub const CONTROL_COUNT_MS: u64 = 300;
+/// Milliseconds that the thread `control` gets at the end.
+pub const CONTROL_END_MS: u64 = 300;
+/// Panics of the thread `control` after which it stays away, so that systemd starts all anew.
+pub const CONTROL_PANICS_MAX: u32 = 8;
+/// A thread is stuck that has not beaten for half of systemd's watchdog interval, in milliseconds;
+/// at most this.
+pub const STUCK_MS_MAX: u64 = 5_000;
+/// At least this: a thread that is well beats once a second.
+pub const STUCK_MS_MIN: u64 = 2_000;
+/// A thread is stuck that has not begun to beat after so many milliseconds.
+pub const FIRST_BEAT_MS_MAX: u64 = 30_000;
+/// Crashes inside [`CRASH_WINDOW_MS`] after which the next start is in safe mode.
+pub const CRASHES_MAX: usize = 3;
+/// Window in which crashes are counted, and after which a start is a usual one again: a minute.
+pub const CRASH_WINDOW_MS: u64 = 60_000;

@@ -5,12 +5,12 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::load_ears;
+use super::{Plan, load_ears};
 use crate::bell::Bell;
-use crate::config::{Config, Trigger};
+use crate::config::Trigger;
 use crate::jobs::{JobClient, JobTools, JobsEnds, JobsThread};
 use crate::slots::FileSlot;
 use crate::vitals::Vitals;
@@ -23,26 +23,24 @@ const FOLDER: &str = "jobs";
 /// # Errors
 /// The error of making a bell or a thread.
 pub(super) fn start(
-    config: &Config,
-    state_dir: &Path,
-    spool: Option<PathBuf>,
+    plan: &Plan,
     slot: FileSlot,
     main_bell: &Bell,
     vitals: &Arc<Vitals>,
 ) -> io::Result<(JobsThread, JobsEnds, JobClient)> {
     // Recordings are cut as `transcribe` cuts them, whatever opens live utterances.
-    let mut config = config.clone();
+    let mut config = plan.config.clone();
     config.trigger = Trigger::Voice;
     JobsThread::start(JobTools {
-        folder: state_dir.join(FOLDER),
-        spool,
+        folder: plan.state_dir.join(FOLDER),
+        spool: plan.spool.clone(),
         model: version(&config.model.short_name(), &config.model.folder()),
         tuning: config.tuning(),
         slot,
         load_ears: Box::new(|| load_ears().map_err(|failure| failure.message)),
         main_bell: main_bell.clone(),
         vitals: Arc::clone(vitals),
-        paused: false,
+        paused: plan.jobs_paused,
     })
 }
 

@@ -40,6 +40,11 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         (None, Place::Linux) => config.state_dir.clone(),
     };
     let spool = spool(arguments, &config, &place)?;
+    let control_socket = match (&arguments.control, &place) {
+        (Some(path), _) => path.clone(),
+        (None, Place::Sim { dir, .. }) => dir.join("control"),
+        (None, Place::Linux) => config.control_socket.clone(),
+    };
     log::info!("board {} ({})", board.name, board.title);
     appliance::run(Plan {
         board,
@@ -49,6 +54,10 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         spool,
         json: arguments.json,
         strict_memory: arguments.strict_memory,
+        control_socket,
+        no_safe_mode: arguments.no_safe_mode,
+        jobs_paused: false,
+        hang: arguments.hang_thread,
         worker_fault: arguments.worker_fault,
     })
 }
