@@ -41,7 +41,10 @@ fn every_input_of_the_corpus_keeps_its_property() {
 
 #[test]
 fn each_property_is_a_fuzz_target() {
-    let properties: BTreeSet<_> = fuzz::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let properties: BTreeSet<_> = fuzz::ALL
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
     assert_eq!(names("fuzz/fuzz_targets"), properties);
     assert_eq!(names("fuzz/corpus"), properties);
     let manifest = include_str!("../fuzz/Cargo.toml");
