@@ -171,12 +171,15 @@ mod tests {
     fn listen(mut ends: ListenEnds, rounds: u64) {
         let listening = &mut ends.listening;
         for number in 0..rounds {
-            while listening.blocks.peek().is_none() {
-                thread::yield_now();
-            }
+            let heard = loop {
+                match listening.blocks.dequeue() {
+                    Some(heard) => break heard,
+                    None => thread::yield_now(),
+                }
+            };
+            assert_eq!(heard, block(number));
             assert_eq!(listening.commands.dequeue(), Some(command(number)));
             assert_eq!(ends.free.dequeue(), Some(slot(number)));
-            assert_eq!(listening.blocks.dequeue(), Some(block(number)));
             while listening.events.enqueue(ListenEvent::Gap(number)).is_err() {
                 thread::yield_now();
             }

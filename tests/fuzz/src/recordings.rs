@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pressel::audio_file::{AudioFile, AudioFileError};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -49,7 +49,7 @@ struct Heard {
     claimed: Option<u64>,
 }
 
-fn read(path: &PathBuf, from: usize, piece: usize) -> Result<Heard, AudioFileError> {
+fn read(path: &Path, from: usize, piece: usize) -> Result<Heard, AudioFileError> {
     let mut file = AudioFile::open(path)?;
     let info = file.info();
     assert!(0 < info.channels && !info.codec.is_empty());
