@@ -118,7 +118,8 @@ fn main() -> io::Result<()> {
         for (channels, rate_hz) in [(1, 16_000), (2, 44_100)] {
             let bytes = wav(tag, bits, channels, rate_hz);
             let name = format!("wav-{tag}-{bits}-{channels}");
-            save("recordings", name, &[&[0, 1], &bytes[..]].concat())?;
+            save("recordings", name.clone(), &[&[0, 1], &bytes[..]].concat())?;
+            save("wav", name, &[&[0, 1], &bytes[12..]].concat())?;
         }
     }
     Ok(())

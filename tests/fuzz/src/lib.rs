@@ -18,7 +18,7 @@ pub mod worker;
 pub type Property = fn(&[u8]);
 
 /// Every property with the name of its fuzz target and of its folder in `corpus`.
-pub const ALL: [(&str, Property); 8] = [
+pub const ALL: [(&str, Property); 9] = [
     ("frames", frames::check),
     ("journal", journal::check),
     ("lines", lines::check),
@@ -26,5 +26,6 @@ pub const ALL: [(&str, Property); 8] = [
     ("receiver", receiver::check),
     ("recordings", recordings::check),
     ("settings", settings::check),
+    ("wav", recordings::check_wav),
     ("worker", worker::check),
 ];
