@@ -37,6 +37,7 @@ pub mod failure;
 pub mod appliance;
 
 pub mod audio_file;
+pub mod chunks;
 pub mod offline;
 pub mod transcript;
 

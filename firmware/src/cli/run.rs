@@ -45,6 +45,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         state_dir,
         json: arguments.json,
         strict_memory: arguments.strict_memory,
+        worker_fault: arguments.worker_fault,
     })
 }
 
