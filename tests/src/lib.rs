@@ -71,3 +71,6 @@ mod bad_start;
 
 #[cfg(test)]
 mod guard;
+
+#[cfg(test)]
+mod corpus;
