@@ -41,12 +41,28 @@ mod microphone;
 mod serial;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod prove;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod worker;
+
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod safe_mode;
+#[cfg(test)]
+mod watchdog;
 
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod stop;
+
+#[cfg(test)]
+mod files;
 
 #[cfg(test)]
 mod bad_file;
@@ -55,3 +71,6 @@ mod bad_start;
 
 #[cfg(test)]
 mod guard;
+
+#[cfg(test)]
+mod corpus;

@@ -69,10 +69,12 @@ impl Life {
                 threads: 1,
                 cores: Vec::new(),
                 cuda: false,
+                fault: None,
             },
             memory: SharedMemory::create().unwrap(),
             json: false,
             journal,
+            vitals: Arc::default(),
         });
         let keeper = keeper.unwrap();
         let (signals, held) = UnixStream::pair().unwrap();

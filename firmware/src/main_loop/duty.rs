@@ -44,7 +44,7 @@ impl MainLoop {
     }
 
     pub(super) fn take_audio(&mut self, now: Millis) {
-        let (news, error) = self.capture.read(&mut self.neighbours.ends.blocks);
+        let (news, error) = self.capture.read(&mut self.neighbours.ends.blocks, now);
         if news {
             self.neighbours.listen_bell.ring();
         }

@@ -6,6 +6,8 @@ use pressel_models::ModelError;
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
 use serde::{Deserialize, Serialize};
 
+use super::faults::Plan;
+
 /// What the worker is told at its start, as arguments of its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
@@ -17,6 +19,8 @@ pub struct Setup {
     pub cores: Vec<usize>,
     /// Whether to ask for CUDA, and fail without it.
     pub cuda: bool,
+    /// What it is to do wrong, for proofs.
+    pub fault: Option<Plan>,
 }
 
 /// To the worker.

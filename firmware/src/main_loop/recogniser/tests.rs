@@ -161,7 +161,7 @@ impl Desk {
 const READY: Answer = Answer::Ready {
     cuda: false,
     load_ms: 7,
-    canary: 0,
+    canary: 7,
 };
 const CANCELLED: OutcomeResult = OutcomeResult::Dropped(DropReason::Cancelled);
 const BUSY: OutcomeResult = OutcomeResult::Dropped(DropReason::Busy);
@@ -540,7 +540,7 @@ fn cuda_is_told_only_while_it_answers() {
     desk.answer(&Answer::Ready {
         cuda: true,
         load_ms: 1,
-        canary: 0,
+        canary: 7,
     });
     assert!(desk.recogniser.is_cuda());
     desk.die();

@@ -443,7 +443,7 @@ fn microphone(due: &Arc<AtomicUsize>, errno: &Arc<AtomicI32>) -> Box<dyn Microph
 pub(super) const READY: Answer = Answer::Ready {
     cuda: false,
     load_ms: 7,
-    canary: 0,
+    canary: 7,
 };
 
 pub(super) fn opened(id: u32) -> ListenEvent {
