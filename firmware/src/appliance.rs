@@ -36,7 +36,7 @@ use crate::main_loop::{Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
 use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
 use crate::vitals::Vitals;
-use crate::worker::Setup;
+use crate::worker::{Setup, faults};
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
 const OUT_OF_RESOURCES: &str = "close other programs or raise `ulimit -n`";
@@ -57,6 +57,8 @@ pub struct Plan {
     pub json: bool,
     /// Abort on any allocation after start-up.
     pub strict_memory: bool,
+    /// What workers are to do wrong, for proofs.
+    pub worker_fault: Option<faults::Plan>,
 }
 
 /// Runs the appliance until SIGINT or SIGTERM.
@@ -73,11 +75,13 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         spool,
         json,
         strict_memory,
+        worker_fault,
     } = plan;
     // First: a signal that comes while models are loaded ends the appliance in order, too.
     let signals = take_signals()?;
     report_panics();
-    let setup = worker_setup(&board, &config)?;
+    let mut setup = worker_setup(&board, &config)?;
+    setup.fault = worker_fault;
     let ears = load_ears()?;
     if strict_memory {
         alloc_guard::abort_on_allocation();
@@ -95,6 +99,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         listen: Bell::new().map_err(out_of_resources)?,
         events: Bell::new().map_err(out_of_resources)?,
     };
+    let vitals = Arc::new(Vitals::new());
     let journal = start_journal(&state_dir);
     let mut fixed = fixed(&board, &config, &place);
     (fixed.boot, fixed.acknowledged) = (journal.epoch(), journal.acknowledged());
@@ -104,6 +109,7 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         memory,
         json,
         journal,
+        vitals: Arc::clone(&vitals),
     };
     let keeper = Keeper::start(tools).map_err(out_of_resources)?;
     let listener = Listener::new(
@@ -112,9 +118,9 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         LiveSlots::new(slots, listen_ends.free),
     );
     let cores = board.cores.listen.clone();
-    let listen = ListenThread::start(listener, listen_ends.listening, bells.clone(), cores)
+    let (listening, watch) = (listen_ends.listening, Arc::clone(&vitals));
+    let listen = ListenThread::start(listener, listening, bells.clone(), cores, watch)
         .map_err(out_of_resources)?;
-    let vitals = Arc::new(Vitals::new());
     let (file_jobs, jobs, _job_client) =
         file_jobs::start(&config, &state_dir, spool, file_slot, &keeper.bell, &vitals)
             .map_err(out_of_resources)?;
@@ -129,21 +135,27 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         vitals: Arc::clone(&vitals),
         signals: signals.into(),
     };
-    if !board.cores.main.is_empty() && cpu::pin_thread_to(&board.cores.main).is_err() {
-        log::warn!(
-            "main loop is not pinned: this machine has none of cores={:?}",
-            board.cores.main
-        );
-    }
+    pin_main_loop(&board.cores.main);
     let end = run_main_loop(fixed, neighbours, devices);
     file_jobs.finish();
     listen.finish();
     keeper.finish();
+    report_allocations();
+    judge(end)
+}
+
+/// Pins this thread, on which the main loop runs, where the board has these cores.
+fn pin_main_loop(cores: &[usize]) {
+    if !cores.is_empty() && cpu::pin_thread_to(cores).is_err() {
+        log::warn!("main loop is not pinned: this machine has none of cores={cores:?}");
+    }
+}
+
+fn report_allocations() {
     match alloc_guard::violations() {
         0 => log::info!("memory allocations_after_start=0"),
         count => log::warn!("memory allocations_after_start={count}"),
     }
-    judge(end)
 }
 
 /// The devices that the main loop owns from the start.
@@ -206,6 +218,8 @@ fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
         acknowledged: Mark::default(),
         board: pressel_wire::text::name(&board.name),
         model: pressel_wire::text::name(&config.model.short_name()),
+        cuda: board.worker.provider == Provider::Cuda,
+        safe_mode: false,
     }
 }
 
@@ -224,6 +238,10 @@ fn judge(end: End) -> Result<(), Failure> {
         End::ListenDied => {
             let why = "listen panicked too often and was given up: please report the log above";
             Err(Failure::new(Kind::Model, why))
+        }
+        End::Panicked => {
+            let why = "the main loop panicked too often: please report the log above";
+            Err(Failure::new(Kind::Device, why))
         }
         End::Poll(errno) => {
             let error = io::Error::from_raw_os_error(errno);
@@ -269,6 +287,7 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         threads,
         cores: board.cores.worker.clone(),
         cuda,
+        fault: None,
     })
 }
 

@@ -34,6 +34,8 @@ pub fn main() -> ExitCode {
         complain(&failure);
         return ExitCode::from(failure.exit_code());
     }
+    // It shows as `exe` when its file was replaced. An old name harms nothing.
+    rustix::thread::set_name(c"pressel").ok();
     let arguments = Arguments::parse();
     start_log(arguments.verbose, &arguments.command);
     match dispatch(arguments.command) {

@@ -33,7 +33,8 @@ impl Watched {
         Self::Worker,
     ];
 
-    /// Returns the name, as `ps -L` shows it.
+    /// Returns the name, as `ps -L` shows it; but the main loop runs on the process's first thread,
+    /// which has the name of the process, `pressel`, and a worker is the process `pressel-worker`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -41,6 +41,12 @@ mod microphone;
 mod serial;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod prove;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod worker;
 
 #[cfg(test)]

@@ -157,8 +157,12 @@ const _: () = assert!(TEXT_BYTES_MAX + 256 <= WORKER_FRAME_BYTES);
 /// Actions that one step of a state machine may return.
 pub const ACTIONS_MAX: usize = 4;
 
-/// Worker restarts inside [`RESTART_WINDOW_MS`]; after the next loss it is left off for
-/// [`LEFT_OFF_MS`].
+/// Actions that one step of the arbiter may return: an end for each that waits, for the one at the
+/// worker or to be tried again, and for a chunk. A test goes through all its states.
+pub const ARBITER_ACTIONS_MAX: usize = WAITING_UTTERANCES_MAX + 2;
+
+/// Worker restarts inside [`RESTART_WINDOW_MS`]. After the next loss, the processor takes over from
+/// CUDA, once; without CUDA, the worker is left off for [`LEFT_OFF_MS`].
 pub const RESTARTS_MAX: usize = 3;
 /// Window in which worker restarts are counted: ten minutes.
 pub const RESTART_WINDOW_MS: u64 = 600_000;
@@ -178,10 +182,15 @@ pub const RESTART_WAIT_MS: [u64; RESTARTS_MAX] = [0, 500, 2_000];
 /// Wait before a restart after [`RESTARTS_MAX`] others inside [`RESTART_WINDOW_MS`]. Until then
 /// utterances end as `Failed{workerdown}`.
 pub const LEFT_OFF_MS: u64 = 60_000;
+/// Milliseconds by which the worker may be later than its deadline before the watchdog sees it as
+/// stuck: by then the main loop should have ended it.
+pub const WORKER_OVERDUE_MS: u64 = 5_000;
 /// Milliseconds of audio that the worker gets before and after the speech that was heard.
 pub const SPEECH_PADDING_MS: u64 = 300;
 /// Milliseconds between two counter messages on the link.
 pub const COUNTERS_EVERY_MS: u64 = 60_000;
+/// Milliseconds that the main loop sleeps at most: the watchdog wants to see it turn.
+pub const BEAT_MS: u64 = 1_000;
 /// Milliseconds that the last messages get to leave on the link at the end.
 pub const FAREWELL_MS: u64 = 200;
 
@@ -192,8 +201,11 @@ pub const ERRANDS_WAITING_MAX: usize = 8;
 /// Commands that wait in the main loop for room in listen's ring. When full: of presses the
 /// newest replaces the last; a discard or a mute voids all that wait.
 pub const COMMANDS_WAITING_MAX: usize = 4;
-/// Deliveries of the keeper on their way. Each answers one errand, so there is always room.
-pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX;
+/// Deliveries of the keeper on their way. Each answers one errand but for one alert, which waits
+/// until no other delivery is on its way; so there is always room.
+pub const DELIVERIES_MAX: usize = ERRANDS_WAITING_MAX + 1;
+/// The last outcomes that `pressel status` shows. Memory: 16 x 1.7 KB.
+pub const RECENT_OUTCOMES_MAX: usize = 16;
 /// Events that one block gives at most: marks of one frame, closes and opens, two commands.
 pub const EVENTS_PER_BLOCK_MAX: usize = 16;
 const _: () = assert!(EVENTS_PER_BLOCK_MAX <= EVENT_RING_EVENTS); // one block's fit into the ring
@@ -205,6 +217,8 @@ pub const BLOCKS_PER_TURN_MAX: usize = 16;
 pub const ANSWERS_PER_TURN_MAX: usize = 4;
 /// Panics of listen after which the program ends and is restarted from outside.
 pub const LISTEN_PANICS_MAX: u32 = 8;
+/// Panics of the main loop after which the program ends and is restarted from outside.
+pub const MAIN_LOOP_PANICS_MAX: u32 = 8;
 /// Bytes of the worker's reason why a model cannot be loaded; a longer one is cut.
 pub const REASON_BYTES_MAX: usize = 512;
 const _: () = assert!(REASON_BYTES_MAX + 16 <= WORKER_FRAME_BYTES);

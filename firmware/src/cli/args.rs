@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Trigger;
 use crate::transcript::Format;
 use crate::worker::Setup;
+use crate::worker::faults::Plan;
 
 /// Press a button or speak, and the text comes out on a UART. Offline.
 #[derive(Debug, Parser)]
@@ -116,6 +117,9 @@ pub struct RunArguments {
     /// Abort on any allocation of the main loop or listen after start-up (for tests)
     #[arg(long, hide = true)]
     pub strict_memory: bool,
+    /// Let the worker fail in this way (for tests)
+    #[arg(long, hide = true, value_name = "PLAN")]
+    pub worker_fault: Option<Plan>,
 }
 
 /// Returns what `--sim-speed` takes.
@@ -296,6 +300,9 @@ pub struct WorkerArguments {
     /// Ask for CUDA.
     #[arg(long)]
     pub cuda: bool,
+    /// Fail in this way.
+    #[arg(long)]
+    pub fault: Option<Plan>,
 }
 
 impl WorkerArguments {
@@ -307,6 +314,7 @@ impl WorkerArguments {
             threads: self.threads,
             cores: self.cores.clone(),
             cuda: self.cuda,
+            fault: self.fault,
         }
     }
 }

@@ -49,6 +49,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         spool,
         json: arguments.json,
         strict_memory: arguments.strict_memory,
+        worker_fault: arguments.worker_fault,
     })
 }
 
