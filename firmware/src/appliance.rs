@@ -112,11 +112,8 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         vitals: Arc::clone(&vitals),
     };
     let keeper = Keeper::start(tools).map_err(out_of_resources)?;
-    let listener = Listener::new(
-        config.tuning(),
-        ears,
-        LiveSlots::new(slots, listen_ends.free),
-    );
+    let slots = LiveSlots::new(slots, listen_ends.free);
+    let listener = Listener::new(config.tuning(), ears, slots);
     let cores = board.cores.listen.clone();
     let (listening, watch) = (listen_ends.listening, Arc::clone(&vitals));
     let listen = ListenThread::start(listener, listening, bells.clone(), cores, watch)
