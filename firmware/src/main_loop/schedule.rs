@@ -1,0 +1,181 @@
+//! The whole appliance in one thread, under a random schedule of all that can happen to it.
+//!
+//! ```text
+//!   seed ─▶ steps ─▶ fingers, host, air, disks ─▶ main loop, listen, jobs, journal ─▶ checks
+//!                          time and turns ──────▶ worker and keeper of the test
+//! ```
+//!
+//! Everything that is ours is real, but for the threads: their turns are taken here, in any order.
+//! `air` is what can be heard, `worker`, `keeper` and `host` are played; `life` is the appliance from
+//! start to kill, `checks` what must hold. The same seed gives the same run.
+
+mod air;
+mod checks;
+mod host;
+mod keeper;
+mod life;
+mod worker;
+mod world;
+
+use pressel_wire::HostMessage;
+
+use self::world::World;
+use crate::jobs::JobRequest;
+use crate::journal::sim_disk::Fault;
+use crate::prove;
+
+/// Does one random step, and lets some time pass.
+fn step(world: &mut World) {
+    match world.dice.below(1_000) {
+        0..150 => {
+            let pressed = world.place.button.is_lit();
+            world.place.button.put(!pressed);
+        }
+        150..170 => world.host.say(&HostMessage::PttDown),
+        170..200 => world.host.say(&HostMessage::PttUp),
+        200..310 => {
+            let ms = world.dice.between(100, 4_000);
+            world.place.air.sound(ms, false);
+        }
+        310..330 => {
+            let ms = world.dice.between(300, 1_000);
+            world.place.air.sound(ms, true);
+        }
+        330..355 => world.record_tape(),
+        355..362 => {
+            let number = world.any_job();
+            world.ask(JobRequest::Cancel { number });
+        }
+        362..380 => {
+            let number = world.any_job();
+            world.ask(JobRequest::Retry { number });
+        }
+        380..383 => world.kill_worker(),
+        383..385 => world.work.poison = 2,
+        385..387 => world.kill(false),
+        387..388 => world.kill(true),
+        388..389 => world.end_in_order(),
+        389..396 => lose_device(world),
+        396..401 => world.host.say(&HostMessage::Cancel),
+        401..411 => world.host.say(&HostMessage::GetStatus),
+        411..413 => world.host.restart(),
+        413..425 => mute(world),
+        425..427 => fail_disk(world),
+        427..435 => {
+            let samples = world.dice.between(100, 10_000);
+            world.place.air.overrun(samples as u32);
+        }
+        435..440 => {
+            for _ in 0..world.dice.between(10, 60) {
+                world.tick(100);
+            }
+        }
+        _ => {}
+    }
+    for _ in 0..world.dice.between(1, 4) {
+        let ms = world.dice.between(1, 120);
+        world.tick(ms);
+    }
+}
+
+/// The line or the microphone is pulled out, or put back.
+fn lose_device(world: &mut World) {
+    if world.dice.chance(500) {
+        let is_there = world.place.air.is_there();
+        world.counts.microphone_losses += usize::from(is_there);
+        world.place.air.plug(!is_there);
+    } else {
+        world.counts.link_losses += usize::from(world.has_line);
+        world.has_line = !world.has_line;
+        if !world.has_line {
+            world.host.peer = None;
+        }
+    }
+}
+
+/// Switch or host mute, or no longer. The main loop sees it before there is more.
+fn mute(world: &mut World) {
+    match world.dice.below(4) {
+        0 => {
+            let muted = world.place.mute.is_lit();
+            world.place.mute.put(!muted);
+        }
+        1 => world.host.say(&HostMessage::Mute(true)),
+        _ => world.host.say(&HostMessage::Mute(false)),
+    }
+    world.turn();
+}
+
+/// Some of the next writes fail.
+fn fail_disk(world: &mut World) {
+    world.counts.disk_errors += 1;
+    let mut faults = |first: usize| -> Vec<_> {
+        let count = world.dice.between(1, 5) as usize;
+        let of = |at| match world.dice.below(2) {
+            0 => (at, Fault::Error),
+            _ => (at, Fault::ErrorAfter),
+        };
+        (first..first + count).map(of).collect()
+    };
+    let place = &world.place;
+    place.journal.set_faults(&faults(place.journal.operations()));
+    let disk = &place.folder.disk;
+    disk.set_faults(&faults(disk.operations()));
+    place.folder.set_faults(&faults(place.folder.operations()));
+}
+
+fn tell(world: &World, seed: u64, steps: usize) {
+    let (counts, work) = (&world.counts, &world.work);
+    let lives = 1 + counts.kills + counts.power_cuts + counts.ends;
+    let results = world.checks.results.iter();
+    let results: Vec<_> = results
+        .map(|(name, count)| format!("{name}:{count}"))
+        .collect();
+    prove::say(
+        "schedule",
+        seed,
+        &format!(
+            "steps={steps} lives={lives} power_cuts={} ended_in_order={} outcomes={} {} \
+             host_heard={} host_gaps={} host_restarts={} chunks={} yields={} jobs={} retried={} \
+             worker_deaths={} worker_hangs={} late_answers={} link_losses={} frames_damaged={} \
+             microphone_losses={} disk_errors={} rests={} simulated_s={}",
+            counts.power_cuts,
+            counts.ends,
+            world.checks.known.len(),
+            results.join(","),
+            world.host.heard.len(),
+            world.host.gaps.len(),
+            world.host.restarts,
+            work.chunks,
+            work.yields,
+            counts.jobs,
+            counts.retried,
+            work.deaths,
+            work.hangs,
+            work.late,
+            counts.link_losses,
+            world.host.noise,
+            counts.microphone_losses,
+            counts.disk_errors,
+            counts.rests,
+            (world.now - 1_000_000_000) / 1_000,
+        ),
+    );
+}
+
+#[test]
+fn prove_schedule_of_random_steps_loses_nothing_and_comes_to_rest() {
+    let (seed, steps) = (
+        prove::seed(),
+        if prove::is_full() { 100_000 } else { 3_000 },
+    );
+    println!("proof schedule: begins seed={seed}");
+    let mut world = World::new(seed);
+    for number in 1..=steps {
+        step(&mut world);
+        if number % 1_000 == 0 {
+            world.rest();
+        }
+    }
+    tell(&world, seed, steps);
+}

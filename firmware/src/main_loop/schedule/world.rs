@@ -1,0 +1,377 @@
+//! The world of the schedule: time, lives, and the turns of all threads in any order.
+//!
+//! Random numbers in; turns of the appliance's parts out, until all has come to rest. Compiled for
+//! tests only.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crossbeam_channel::Receiver;
+use pressel_pipeline::limits::SLOT_COUNT;
+use pressel_pipeline::session;
+use pressel_wire::{HostMessage, JobState};
+
+use super::air::{Air, Dice};
+use super::checks::Checks;
+use super::host::Host;
+use super::keeper::undisturbed;
+use super::life::{Life, Place};
+use super::worker::Work;
+use crate::jobs::sim::{Piece, Tape, World as Folder};
+use crate::jobs::{JobAnswer, JobRequest};
+use crate::journal::sim_disk::SimDisk;
+use crate::main_loop::End;
+
+/// When the first life begins, so that a start's number is its time.
+const BEGIN_MS: u64 = 1_000_000_000;
+/// Recordings that wait at most.
+const RECORDINGS_MAX: usize = 12;
+/// All must come to rest within this time, and this for each recording.
+const REST_MS: (u64, u64) = (400_000, 60_000);
+
+const WORDS: [&str; 8] = ["one", "two", "three", "four", "five", "six", "seven", "go"];
+
+/// A recording that is not done, and the files that an undisturbed run gives.
+struct Recording {
+    path: PathBuf,
+    results: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+/// What is counted for the line of the proof.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) kills: usize,
+    pub(super) power_cuts: usize,
+    pub(super) ends: usize,
+    pub(super) jobs: usize,
+    pub(super) retried: usize,
+    pub(super) link_losses: usize,
+    pub(super) microphone_losses: usize,
+    pub(super) disk_errors: usize,
+    pub(super) rests: usize,
+}
+
+/// The world.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) now: u64,
+    pub(super) place: Place,
+    pub(super) host: Host,
+    pub(super) life: Life,
+    pub(super) checks: Checks,
+    pub(super) work: Work,
+    pub(super) counts: Counts,
+    /// Nothing fails by itself.
+    pub(super) calm: bool,
+    /// The serial line is plugged in.
+    pub(super) has_line: bool,
+    recordings: Vec<Recording>,
+    answer: Option<Receiver<JobAnswer>>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let place = Place {
+            air: Air::new(),
+            journal: SimDisk::new(&[]),
+            folder: Folder::new(),
+            button: Default::default(),
+            mute: Default::default(),
+        };
+        place.air.go_to(BEGIN_MS);
+        let mut host = Host::new();
+        let (life, peer) = Life::begin(&place, BEGIN_MS, false);
+        host.meet(peer);
+        Self {
+            dice: Dice(seed),
+            now: BEGIN_MS,
+            place,
+            host,
+            life,
+            checks: Checks::default(),
+            work: Work::default(),
+            counts: Counts::default(),
+            calm: false,
+            has_line: true,
+            recordings: Vec::new(),
+            answer: None,
+        }
+    }
+
+    /// Time passes, and the threads turn in any order; some are late.
+    pub(super) fn tick(&mut self, ms: u64) {
+        self.now += ms;
+        self.life.go_to(self.now);
+        self.place.air.go_to(self.now);
+        let first = self.dice.below(6);
+        for part in 0..6 {
+            let is_late = !self.calm && self.dice.chance(120);
+            if is_late {
+                continue;
+            }
+            match (first + part) % 6 {
+                0 => self.turn(),
+                1 => self.life.listen(self.now),
+                2 => self.life.work(self.now),
+                3 => self.keep(),
+                4 => self.let_worker(),
+                _ => {
+                    self.host.turn(&mut self.dice, self.calm);
+                    self.checks.note_gaps(&self.host);
+                }
+            }
+        }
+    }
+
+    /// The main loop turns.
+    pub(super) fn turn(&mut self) {
+        assert_eq!(self.turn_once(), None);
+    }
+
+    fn turn_once(&mut self) -> Option<End> {
+        let capture = &self.life.main_loop.capture;
+        let (mut at, dropped) = (capture.sample_time(), capture.dropped_blocks());
+        let was_muted = self.life.main_loop.session == session::State::Muted;
+        let end = self.life.turn();
+        let checks = &mut self.checks;
+        self.place.air.take_given(|samples| {
+            checks.given(at, samples);
+            at += samples.len() as u64;
+        });
+        let capture = &self.life.main_loop.capture;
+        checks.dropped((capture.dropped_blocks() - dropped) as usize);
+        if !was_muted && self.life.main_loop.session == session::State::Muted {
+            checks.muted(capture.sample_time());
+        }
+        self.count_slots();
+        end
+    }
+
+    fn let_worker(&mut self) {
+        let Some(worker) = &mut self.life.worker else {
+            return;
+        };
+        if !worker.turn(self.now, &mut self.dice, self.calm, &mut self.work) {
+            self.kill_worker();
+        }
+    }
+
+    pub(super) fn kill_worker(&mut self) {
+        if self.life.worker.take().is_some() {
+            self.work.deaths += 1;
+        }
+    }
+
+    /// Every slot has one owner. Those of utterances on their way cannot be seen.
+    fn count_slots(&mut self) {
+        let Life {
+            main_loop, room, ..
+        } = &mut self.life;
+        let ends = &main_loop.neighbours.ends;
+        if 0 < ends.events.len() || !room.events.is_empty() {
+            return;
+        }
+        let listens = room.listener.slots().kept().len()
+            + usize::from(room.listener.slot_held().is_some())
+            + ends.free.len();
+        let recogniser = &main_loop.recogniser;
+        let taken = recogniser.waiting_count() + usize::from(recogniser.is_running());
+        assert_eq!(listens + taken, SLOT_COUNT);
+    }
+
+    /// Puts a recording into the spool, and says so or not.
+    pub(super) fn record_tape(&mut self) {
+        if RECORDINGS_MAX <= self.recordings.len() {
+            return;
+        }
+        self.counts.jobs += 1;
+        let count = self.dice.between(1, 6);
+        let pieces: Vec<_> = (0..count)
+            .map(|_| match self.dice.below(10) {
+                0 | 1 => Piece::Silence,
+                2 => Piece::Noise,
+                _ => Piece::Words(WORDS[self.dice.below(WORDS.len() as u64) as usize]),
+            })
+            .collect();
+        let tape = Tape::new(&pieces);
+        let name = format!("{}.wav", self.counts.jobs);
+        let results = undisturbed(&name, &tape);
+        let path = self.place.folder.put(&name, &tape);
+        if self.dice.chance(500) {
+            self.ask(JobRequest::Add { path: path.clone() });
+        }
+        self.recordings.push(Recording { path, results });
+    }
+
+    /// Asks the jobs; the answer to the last question is kept.
+    pub(super) fn ask(&mut self, request: JobRequest) {
+        self.answer = self.life.client.send(request).ok();
+    }
+
+    /// One of the newest jobs.
+    pub(super) fn any_job(&mut self) -> u32 {
+        let newest = u32::try_from(self.counts.jobs).unwrap();
+        newest.saturating_sub(self.dice.below(6) as u32).max(1)
+    }
+
+    /// The appliance is killed, or loses its power and with it what was not synced; another life
+    /// begins.
+    pub(super) fn kill(&mut self, loses_power: bool) {
+        self.lose_errands();
+        if loses_power {
+            self.counts.power_cuts += 1;
+            let tears = self.place.folder.disk.tears(false);
+            let lefts = self.place.folder.lefts();
+            let tear = tears[self.dice.below(tears.len() as u64) as usize];
+            let left = lefts[self.dice.below(lefts.len() as u64) as usize];
+            let disk = self.place.folder.disk.restart(tear, &[]);
+            self.place.folder = self.place.folder.restart(left, disk, &[]);
+            let tears = self.place.journal.tears(false);
+            let tear = tears[self.dice.below(tears.len() as u64) as usize];
+            self.place.journal = self.place.journal.restart(tear, &[]);
+        } else {
+            self.counts.kills += 1;
+        }
+        self.begin();
+    }
+
+    /// The appliance ends in order, and begins again.
+    pub(super) fn end_in_order(&mut self) {
+        use std::io::Write as _;
+        self.counts.ends += 1;
+        self.life.signals.write_all(&[15]).unwrap();
+        assert_eq!(self.turn_once(), Some(End::Asked));
+        self.now = self.life.wind_up();
+        self.keep();
+        self.life.desk.journal_at = None;
+        self.write_journal();
+        self.checks.at_rest();
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        self.mend();
+        self.place.air.take_given(|_| {});
+        self.checks.live_again();
+        let voice = self.dice.chance(500);
+        self.place.air.go_to(self.now);
+        let (life, peer) = Life::begin(&self.place, self.now, voice);
+        self.life = life;
+        self.host.meet(peer);
+    }
+
+    /// Everything is plugged in, and the disks are well.
+    fn mend(&mut self) {
+        self.place.air.plug(true);
+        self.place.folder.set_faults(&[]);
+        self.place.folder.disk.set_faults(&[]);
+        self.place.journal.set_faults(&[]);
+        self.has_line = true;
+    }
+
+    /// After the storm: with everything well, all comes to rest in bounded time.
+    pub(super) fn rest(&mut self) {
+        self.counts.rests += 1;
+        self.calm = true;
+        self.work.poison = 0;
+        self.mend();
+        self.place.button.put(false);
+        self.place.mute.put(false);
+        self.host.say(&HostMessage::Mute(false));
+        let recordings = self.recordings.len() as u64;
+        let until = self.now + REST_MS.0 + REST_MS.1 * recordings;
+        let mut ticks = 0;
+        while !self.is_at_rest() {
+            assert!(self.now < until, "no rest: {}", self.describe());
+            self.tick(50);
+            ticks += 1;
+            if ticks % 20 == 0 {
+                // What noise may have hidden is said again.
+                self.host.say(&HostMessage::Mute(false));
+                self.host.say(&HostMessage::PttUp);
+                self.take_results();
+            }
+        }
+        self.checks.at_rest();
+        self.checks.delivery(&self.host);
+        let listener = &mut self.life.room.listener;
+        crate::slots::Slots::wipe_free(listener.slots());
+        let mut slots = listener.slots().kept().to_vec();
+        slots.sort_unstable();
+        assert_eq!(slots, Vec::from_iter(0..SLOT_COUNT as u8));
+        self.calm = false;
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let Life {
+            main_loop,
+            room,
+            desk,
+            ..
+        } = &self.life;
+        let recogniser = &main_loop.recogniser;
+        let boot = desk.journal.epoch();
+        self.recordings.is_empty()
+            && main_loop.open.is_none()
+            && main_loop.session == session::State::Idle
+            && recogniser.is_ready()
+            && !recogniser.is_running()
+            && recogniser.waiting_count() == 0
+            && !recogniser.has_chunk()
+            && main_loop.commands.is_empty()
+            && main_loop.errands.is_empty()
+            && main_loop.neighbours.ends.events.len() == 0
+            && room.events.is_empty()
+            && desk.errands.is_empty()
+            && !desk.journal.is_behind()
+            && self.checks.end_mark(boot) <= self.host.mark()
+            && self.host.mark() <= main_loop.outbox.acknowledged()
+    }
+
+    fn describe(&self) -> String {
+        let main_loop = &self.life.main_loop;
+        let recordings = self.recordings.iter().map(|recording| &recording.path);
+        format!(
+            "recordings={:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
+             host={:?} acknowledged={:?} end={:?} journal_behind={}",
+            recordings.collect::<Vec<_>>(),
+            main_loop.open,
+            main_loop.session,
+            main_loop.recogniser.is_ready(),
+            main_loop.recogniser.is_running(),
+            main_loop.recogniser.waiting_count(),
+            main_loop.recogniser.has_chunk(),
+            self.host.mark(),
+            main_loop.outbox.acknowledged(),
+            self.checks.end_mark(self.life.desk.journal.epoch()),
+            self.life.desk.journal.is_behind(),
+        )
+    }
+
+    /// Takes results of jobs that are done, and has others tried again that have ended.
+    fn take_results(&mut self) {
+        let answer = self.answer.take().and_then(|answer| answer.try_recv().ok());
+        self.ask(JobRequest::List);
+        let Some(Ok(jobs)) = answer else { return };
+        for info in jobs {
+            let place = self.recordings.iter().position(|it| it.path == info.path);
+            let Some(place) = place else { continue };
+            match info.code() {
+                JobState::Done => {
+                    let done = self.recordings.swap_remove(place);
+                    let files = self.place.folder.files();
+                    for (path, content) in &done.results {
+                        assert_eq!(files.get(path), Some(content), "{}", path.display());
+                    }
+                    self.place.folder.take_away(&done.path);
+                }
+                JobState::Failed | JobState::Cancelled | JobState::Quarantined => {
+                    self.counts.retried += 1;
+                    let number = info.number;
+                    self.life.client.send(JobRequest::Retry { number }).ok();
+                }
+                _ => {}
+            }
+        }
+    }
+}
