@@ -59,9 +59,9 @@ fn step(world: &mut World) {
         396..401 => world.host.say(&HostMessage::Cancel),
         401..411 => world.host.say(&HostMessage::GetStatus),
         411..413 => world.host.restart(),
-        413..425 => mute(world),
-        425..427 => fail_disk(world),
-        427..435 => {
+        413..429 => mute(world),
+        429..431 => fail_disk(world),
+        431..435 => {
             let samples = world.dice.between(100, 10_000);
             world.place.air.overrun(samples as u32);
         }
@@ -72,34 +72,49 @@ fn step(world: &mut World) {
         }
         _ => {}
     }
+    put_back(world);
     for _ in 0..world.dice.between(1, 4) {
         let ms = world.dice.between(1, 120);
         world.tick(ms);
     }
 }
 
-/// The line or the microphone is pulled out, or put back.
+/// The line or the microphone is pulled out.
 fn lose_device(world: &mut World) {
     if world.dice.chance(500) {
-        let is_there = world.place.air.is_there();
-        world.counts.microphone_losses += usize::from(is_there);
-        world.place.air.plug(!is_there);
+        world.counts.microphone_losses += usize::from(world.place.air.is_there());
+        world.place.air.plug(false);
     } else {
         world.counts.link_losses += usize::from(world.has_line);
-        world.has_line = !world.has_line;
-        if !world.has_line {
-            world.host.peer = None;
-        }
+        world.has_line = false;
+        world.host.peer = None;
+    }
+}
+
+/// What was pulled out is put back after a while, and what was muted is not for ever.
+fn put_back(world: &mut World) {
+    if world.dice.chance(30) {
+        world.place.air.plug(true);
+    }
+    // Now and then the host is away for long.
+    let wait = if world.counts.link_losses % 10 == 9 {
+        1
+    } else {
+        30
+    };
+    if world.dice.chance(wait) {
+        world.has_line = true;
+    }
+    if world.place.mute.is_lit() && world.dice.chance(50) {
+        world.place.mute.put(false);
+        world.turn();
     }
 }
 
 /// Switch or host mute, or no longer. The main loop sees it before there is more.
 fn mute(world: &mut World) {
-    match world.dice.below(4) {
-        0 => {
-            let muted = world.place.mute.is_lit();
-            world.place.mute.put(!muted);
-        }
+    match world.dice.below(8) {
+        0 => world.place.mute.put(true),
         1 => world.host.say(&HostMessage::Mute(true)),
         _ => world.host.say(&HostMessage::Mute(false)),
     }
@@ -118,7 +133,9 @@ fn fail_disk(world: &mut World) {
         (first..first + count).map(of).collect()
     };
     let place = &world.place;
-    place.journal.set_faults(&faults(place.journal.operations()));
+    place
+        .journal
+        .set_faults(&faults(place.journal.operations()));
     let disk = &place.folder.disk;
     disk.set_faults(&faults(disk.operations()));
     place.folder.set_faults(&faults(place.folder.operations()));
@@ -136,7 +153,7 @@ fn tell(world: &World, seed: u64, steps: usize) {
         seed,
         &format!(
             "steps={steps} lives={lives} power_cuts={} ended_in_order={} outcomes={} {} \
-             host_heard={} host_gaps={} host_restarts={} chunks={} yields={} jobs={} retried={} \
+             host_heard={} host_gaps={} host_restarts={} chunks={} yields={} jobs={} retried={} forgotten={} \
              worker_deaths={} worker_hangs={} late_answers={} link_losses={} frames_damaged={} \
              microphone_losses={} disk_errors={} rests={} simulated_s={}",
             counts.power_cuts,
@@ -150,6 +167,7 @@ fn tell(world: &World, seed: u64, steps: usize) {
             work.yields,
             counts.jobs,
             counts.retried,
+            counts.forgotten,
             work.deaths,
             work.hangs,
             work.late,

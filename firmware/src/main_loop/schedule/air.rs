@@ -192,7 +192,9 @@ impl Microphone for Ear {
 pub(super) struct Level;
 
 fn share(frame: &[i16], loud: i16) -> f32 {
-    let count = frame.iter().filter(|sample| loud <= sample.saturating_abs());
+    let count = frame
+        .iter()
+        .filter(|sample| loud <= sample.saturating_abs());
     count.count() as f32 / frame.len() as f32
 }
 

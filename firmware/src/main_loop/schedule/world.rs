@@ -17,8 +17,9 @@ use super::host::Host;
 use super::keeper::undisturbed;
 use super::life::{Life, Place};
 use super::worker::Work;
+use crate::jobs::results::beside;
 use crate::jobs::sim::{Piece, Tape, World as Folder};
-use crate::jobs::{JobAnswer, JobRequest};
+use crate::jobs::{JobAnswer, JobInfo, JobRequest};
 use crate::journal::sim_disk::SimDisk;
 use crate::main_loop::End;
 
@@ -45,6 +46,8 @@ pub(super) struct Counts {
     pub(super) ends: usize,
     pub(super) jobs: usize,
     pub(super) retried: usize,
+    /// Jobs whose state a failing disk has lost.
+    pub(super) forgotten: usize,
     pub(super) link_losses: usize,
     pub(super) microphone_losses: usize,
     pub(super) disk_errors: usize,
@@ -67,6 +70,8 @@ pub(super) struct World {
     pub(super) has_line: bool,
     recordings: Vec<Recording>,
     answer: Option<Receiver<JobAnswer>>,
+    /// The jobs at the last look.
+    jobs: Vec<JobInfo>,
 }
 
 impl World {
@@ -95,6 +100,7 @@ impl World {
             has_line: true,
             recordings: Vec::new(),
             answer: None,
+            jobs: Vec::new(),
         }
     }
 
@@ -331,10 +337,15 @@ impl World {
     fn describe(&self) -> String {
         let main_loop = &self.life.main_loop;
         let recordings = self.recordings.iter().map(|recording| &recording.path);
+        let mut unfinished = self.jobs.clone();
+        unfinished.retain(|job| recordings.clone().any(|path| *path == job.path));
+        let files = self.place.folder.files().into_keys();
+        let files = files.filter(|file| recordings.clone().any(|path| file.starts_with(path)));
         format!(
-            "recordings={:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
+            "recordings={:?} jobs={unfinished:?} files={:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
              host={:?} acknowledged={:?} end={:?} journal_behind={}",
-            recordings.collect::<Vec<_>>(),
+            recordings.clone().collect::<Vec<_>>(),
+            files.collect::<Vec<_>>(),
             main_loop.open,
             main_loop.session,
             main_loop.recogniser.is_ready(),
@@ -353,25 +364,48 @@ impl World {
         let answer = self.answer.take().and_then(|answer| answer.try_recv().ok());
         self.ask(JobRequest::List);
         let Some(Ok(jobs)) = answer else { return };
-        for info in jobs {
-            let place = self.recordings.iter().position(|it| it.path == info.path);
-            let Some(place) = place else { continue };
-            match info.code() {
-                JobState::Done => {
-                    let done = self.recordings.swap_remove(place);
-                    let files = self.place.folder.files();
-                    for (path, content) in &done.results {
-                        assert_eq!(files.get(path), Some(content), "{}", path.display());
-                    }
-                    self.place.folder.take_away(&done.path);
+        self.jobs = jobs;
+        let mut index = 0;
+        while let Some(recording) = self.recordings.get(index) {
+            let mut jobs = self.jobs.iter();
+            let job = jobs.find(|job| job.path == recording.path);
+            match job.map(|job| (job.number, job.code())) {
+                Some((_, JobState::Done)) => {
+                    self.compare(index);
+                    continue;
                 }
-                JobState::Failed | JobState::Cancelled | JobState::Quarantined => {
+                Some((number, JobState::Failed | JobState::Cancelled | JobState::Quarantined)) => {
                     self.counts.retried += 1;
-                    let number = info.number;
                     self.life.client.send(JobRequest::Retry { number }).ok();
                 }
-                _ => {}
+                Some(_) => {}
+                None => self.ask_for_forgotten(index),
             }
+            index += 1;
+        }
+    }
+
+    /// The results of a recording are those of an undisturbed run.
+    fn compare(&mut self, index: usize) {
+        let done = self.recordings.swap_remove(index);
+        let files = self.place.folder.files();
+        for (path, content) in &done.results {
+            assert_eq!(files.get(path), Some(content), "{}", path.display());
+        }
+        self.place.folder.take_away(&done.path);
+    }
+
+    /// A disk that failed may have cost the job's state: then the spool leaves a recording alone
+    /// that has results, or was given up, and who wants it done adds it by its name.
+    fn ask_for_forgotten(&mut self, index: usize) {
+        let path = self.recordings[index].path.clone();
+        let files = self.place.folder.files();
+        if files.contains_key(&beside(&path, "json")) {
+            self.counts.forgotten += 1;
+            self.compare(index);
+        } else if files.contains_key(&beside(&path, "error.txt")) {
+            self.counts.forgotten += 1;
+            self.life.client.send(JobRequest::Add { path }).ok();
         }
     }
 }
