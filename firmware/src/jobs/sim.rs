@@ -383,7 +383,11 @@ fn play(piece: Piece, index: usize, slot: &mut [i16]) {
     });
     for (place, sample) in slot.iter_mut().take(8 * RATE_HZ).enumerate() {
         let value = seed.wrapping_add(place as u32).wrapping_mul(2_654_435_769);
-        *sample = if words.is_empty() { 0 } else { (value >> 17) as i16 };
+        *sample = if words.is_empty() {
+            0
+        } else {
+            (value >> 17) as i16
+        };
     }
 }
 

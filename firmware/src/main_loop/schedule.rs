@@ -65,6 +65,7 @@ fn step(world: &mut World) {
             let samples = world.dice.between(100, 10_000);
             world.place.air.overrun(samples as u32);
         }
+        440..460 => world.hold_up(),
         435..440 => {
             for _ in 0..world.dice.between(10, 60) {
                 world.tick(100);
@@ -77,6 +78,7 @@ fn step(world: &mut World) {
         let ms = world.dice.between(1, 120);
         world.tick(ms);
     }
+    world.look_at_power();
 }
 
 /// The line or the microphone is pulled out.
@@ -124,10 +126,12 @@ fn mute(world: &mut World) {
 /// Some of the next writes fail.
 fn fail_disk(world: &mut World) {
     world.counts.disk_errors += 1;
+    world.has_failed = true;
     let mut faults = |first: usize| -> Vec<_> {
         let count = world.dice.between(1, 5) as usize;
-        let of = |at| match world.dice.below(2) {
-            0 => (at, Fault::Error),
+        let of = |at| match world.dice.below(20) {
+            0 => (at, Fault::PowerCut),
+            1..11 => (at, Fault::Error),
             _ => (at, Fault::ErrorAfter),
         };
         (first..first + count).map(of).collect()
@@ -153,9 +157,10 @@ fn tell(world: &World, seed: u64, steps: usize) {
         seed,
         &format!(
             "steps={steps} lives={lives} power_cuts={} ended_in_order={} outcomes={} {} \
-             host_heard={} host_gaps={} host_restarts={} chunks={} yields={} jobs={} retried={} forgotten={} \
+             host_heard={} host_gaps={} host_restarts={} chunks={} chunks_again={} \
+             yields={} jobs={} retried={} forgotten={} \
              worker_deaths={} worker_hangs={} late_answers={} link_losses={} frames_damaged={} \
-             microphone_losses={} disk_errors={} rests={} simulated_s={}",
+             microphone_losses={} disk_errors={} held_up={} rests={} simulated_s={}",
             counts.power_cuts,
             counts.ends,
             world.checks.known.len(),
@@ -164,6 +169,7 @@ fn tell(world: &World, seed: u64, steps: usize) {
             world.host.gaps.len(),
             world.host.restarts,
             work.chunks,
+            work.chunks_again,
             work.yields,
             counts.jobs,
             counts.retried,
@@ -175,6 +181,7 @@ fn tell(world: &World, seed: u64, steps: usize) {
             world.host.noise,
             counts.microphone_losses,
             counts.disk_errors,
+            counts.stuck,
             counts.rests,
             (world.now - 1_000_000_000) / 1_000,
         ),
@@ -185,7 +192,7 @@ fn tell(world: &World, seed: u64, steps: usize) {
 fn prove_schedule_of_random_steps_loses_nothing_and_comes_to_rest() {
     let (seed, steps) = (
         prove::seed(),
-        if prove::is_full() { 100_000 } else { 3_000 },
+        if prove::is_full() { 100_000 } else { 5_000 },
     );
     println!("proof schedule: begins seed={seed}");
     let mut world = World::new(seed);

@@ -36,7 +36,7 @@ use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
 
 /// Outcomes in one file of the journal: few, so that the bound is passed now and then.
-pub(super) const OUTCOMES_MAX: usize = 60;
+pub(super) const OUTCOMES_MAX: usize = 20;
 /// Longest sleep of listen.
 const LISTEN_MS: u64 = 100;
 

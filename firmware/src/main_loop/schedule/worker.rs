@@ -3,6 +3,8 @@
 //! Requests and random numbers in; answers out, each the text of the samples that it really read.
 //! Compiled for tests only.
 
+use std::collections::BTreeSet;
+
 use pressel_pipeline::limits::FILE_SLOT;
 
 use super::air::{Dice, text_of};
@@ -17,6 +19,9 @@ use crate::worker::{Answer, Request, WorkerSocket};
 pub(super) struct Work {
     pub(super) utterances: usize,
     pub(super) chunks: usize,
+    /// Chunks that it had been given before.
+    pub(super) chunks_again: usize,
+    heard: BTreeSet<String>,
     pub(super) yields: usize,
     pub(super) deaths: usize,
     pub(super) hangs: usize,
@@ -82,6 +87,7 @@ impl PlayedWorker {
                     let text = text_of(self.memory.audio(slot, start, samples).unwrap());
                     if slot == FILE_SLOT {
                         work.chunks += 1;
+                        work.chunks_again += usize::from(!work.heard.insert(text.clone()));
                     } else {
                         work.utterances += 1;
                     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crossbeam_channel::Receiver;
-use pressel_pipeline::limits::SLOT_COUNT;
+use pressel_pipeline::limits::{JOB_RETRY_MS, SLOT_COUNT};
 use pressel_pipeline::session;
 use pressel_wire::{HostMessage, JobState};
 
@@ -30,7 +30,9 @@ const RECORDINGS_MAX: usize = 12;
 /// All must come to rest within this time, and this for each recording.
 const REST_MS: (u64, u64) = (400_000, 60_000);
 
-const WORDS: [&str; 8] = ["one", "two", "three", "four", "five", "six", "seven", "go"];
+/// Main loop, listen, jobs, keeper, worker, host, and how long each is held up at most.
+const PARTS: usize = 6;
+const STUCK_MS: [u64; PARTS] = [800, 3_500, 5_000, 1_500, 4_000, 70_000];
 
 /// A recording that is not done, and the files that an undisturbed run gives.
 struct Recording {
@@ -52,6 +54,7 @@ pub(super) struct Counts {
     pub(super) microphone_losses: usize,
     pub(super) disk_errors: usize,
     pub(super) rests: usize,
+    pub(super) stuck: usize,
 }
 
 /// The world.
@@ -68,7 +71,11 @@ pub(super) struct World {
     pub(super) calm: bool,
     /// The serial line is plugged in.
     pub(super) has_line: bool,
+    stuck_until: [u64; PARTS],
+    /// A disk has failed since the last rest.
+    pub(super) has_failed: bool,
     recordings: Vec<Recording>,
+    /// The list of jobs is on its way.
     answer: Option<Receiver<JobAnswer>>,
     /// The jobs at the last look.
     jobs: Vec<JobInfo>,
@@ -98,6 +105,8 @@ impl World {
             counts: Counts::default(),
             calm: false,
             has_line: true,
+            stuck_until: [0; PARTS],
+            has_failed: false,
             recordings: Vec::new(),
             answer: None,
             jobs: Vec::new(),
@@ -109,13 +118,14 @@ impl World {
         self.now += ms;
         self.life.go_to(self.now);
         self.place.air.go_to(self.now);
-        let first = self.dice.below(6);
-        for part in 0..6 {
-            let is_late = !self.calm && self.dice.chance(120);
-            if is_late {
+        let first = self.dice.below(PARTS as u64) as usize;
+        for part in 0..PARTS {
+            let part = (first + part) % PARTS;
+            let is_late = self.now < self.stuck_until[part] || self.dice.chance(120);
+            if is_late && !self.calm {
                 continue;
             }
-            match (first + part) % 6 {
+            match part {
                 0 => self.turn(),
                 1 => self.life.listen(self.now),
                 2 => self.life.work(self.now),
@@ -127,6 +137,14 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A thread, the worker or the host does nothing for a while.
+    pub(super) fn hold_up(&mut self) {
+        let part = self.dice.below(PARTS as u64) as usize;
+        let ms = self.dice.between(100, STUCK_MS[part]);
+        self.stuck_until[part] = self.now + ms;
+        self.counts.stuck += 1;
     }
 
     /// The main loop turns.
@@ -192,13 +210,13 @@ impl World {
         }
         self.counts.jobs += 1;
         let count = self.dice.between(1, 6);
-        let pieces: Vec<_> = (0..count)
-            .map(|_| match self.dice.below(10) {
-                0 | 1 => Piece::Silence,
-                2 => Piece::Noise,
-                _ => Piece::Words(WORDS[self.dice.below(WORDS.len() as u64) as usize]),
-            })
-            .collect();
+        let piece = |number| match self.dice.below(10) {
+            0 | 1 => Piece::Silence,
+            2 => Piece::Noise,
+            // Unlike all others, so that a chunk that is heard again is known.
+            _ => Piece::Words(format!("{} {number}", self.counts.jobs).leak()),
+        };
+        let pieces: Vec<_> = (0..count).map(piece).collect();
         let tape = Tape::new(&pieces);
         let name = format!("{}.wav", self.counts.jobs);
         let results = undisturbed(&name, &tape);
@@ -209,9 +227,9 @@ impl World {
         self.recordings.push(Recording { path, results });
     }
 
-    /// Asks the jobs; the answer to the last question is kept.
-    pub(super) fn ask(&mut self, request: JobRequest) {
-        self.answer = self.life.client.send(request).ok();
+    /// Asks the jobs; nobody waits for the answer.
+    pub(super) fn ask(&self, request: JobRequest) {
+        self.life.client.send(request).ok();
     }
 
     /// One of the newest jobs.
@@ -239,6 +257,16 @@ impl World {
             self.counts.kills += 1;
         }
         self.begin();
+    }
+
+    /// The power may have gone in the middle of a write: then the next life begins.
+    pub(super) fn look_at_power(&mut self) {
+        let (journal, jobs) = (&self.place.journal, &self.place.folder.disk);
+        if journal.is_off() || jobs.is_off() {
+            journal.cut();
+            jobs.cut();
+            self.kill(true);
+        }
     }
 
     /// The appliance ends in order, and begins again.
@@ -279,6 +307,7 @@ impl World {
     pub(super) fn rest(&mut self) {
         self.counts.rests += 1;
         self.calm = true;
+        self.answer = None;
         self.work.poison = 0;
         self.mend();
         self.place.button.put(false);
@@ -297,6 +326,10 @@ impl World {
                 self.host.say(&HostMessage::PttUp);
                 self.take_results();
             }
+        }
+        // Checkpoints that a failed disk did not take are written at the next try.
+        if std::mem::take(&mut self.has_failed) {
+            (0..JOB_RETRY_MS / 50 + 20).for_each(|_| self.tick(50));
         }
         self.checks.at_rest();
         self.checks.delivery(&self.host);
@@ -339,13 +372,10 @@ impl World {
         let recordings = self.recordings.iter().map(|recording| &recording.path);
         let mut unfinished = self.jobs.clone();
         unfinished.retain(|job| recordings.clone().any(|path| *path == job.path));
-        let files = self.place.folder.files().into_keys();
-        let files = files.filter(|file| recordings.clone().any(|path| file.starts_with(path)));
         format!(
-            "recordings={:?} jobs={unfinished:?} files={:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
+            "recordings={:?} jobs={unfinished:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
              host={:?} acknowledged={:?} end={:?} journal_behind={}",
             recordings.clone().collect::<Vec<_>>(),
-            files.collect::<Vec<_>>(),
             main_loop.open,
             main_loop.session,
             main_loop.recogniser.is_ready(),
@@ -362,7 +392,7 @@ impl World {
     /// Takes results of jobs that are done, and has others tried again that have ended.
     fn take_results(&mut self) {
         let answer = self.answer.take().and_then(|answer| answer.try_recv().ok());
-        self.ask(JobRequest::List);
+        self.answer = self.life.client.send(JobRequest::List).ok();
         let Some(Ok(jobs)) = answer else { return };
         self.jobs = jobs;
         let mut index = 0;
@@ -376,7 +406,7 @@ impl World {
                 }
                 Some((number, JobState::Failed | JobState::Cancelled | JobState::Quarantined)) => {
                     self.counts.retried += 1;
-                    self.life.client.send(JobRequest::Retry { number }).ok();
+                    self.ask(JobRequest::Retry { number });
                 }
                 Some(_) => {}
                 None => self.ask_for_forgotten(index),
@@ -400,12 +430,16 @@ impl World {
     fn ask_for_forgotten(&mut self, index: usize) {
         let path = self.recordings[index].path.clone();
         let files = self.place.folder.files();
-        if files.contains_key(&beside(&path, "json")) {
-            self.counts.forgotten += 1;
+        let has_results = files.contains_key(&beside(&path, "json"));
+        if !has_results && !files.contains_key(&beside(&path, "error.txt")) {
+            return; // The spool takes it soon.
+        }
+        assert!(self.has_failed, "a job is forgotten, and no disk failed");
+        self.counts.forgotten += 1;
+        if has_results {
             self.compare(index);
-        } else if files.contains_key(&beside(&path, "error.txt")) {
-            self.counts.forgotten += 1;
-            self.life.client.send(JobRequest::Add { path }).ok();
+        } else {
+            self.ask(JobRequest::Add { path });
         }
     }
 }
