@@ -47,6 +47,8 @@ mod worker;
 mod replay;
 #[cfg(test)]
 mod stop;
+#[cfg(test)]
+mod transcribe;
 
 #[cfg(test)]
 mod bad_file;
