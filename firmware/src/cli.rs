@@ -6,9 +6,11 @@ pub mod args;
 pub mod demo;
 pub mod devices;
 pub mod history;
+pub mod jobs;
 pub mod monitor;
 pub mod replay;
 pub mod run;
+pub mod status;
 mod telemetry;
 pub mod transcribe;
 
@@ -34,6 +36,8 @@ pub fn main() -> ExitCode {
         complain(&failure);
         return ExitCode::from(failure.exit_code());
     }
+    // It shows as `exe` when its file was replaced. An old name harms nothing.
+    rustix::thread::set_name(c"pressel").ok();
     let arguments = Arguments::parse();
     start_log(arguments.verbose, &arguments.command);
     match dispatch(arguments.command) {
@@ -54,6 +58,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Devices(arguments) => devices::devices(&arguments),
         Command::Monitor(arguments) => monitor::monitor(&arguments),
         Command::History(arguments) => history::history(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Worker(arguments) => worker::serve::serve(&arguments.setup(), arguments.slots)
             .map_err(|error| {
                 let why = format!("the worker is started by Pressel itself, not by hand ({error})");

@@ -7,9 +7,11 @@
 
 pub mod errand;
 pub mod opener;
+pub mod recent;
 pub mod report;
 pub mod thread;
 
 pub use errand::{Delivery, Errand, Record};
 pub use opener::Opener;
+pub use recent::Recent;
 pub use thread::{Doors, Keeper};

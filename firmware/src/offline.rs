@@ -81,6 +81,7 @@ impl Offline {
                 return Ok(());
             }
             Some(Answer::CannotLoad { reason }) => reason.as_str().to_owned(),
+            Some(Answer::CanaryFailed) => wrong_canary(&self.setup),
             Some(_) => "the worker answers before it was asked".to_owned(),
             None => "the worker ended while it loaded the model, or did not finish".to_owned(),
         };
@@ -222,6 +223,17 @@ impl Drop for Offline {
     }
 }
 
+/// Says that the model hears a known clip wrong, and what to do.
+fn wrong_canary(setup: &Setup) -> String {
+    let model = setup.model.display();
+    let remedy = if setup.cuda {
+        "a board file with `provider = \"cpu\"` tells whether it is the device"
+    } else {
+        "take its files from one export, and `canary` in its pressel.json from what it hears"
+    };
+    format!("{model}: the model does not recognise the clip that every start tries: {remedy}")
+}
+
 fn no_ears() -> Failure {
     Failure::new(Kind::Model, "the ears were lost in a panic")
 }
@@ -353,6 +365,7 @@ mod tests {
         let ready = Answer::Ready {
             cuda: false,
             load_ms: 1,
+            canary: 1,
         };
         check(&ready, false);
     }

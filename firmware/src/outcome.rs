@@ -131,7 +131,7 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
                 Fault::Model | Fault::Sticky => OutcomeResult::Failed(FailCode::ModelFault),
             };
         }
-        Answer::Ready { .. } | Answer::CannotLoad { .. } => {}
+        Answer::Ready { .. } | Answer::CannotLoad { .. } | Answer::CanaryFailed => {}
     }
     finished
 }

@@ -5,8 +5,11 @@
 //! take the microphone down, and a hung inference must be killable.
 //!
 //! [`message`] is what is said, [`socket`] carries it, [`process`] starts and ends the child,
-//! [`serve`] is the child itself.
+//! [`serve`] is the child itself. Before it is ready it hears the clip of [`canary`]. For proofs it
+//! really does what [`faults`] lists.
 
+mod canary;
+pub mod faults;
 pub mod message;
 pub mod process;
 pub mod serve;

@@ -66,6 +66,7 @@ pub struct Whisper {
     tokens: Vec<u32>,
     language: [u8; 2],
     provider: Provider,
+    canary: Option<String>,
     run: Arc<RunOptions>,
 }
 
@@ -90,7 +91,8 @@ impl Whisper {
     /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`,
     /// `encoder_model.onnx` and `decoder_model_merged.onnx`; or, where a plain one is absent, the
     /// `_quantized.onnx` of both. The ONNX files may lie in a folder `onnx` inside it.
-    /// `preprocessor_config.json` and `pressel.json` (see [`WindowPolicy`]) are read when there.
+    /// `preprocessor_config.json` and `pressel.json` (see [`WindowPolicy`] and
+    /// [`Whisper::canary`]) are read when there.
     ///
     /// # Errors
     /// [`LoadError`] that names the file, what is wrong with it, and what to do.
@@ -126,6 +128,7 @@ impl Whisper {
                 *b"en"
             },
             provider: config.provider,
+            canary: folder.canary,
             run: Arc::new(RunOptions::new().map_err(foreign)?),
             tokenizer: folder.tokenizer,
             encoder,
@@ -135,6 +138,14 @@ impl Whisper {
         };
         whisper.warm_up(&folder.decoder)?;
         Ok(whisper)
+    }
+
+    /// Returns what this model hears in the clip "turn on the kitchen light", by the key `canary`
+    /// of its `pressel.json`: a model that knows other words has other words there. `None` when the
+    /// folder does not say.
+    #[must_use]
+    pub fn canary(&self) -> Option<&str> {
+        self.canary.as_deref()
     }
 
     /// Returns a handle that ends a running call from another thread.

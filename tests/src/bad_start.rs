@@ -10,11 +10,12 @@ use pressel_models::places;
 use std::os::unix::fs::symlink;
 
 use crate::board::{Board, terminal};
-use crate::program::{Ran, command, lacking, need_models, run};
+use crate::program::{Ran, command, lacking, need_models, recordings, run};
 
 /// Runs on the simulated board with these arguments and variables.
 fn start(board: &Board, arguments: &[&str], variables: &[(&str, &Path)]) -> Ran {
-    let mut command = command(&["run", "--sim-dir"]);
+    // One board for several starts in a minute, all of which fail.
+    let mut command = command(&["run", "--no-safe-mode", "--sim-dir"]);
     command
         .arg(board.path())
         .env("ALSA_CONFIG_PATH", &board.alsa);
@@ -136,6 +137,37 @@ fn a_model_that_cannot_be_used_is_named_by_its_file() {
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         with(&folder, &[path.to_str().unwrap(), word]);
         fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_model_that_does_not_hear_what_it_promises_is_named() {
+    need_models!();
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(places::builtin("nano")).unwrap().flatten() {
+        symlink(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    let own = folder.path().join("pressel.json");
+    let text = fs::read_to_string(&own).unwrap();
+    let clip = recordings().join("stop.wav");
+    let transcribe = |text: &str| {
+        fs::remove_file(&own).unwrap();
+        fs::write(&own, text).unwrap();
+        run(command(&["transcribe", "--model"])
+            .arg(folder.path())
+            .arg(&clip))
+    };
+    let kitchen = "turn on the kitchen light";
+    let ran = transcribe(&text.replace(kitchen, "open the garage"));
+    let name = folder.path().to_str().unwrap();
+    check(&ran, 4, &[name, "clip", "pressel.json"]);
+    // Capitals and a full stop are the model's own affair; so is what a folder does not promise.
+    for text in [
+        text.replace(kitchen, "Turn on the kitchen light."),
+        "{}".into(),
+    ] {
+        let ran = transcribe(&text);
+        assert!(ran.status.success(), "{ran:?}");
     }
 }
 

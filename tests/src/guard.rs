@@ -17,6 +17,9 @@ use crate::rig::{Rig, Setting};
 #[global_allocator]
 static GUARD: AllocGuard = AllocGuard;
 
+/// The threads of the appliance; the main loop is the process's first, and named as it.
+const APPLIANCE: [&str; 5] = ["pressel", "control", "listen", "keeper", "jobs"];
+
 /// Tells the test below that it is the child.
 const CHILD: &str = "PRESSEL_TESTS_ABORT";
 
@@ -63,7 +66,39 @@ fn telemetry_of_the_runtime_is_off_in_the_appliance_and_in_its_worker() {
         let is_set = |entry: &[u8]| environment.split(|&byte| byte == 0).any(|is| is == entry);
         assert!(is_set(b"ORT_DISABLE_TELEMETRY=1") && is_set(b"ORT_TELEMETRY_DISABLED=1"));
     }
-    // The uploader would be a fourth thread.
-    assert_eq!(threads(rig.id())[1..], ["keeper", "listen"]);
+    // The uploader would be one more thread.
+    check_threads(rig.id(), &APPLIANCE);
     rig.finish(0);
+}
+
+/// Checks that a process has these threads and no other; `ps -L` and `top -H` show the same names.
+fn check_threads(id: u32, expected: &[&str]) {
+    let (mut found, mut expected) = (threads(id), expected.to_vec());
+    // The first one is the process's own name; the order of the others is nobody's promise.
+    assert_eq!(found[0], expected[0]);
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn processes_and_threads_show_their_names() {
+    need_models!();
+    let mut rig = Rig::ready(&Setting::default());
+    // ONNX Runtime's own threads, of which there are some, take the name of their process.
+    let own = |names: Vec<String>| {
+        let mut names = names;
+        names.sort_unstable();
+        names.dedup();
+        names
+    };
+    check_threads(rig.id(), &APPLIANCE);
+    assert_eq!(threads(rig.worker())[0], "pressel-worker");
+    let ours = ["pressel-worker", "recognise"];
+    assert_eq!(own(threads(rig.worker())), ours);
+    rig.say(&crate::voice::word());
+    rig.wait_for("outcome", 1);
+    check_threads(rig.id(), &APPLIANCE);
+    assert_eq!(own(threads(rig.worker())), ours);
+    rig.finish(1);
 }

@@ -41,7 +41,20 @@ mod microphone;
 mod serial;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod prove;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod worker;
+
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod safe_mode;
+#[cfg(test)]
+mod watchdog;
 
 #[cfg(test)]
 mod replay;
@@ -51,9 +64,15 @@ mod stop;
 mod transcribe;
 
 #[cfg(test)]
+mod files;
+
+#[cfg(test)]
 mod bad_file;
 #[cfg(test)]
 mod bad_start;
 
 #[cfg(test)]
 mod guard;
+
+#[cfg(test)]
+mod corpus;

@@ -83,6 +83,11 @@ pub(crate) fn peak_kib(id: u32) -> Option<u64> {
     number_after(&format!("/proc/{id}/status"), "VmHWM:")
 }
 
+/// Returns the memory that a process holds, in KiB.
+pub(crate) fn memory_kib(id: u32) -> Option<u64> {
+    number_after(&format!("/proc/{id}/status"), "VmRSS:")
+}
+
 fn number_after(file: &str, key: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;

@@ -20,7 +20,7 @@ const BOTH: [Signal; 2] = [Signal::INT, Signal::TERM];
 /// Returns how long an end may take: one second, and more only where programs queue for the cores.
 ///
 /// Proof of that is the load average: how many programs want a core, over how many there are.
-fn longest() -> Duration {
+pub(crate) fn longest() -> Duration {
     let load = fs::read_to_string("/proc/loadavg").unwrap();
     let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
     let cores = std::thread::available_parallelism().unwrap().get();

@@ -102,6 +102,12 @@ impl Random {
         Self(seed.max(1))
     }
 
+    /// Takes the seed of a proof.
+    pub(crate) fn of(seed: u64) -> Self {
+        let seed = seed.to_le_bytes();
+        Self(u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]]).max(1))
+    }
+
     /// Draws a number below `end`.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
         self.0 ^= self.0 << 13;

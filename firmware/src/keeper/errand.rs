@@ -5,7 +5,7 @@
 use pressel_hal::{LinkError, MicError, Microphone};
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX};
 use pressel_pipeline::time::SampleTime;
-use pressel_wire::{Counters, Mark, Outcome, State};
+use pressel_wire::{Alert, Counters, Mark, Outcome, State};
 
 use crate::journal::Found;
 use crate::stream::ListenEvent;
@@ -37,6 +37,8 @@ pub enum Errand {
     StartWorker {
         /// Milliseconds to wait first.
         wait_ms: u64,
+        /// On the processor, also where CUDA is configured.
+        cpu: bool,
     },
     /// Close this end and kill the worker that was started last.
     EndWorker(Option<WorkerSocket>),
@@ -72,6 +74,13 @@ pub enum Delivery {
         asked: Mark,
         /// The next outcome, or that there is none.
         found: Found,
+    },
+    /// The owner should know this. Answers no errand.
+    Alert {
+        /// What.
+        alert: Alert,
+        /// True when it has begun, false when it is over.
+        on: bool,
     },
 }
 
@@ -115,6 +124,8 @@ pub enum Record {
         /// For so long.
         ms: u64,
     },
+    /// CUDA failed too often: the next worker runs on the processor.
+    WorkerFellBack,
     /// A pin cannot be read or set.
     Pin {
         /// Its role.

@@ -1,9 +1,14 @@
 //! The keeper's thread and the doors to it.
 //!
 //! Errands in, deliveries out, both bounded. Nobody blocks in a channel: each side tries, and
-//! sleeps in `poll(2)` beside its bell, so a send never meets a sleeping receiver's lock.
+//! sleeps in `poll(2)` beside its bell, so a send never meets a sleeping receiver's lock. A panic
+//! is caught at the top, counted and reported; what it left unanswered is answered with a no.
+
+mod opening;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,14 +18,21 @@ use pressel_pipeline::limits::{
     DELIVERIES_MAX, JOURNAL_RETRY_MS, KEEPER_QUEUE_RECORDS, KEEPER_RESERVED_RECORDS,
 };
 
+use pressel_wire::{Alert, Mark};
+
 use super::errand::RunningWorker;
 use super::report::{json_object, log_line};
-use super::{Delivery, Errand, Opener, Record};
+use super::{Delivery, Errand, Opener, Recent, Record};
 use crate::bell::Bell;
-use crate::journal::{self, Folder, Journal, Spoken};
+use crate::journal::{self, Folder, Found, Journal, Spoken};
 use crate::outlet::Outlet;
 use crate::slots::SharedMemory;
+use crate::vitals::{Vitals, Watched};
 use crate::worker::{Setup, WorkerProcess};
+use opening::Due;
+
+/// Longest sleep: the keeper is watched, and shows at least once a second that it is well.
+const SLEEP_MS: u64 = 1_000;
 
 /// The way to the keeper.
 #[derive(Clone)]
@@ -34,6 +46,12 @@ impl Doors {
     #[must_use]
     pub fn has_room_for_lines(&self) -> bool {
         self.errands.len() < KEEPER_QUEUE_RECORDS - KEEPER_RESERVED_RECORDS
+    }
+
+    /// Returns how many errands and lines wait.
+    #[must_use]
+    pub fn waiting_count(&self) -> usize {
+        self.errands.len()
     }
 
     /// Makes the way to a keeper that the test plays: what is asked comes out of the receiver.
@@ -71,6 +89,8 @@ pub struct Keeper {
     pub deliveries: Receiver<Delivery>,
     /// Rings when something was delivered.
     pub bell: Bell,
+    /// The last outcomes.
+    pub recent: Arc<Recent>,
     thread: JoinHandle<()>,
 }
 
@@ -86,6 +106,8 @@ pub struct Tools {
     pub json: bool,
     /// Keeps transcripts; it has been started.
     pub journal: Journal<Folder>,
+    /// Where it shows that it is well.
+    pub vitals: Arc<Vitals>,
 }
 
 impl Keeper {
@@ -103,8 +125,12 @@ impl Keeper {
             journal: is_behind.then(|| Instant::now() + Duration::from_millis(JOURNAL_RETRY_MS)),
             ..Due::default()
         };
+        let recent = Arc::new(Recent::default());
         let room = Room {
             tools,
+            recent: Arc::clone(&recent),
+            in_hand: Hand::Nothing,
+            panics: 0,
             errands: errands_out,
             deliveries: deliveries_in,
             bell_in: bell.clone(),
@@ -112,6 +138,7 @@ impl Keeper {
             worker: None,
             due,
             journal_failures: u32::from(is_behind),
+            alerted: false,
             out: Outlet::output(),
             last_error: [const { String::new() }; 3],
         };
@@ -122,6 +149,7 @@ impl Keeper {
             doors: Doors { errands, bell },
             deliveries,
             bell: bell_out,
+            recent,
             thread,
         })
     }
@@ -146,18 +174,27 @@ impl Keeper {
     }
 }
 
-/// What is to be opened when.
-#[derive(Clone, Copy, Default)]
-struct Due {
-    microphone: Option<Instant>,
-    link: Option<Instant>,
-    worker: Option<Instant>,
-    journal: Option<Instant>,
+/// What the keeper is at: after a panic it tells who waits for an answer.
+#[derive(Clone, Copy, Debug, Default)]
+enum Hand {
+    /// Nothing that anybody waits for.
+    #[default]
+    Nothing,
+    Microphone,
+    Link,
+    Worker,
+    Fetch(Mark),
+    Journal,
+    Finish,
 }
 
 /// The inside of the keeper's thread.
 struct Room {
     tools: Tools,
+    recent: Arc<Recent>,
+    in_hand: Hand,
+    /// Panics since start.
+    panics: u32,
     errands: Receiver<Errand>,
     deliveries: Sender<Delivery>,
     bell_in: Bell,
@@ -166,6 +203,8 @@ struct Room {
     due: Due,
     /// Tries in a row that the journal's disk did not take.
     journal_failures: u32,
+    /// The main loop was told that the journal fails.
+    alerted: bool,
     /// Standard output, for `--json`.
     out: Outlet,
     /// Last error of microphone, link and worker: the same one is not printed twice in a row.
@@ -174,46 +213,80 @@ struct Room {
 
 impl Room {
     fn run(mut self) {
-        loop {
-            while let Ok(errand) = self.errands.try_recv() {
-                if let Errand::Finish = errand {
-                    self.end_worker();
-                    self.write_journal(true);
-                    return;
-                }
-                self.run_errand(errand);
+        while self.turn_safely() {}
+    }
+
+    /// One turn; a panic in it is caught and told. Returns whether the thread goes on.
+    fn turn_safely(&mut self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.turn())).unwrap_or_else(|_| self.recover())
+    }
+
+    /// Does what is there to do, and sleeps.
+    fn turn(&mut self) -> bool {
+        self.tools.vitals.beat(Watched::Keeper);
+        while let Ok(errand) = self.errands.try_recv() {
+            if let Errand::Finish = errand {
+                self.in_hand = Hand::Finish;
+                self.end_worker();
+                self.write_journal(true);
+                return false;
             }
-            self.open_what_is_due();
-            self.write_journal(false);
-            let Due {
-                microphone,
-                link,
-                worker,
-                journal,
-            } = self.due;
-            let next = [microphone, link, worker, journal];
-            let wait = next.into_iter().flatten().min();
-            let wait = wait.map(|at| at.saturating_duration_since(Instant::now()));
-            let timeout = wait.map_or(-1, |wait| {
-                i32::try_from(wait.as_millis()).unwrap_or(1_000) + 1
-            });
-            let mut fds = [self.bell_in.poll_fd()];
-            if poll::wait(&mut fds, timeout).is_err() {
-                return; // Only a closed bell does that.
-            }
-            self.bell_in.hush();
+            self.run_errand(errand);
+            self.tools.vitals.beat(Watched::Keeper);
         }
+        self.open_what_is_due();
+        self.write_journal(false);
+        self.tell_alert();
+        let wait = self.due.next().map_or(SLEEP_MS, |wait| {
+            u64::try_from(wait.as_millis()).map_or(SLEEP_MS, |ms| SLEEP_MS.min(ms + 1))
+        });
+        let mut fds = [self.bell_in.poll_fd()];
+        if poll::wait(&mut fds, i32::try_from(wait).unwrap_or(1)).is_err() {
+            return false; // Only a closed bell does that.
+        }
+        self.bell_in.hush();
+        true
+    }
+
+    /// After a panic: tells it, and answers whoever waits. Returns whether the thread goes on.
+    fn recover(&mut self) -> bool {
+        self.panics = self.panics.saturating_add(1);
+        self.tools.vitals.panicked();
+        let told = Record::Panic {
+            thread: "keeper",
+            count: self.panics,
+        };
+        // It may be the printing that panics: then the panic's own line has to do.
+        catch_unwind(AssertUnwindSafe(|| self.print(&told))).ok();
+        match core::mem::take(&mut self.in_hand) {
+            Hand::Nothing => {}
+            Hand::Microphone => self.deliver(Delivery::NoMicrophone),
+            Hand::Link => self.deliver(Delivery::NoLink),
+            Hand::Worker => self.deliver(Delivery::NoWorker),
+            Hand::Fetch(asked) => {
+                // What the journal cannot give is lost for the host, and it is told so.
+                let found = Found {
+                    spoken: None,
+                    gap: true,
+                };
+                self.deliver(Delivery::Found { asked, found });
+            }
+            Hand::Journal => self.journal_failed(),
+            Hand::Finish => return false,
+        }
+        true
     }
 
     fn run_errand(&mut self, errand: Errand) {
         let after = |wait_ms| Some(Instant::now() + Duration::from_millis(wait_ms));
         match errand {
             Errand::Record(record) => {
+                self.keep(&record);
                 self.print(&record);
-                self.keep(record);
             }
             Errand::Acknowledged(mark) => self.tools.journal.acknowledge(mark),
             Errand::Fetch(asked) => {
+                self.in_hand = Hand::Fetch(asked);
                 let found = self.tools.journal.next_after(asked);
                 self.deliver(Delivery::Found { asked, found });
             }
@@ -221,26 +294,32 @@ impl Room {
             Errand::CloseMicrophone(microphone) => drop(microphone),
             Errand::OpenLink { wait_ms } => self.due.link = after(wait_ms),
             Errand::CloseLink(link) => drop(link),
-            Errand::StartWorker { wait_ms } => self.due.worker = after(wait_ms),
+            Errand::StartWorker { wait_ms, cpu } => {
+                self.due.worker = after(wait_ms);
+                self.due.worker_on_cpu = cpu;
+            }
             Errand::EndWorker(socket) => {
+                // Before its end of the socket is closed: then it would end by itself.
+                if let Some(status) = self.worker.take().and_then(WorkerProcess::end) {
+                    log::warn!("worker ended by itself: {status}");
+                }
                 drop(socket);
-                self.end_worker();
             }
             Errand::Finish => {}
         }
     }
 
     /// Hands an outcome to the journal, to be written when the queue is empty.
-    fn keep(&mut self, record: Record) {
+    fn keep(&mut self, record: &Record) {
         if let Record::Outcome { outcome, text, .. } = record {
-            let epoch = self.tools.journal.epoch();
-            let at_ms = journal::wall_ms();
-            self.tools.journal.outcome(Spoken {
-                epoch,
-                at_ms,
-                outcome,
-                text,
-            });
+            let spoken = Spoken {
+                epoch: self.tools.journal.epoch(),
+                at_ms: journal::wall_ms(),
+                outcome: *outcome,
+                text: text.clone(),
+            };
+            self.recent.push(spoken.clone());
+            self.tools.journal.outcome(spoken);
         }
     }
 
@@ -252,6 +331,7 @@ impl Room {
         if !journal.is_behind() || waits {
             return;
         }
+        self.in_hand = Hand::Journal;
         match journal.work() {
             Ok(()) => {
                 self.due.journal = None;
@@ -265,9 +345,25 @@ impl Room {
                 if self.journal_failures == 0 {
                     log::warn!("{}", journal.failure(&error));
                 }
-                self.journal_failures += 1;
-                self.due.journal = Some(now + Duration::from_millis(JOURNAL_RETRY_MS));
+                self.journal_failed();
             }
+        }
+        self.in_hand = Hand::Nothing;
+    }
+
+    fn journal_failed(&mut self) {
+        self.journal_failures = self.journal_failures.saturating_add(1);
+        self.due.journal = Some(Instant::now() + Duration::from_millis(JOURNAL_RETRY_MS));
+    }
+
+    /// Tells the main loop when the journal begins to fail, and when it is well again. Waits until
+    /// no answer is on its way: the places of the queue are theirs.
+    fn tell_alert(&mut self) {
+        let on = 0 < self.journal_failures;
+        if on != self.alerted && self.deliveries.is_empty() {
+            self.alerted = on;
+            let alert = Alert::JournalDown;
+            self.deliver(Delivery::Alert { alert, on });
         }
     }
 
@@ -277,71 +373,10 @@ impl Room {
         }
     }
 
-    fn open_what_is_due(&mut self) {
-        let now = Instant::now();
-        if self.due.microphone.is_some_and(|at| at <= now) {
-            self.due.microphone = None;
-            let delivery = match self.tools.opener.microphone() {
-                Ok(microphone) => {
-                    self.now_fine(0, || {
-                        format!("microphone open device={}", microphone.name())
-                    });
-                    Delivery::Microphone(microphone)
-                }
-                Err(error) => self.complain(0, error, Delivery::NoMicrophone),
-            };
-            self.deliver(delivery);
-        }
-        if self.due.link.is_some_and(|at| at <= now) {
-            self.due.link = None;
-            let delivery = match self.tools.opener.link() {
-                Ok(Some(link)) => {
-                    self.now_fine(1, || format!("link open port={}", link.name()));
-                    Some(Delivery::Link(link))
-                }
-                Ok(None) => None,
-                Err(error) => Some(self.complain(1, error, Delivery::NoLink)),
-            };
-            if let Some(delivery) = delivery {
-                self.deliver(delivery);
-            }
-        }
-        if self.due.worker.is_some_and(|at| at <= now) {
-            self.due.worker = None;
-            self.end_worker();
-            let started = WorkerProcess::start(&self.tools.setup, self.tools.memory.raw_fd());
-            let delivery = match started {
-                Ok((worker, socket)) => {
-                    log::info!("worker started pid={}", worker.id());
-                    self.worker = Some(worker);
-                    Delivery::Worker(socket)
-                }
-                Err(error) => self.complain(
-                    2,
-                    format!("cannot start the worker: {error}"),
-                    Delivery::NoWorker,
-                ),
-            };
-            self.deliver(delivery);
-        }
-    }
-
-    fn now_fine(&mut self, kind: usize, line: impl FnOnce() -> String) {
-        self.last_error[kind].clear();
-        log::info!("{}", line());
-    }
-
-    /// Prints an error unless it was the last one of its kind, and goes on with `delivery`.
-    fn complain(&mut self, kind: usize, error: String, delivery: Delivery) -> Delivery {
-        if self.last_error[kind] != error {
-            log::warn!("{error}");
-            self.last_error[kind] = error;
-        }
-        delivery
-    }
-
+    /// Hands over what was in hand.
     fn deliver(&mut self, delivery: Delivery) {
-        // Each delivery answers one errand of the main loop, so there is room.
+        self.in_hand = Hand::Nothing;
+        // There is room: see `DELIVERIES_MAX`.
         if self.deliveries.try_send(delivery).is_err() {
             log::error!("delivery dropped: the main loop does not take it");
         }

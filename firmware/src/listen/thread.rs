@@ -20,8 +20,9 @@ use crate::bell::Bell;
 use crate::rings::Listening;
 use crate::slots::LiveSlots;
 use crate::stream::{Command, ListenEvent};
+use crate::vitals::{Vitals, Watched};
 
-/// Longest sleep: the events that found no room are tried again after it.
+/// Longest sleep: the events that found no room are tried again after it, and listen is watched.
 const SLEEP_MS: i32 = 100;
 
 /// The thread, as its owner sees it.
@@ -50,6 +51,7 @@ impl ListenThread {
         ends: Listening,
         bells: Bells,
         cores: Vec<usize>,
+        vitals: Arc<Vitals>,
     ) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let bell = bells.listen.clone();
@@ -62,6 +64,7 @@ impl ListenThread {
             events: Events::new(),
             sent: 0,
             panics: 0,
+            vitals,
         };
         let thread = std::thread::Builder::new()
             .name("listen".into())
@@ -99,6 +102,7 @@ struct Room {
     /// How many of `events` are in the ring.
     sent: usize,
     panics: u32,
+    vitals: Arc<Vitals>,
 }
 
 impl Room {
@@ -114,6 +118,7 @@ impl Room {
         // The hook that reports a panic lifts the seal, where there was one.
         alloc_guard::seal();
         self.panics += 1;
+        self.vitals.panicked();
         let recovered = catch_unwind(AssertUnwindSafe(|| self.listener.recover(&mut self.events)));
         let ended = recovered.is_err() || LISTEN_PANICS_MAX <= self.panics;
         let panicked = ListenEvent::ThreadPanicked {
@@ -131,6 +136,7 @@ impl Room {
 
     /// Waits for the bell and hears all that is there.
     fn turn(&mut self) {
+        self.vitals.beat(Watched::Listen);
         let mut fds = [self.bells.listen.poll_fd()];
         if poll::wait(&mut fds, SLEEP_MS).is_err() {
             self.stop.store(true, Ordering::Relaxed);
@@ -138,26 +144,18 @@ impl Room {
         }
         self.bells.listen.hush();
         while self.send_events() && !self.stop.load(Ordering::Relaxed) {
-            match self
-                .ends
-                .blocks
-                .peek()
-                .map(|block| (block.is_wipe(), block.start))
-            {
-                Some((true, _)) => {
-                    self.ends.blocks.dequeue();
-                }
-                Some((false, start)) => {
-                    self.obey_until(start);
-                    if let Some(block) = self.ends.blocks.dequeue() {
-                        self.listener.hear(&block, &mut self.events);
-                    }
+            // Not `peek`: heapless 0.9.3 reads there what another core may not have written yet.
+            match self.ends.blocks.dequeue() {
+                Some(block) if block.is_wipe() => {}
+                Some(block) => {
+                    self.obey_until(block.start);
+                    self.listener.hear(&block, &mut self.events);
                 }
                 None => {
                     // A command comes after the blocks from before it. None of them is left, so its
                     // time has come, also when blocks were dropped and its sample never arrives.
                     self.next = self.next.take().or_else(|| self.ends.commands.dequeue());
-                    if self.ends.blocks.peek().is_some() {
+                    if !self.ends.blocks.is_empty() {
                         continue;
                     }
                     let Some(command) = self.next.take() else {

@@ -59,6 +59,8 @@ impl Life {
             acknowledged: journal.acknowledged(),
             board: name.clone(),
             model: name,
+            cuda: false,
+            safe_mode: false,
         };
         let keeper = Keeper::start(Tools {
             opener: Box::new(NoDevices),
@@ -67,10 +69,12 @@ impl Life {
                 threads: 1,
                 cores: Vec::new(),
                 cuda: false,
+                fault: None,
             },
             memory: SharedMemory::create().unwrap(),
             json: false,
             journal,
+            vitals: Arc::default(),
         });
         let keeper = keeper.unwrap();
         let (signals, held) = UnixStream::pair().unwrap();

@@ -6,6 +6,8 @@ use pressel_models::ModelError;
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
 use serde::{Deserialize, Serialize};
 
+use super::faults::Plan;
+
 /// What the worker is told at its start, as arguments of its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
@@ -17,6 +19,8 @@ pub struct Setup {
     pub cores: Vec<usize>,
     /// Whether to ask for CUDA, and fail without it.
     pub cuda: bool,
+    /// What it is to do wrong, for proofs.
+    pub fault: Option<Plan>,
 }
 
 /// To the worker.
@@ -24,9 +28,9 @@ pub struct Setup {
 pub enum Request {
     /// Recognise this part of a slot. Answered by `Done` or `Failed` with the same number.
     Recognise {
-        /// Number of the utterance.
+        /// Number of the request, counted by the appliance.
         id: u32,
-        /// Slot that holds it.
+        /// Slot that holds the audio.
         slot: u8,
         /// First sample in the slot.
         start: u32,
@@ -35,7 +39,7 @@ pub enum Request {
     },
     /// Stop the request with this number, if it is running.
     Cancel {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
     },
 }
@@ -53,6 +57,8 @@ pub enum Answer {
         cuda: bool,
         /// Milliseconds that loading took.
         load_ms: u32,
+        /// CRC of the text that a known clip gave: the same at every start, unless something broke.
+        canary: u32,
     },
     /// The model cannot be loaded; the worker ends.
     CannotLoad {
@@ -61,7 +67,7 @@ pub enum Answer {
     },
     /// The text of an utterance.
     Done {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
         /// The text; empty when `no_speech`.
         text: heapless::String<TEXT_BYTES_MAX>,
@@ -80,11 +86,13 @@ pub enum Answer {
     },
     /// The utterance could not be recognised.
     Failed {
-        /// Number of the utterance.
+        /// Number of the request.
         id: u32,
         /// What the appliance does next.
         fault: Fault,
     },
+    /// The model is loaded and does not recognise the known clip; the worker is not to be used.
+    CanaryFailed,
 }
 
 /// Why a request failed, by what the appliance does next.

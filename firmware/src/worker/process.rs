@@ -5,8 +5,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::{Setup, WorkerSocket};
 
@@ -21,8 +21,7 @@ impl WorkerProcess {
     /// The child gets its end of the socket as standard input, and the slots by their descriptor's
     /// number. It has its own process group: Ctrl+C in a terminal reaches the appliance only. So
     /// the appliance ends it (`Keeper::finish`), and should that be killed, the child ends by
-    /// itself: see
-    /// `serve`.
+    /// itself: see `serve`.
     ///
     /// # Errors
     /// The error of `socketpair(2)` or of starting the program.
@@ -45,10 +44,13 @@ impl WorkerProcess {
     }
 
     /// Kills the process, if it still runs, and waits for its end. Takes milliseconds.
-    pub fn end(mut self) {
+    ///
+    /// Returns how it had ended by itself, if it had.
+    pub fn end(mut self) -> Option<ExitStatus> {
         // An error here means that it is gone already.
         self.child.kill().ok();
-        self.child.wait().ok();
+        let status = self.child.wait().ok()?;
+        (status.signal() != Some(libc::SIGKILL)).then_some(status)
     }
 }
 
@@ -67,6 +69,10 @@ fn arguments(setup: &Setup, slots: RawFd) -> Vec<OsString> {
     }
     if setup.cuda {
         arguments.push("--cuda".into());
+    }
+    if let Some(plan) = setup.fault {
+        arguments.push("--fault".into());
+        arguments.push(plan.to_string().into());
     }
     arguments
 }

@@ -1,6 +1,7 @@
 //! The worker process itself: one model, one job at a time.
 //!
-//! Two threads: this one reads requests and can cancel at any time; `recognise` owns the model.
+//! Two threads: `pressel-worker`, which is this one, reads requests and can cancel at any time;
+//! `recognise` owns the model.
 //! When the appliance is gone, or closes its end, the process ends at once, also in the middle of a
 //! job.
 
@@ -16,9 +17,13 @@ use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcription, places};
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::time::millis;
 use pressel_wire::text::cut;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::set_name;
 
+use super::canary;
+use super::faults::{Faults, Kind};
 use super::message::Fault;
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
@@ -47,6 +52,8 @@ struct Shared {
 /// When the descriptors of the appliance are not there: this was not started by Pressel.
 pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It was started as `exe`; threads of ONNX Runtime take their name from this one.
+    set_name(c"pressel-worker")?;
     if !setup.cores.is_empty() {
         // A machine with fewer cores works too.
         cpu::pin_thread_to(&setup.cores).ok();
@@ -56,23 +63,15 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let mut answers = WorkerSocket::new(fd);
     let slots = SlotReader::inherit(slots)?;
 
-    let began = Instant::now();
-    let loaded = load(setup);
-    let (mut whisper, canceller) = match loaded {
-        Ok(loaded) => loaded,
-        Err(reason) => {
-            let reason =
-                heapless::String::try_from(cut(&reason, REASON_BYTES_MAX)).unwrap_or_default();
-            answers.send(&Answer::CannotLoad { reason })?;
-            return Ok(());
-        }
+    let (greeting, loaded) = get_ready(setup);
+    answers.send(&greeting)?;
+    let Some((mut whisper, canceller)) = loaded else {
+        // The appliance ends this process: an end that it did not ask for would be a second piece
+        // of bad news.
+        while let Received::Nothing = requests.receive::<Request>() {}
+        return Ok(());
     };
-    let load_ms = milliseconds(began);
-    answers.send(&Answer::Ready {
-        cuda: whisper.provider() == Provider::Cuda.name(),
-        load_ms,
-    })?;
-
+    let mut faults = Faults::new(setup.fault);
     let shared = Arc::new(Shared {
         running: AtomicU32::new(0),
         cancel: AtomicBool::new(false),
@@ -82,7 +81,13 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
-            let work = || recognise(&mut whisper, &jobs_out, &mut answers, &slots, &theirs);
+            let mut room = Room {
+                whisper: &mut whisper,
+                faults: &mut faults,
+                slots: &slots,
+                shared: &theirs,
+            };
+            let work = || room.recognise(&jobs_out, &mut answers);
             // The appliance is gone, or this thread panicked and must not be trusted: the process
             // ends at once, and the appliance sees that and starts another.
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
@@ -90,6 +95,30 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         })?;
     read_requests(&mut requests, &jobs, &shared, &canceller);
     std::process::exit(0);
+}
+
+/// Loads the model and lets it hear the known clip. Returns what to say, and the model if it is to
+/// be worked with.
+fn get_ready(setup: &Setup) -> (Answer, Option<(Whisper, Canceller)>) {
+    let began = Instant::now();
+    let (mut whisper, canceller) = match load(setup) {
+        Ok(loaded) => loaded,
+        Err(reason) => {
+            let reason =
+                heapless::String::try_from(cut(&reason, REASON_BYTES_MAX)).unwrap_or_default();
+            return (Answer::CannotLoad { reason }, None);
+        }
+    };
+    let is_broken = setup.fault.is_some_and(|plan| plan.kind == Kind::BadCanary);
+    let Ok(Some(canary)) = canary::hear(&mut whisper, is_broken) else {
+        return (Answer::CanaryFailed, None);
+    };
+    let ready = Answer::Ready {
+        cuda: whisper.provider() == Provider::Cuda.name(),
+        load_ms: milliseconds(began),
+        canary,
+    };
+    (ready, Some((whisper, canceller)))
 }
 
 /// Loads the model; the reason why not in words.
@@ -155,40 +184,52 @@ fn read_requests(
     }
 }
 
-/// Works off jobs until the appliance is gone.
-fn recognise(
-    whisper: &mut Whisper,
-    jobs: &Receiver<Job>,
-    answers: &mut WorkerSocket,
-    slots: &SlotReader,
-    shared: &Shared,
-) {
-    let mut audio = Vec::with_capacity(UTTERANCE_SAMPLES_MAX);
-    let mut text = String::with_capacity(TEXT_BYTES_MAX);
-    while let Ok(Job {
-        id,
-        slot,
-        start,
-        samples,
-    }) = jobs.recv()
-    {
-        let answer = match slots.audio(slot, start, samples) {
-            None => Answer::Failed {
-                id,
-                fault: Fault::BadRequest,
-            },
-            Some(slice) => {
-                audio.clear();
-                audio.extend_from_slice(slice);
-                levels::normalise(&mut audio);
-                answer(whisper, id, &audio, &shared.cancel, &mut text)
+/// What the thread `recognise` works with.
+struct Room<'a> {
+    whisper: &'a mut Whisper,
+    faults: &'a mut Faults,
+    slots: &'a SlotReader,
+    shared: &'a Shared,
+}
+
+impl Room<'_> {
+    /// Works off jobs until the appliance is gone.
+    fn recognise(&mut self, jobs: &Receiver<Job>, answers: &mut WorkerSocket) {
+        let mut audio = Vec::with_capacity(UTTERANCE_SAMPLES_MAX);
+        let mut text = String::with_capacity(TEXT_BYTES_MAX);
+        let shared = self.shared;
+        while let Ok(job) = jobs.recv() {
+            let fault = self.faults.next(millis(u64::from(job.samples)));
+            let id = job.id;
+            let right = || self.answer(job, &mut audio, &mut text);
+            let answer = match fault {
+                None => Some(right()),
+                Some(kind) => kind.happen(id, right, answers, &shared.cancel),
+            };
+            audio.fill(0); // What was said is not kept.
+            shared.running.store(0, Ordering::SeqCst);
+            if answer.is_some_and(|answer| answers.send(&answer).is_err()) {
+                return;
             }
-        };
-        audio.fill(0); // What was said is not kept.
-        shared.running.store(0, Ordering::SeqCst);
-        if answers.send(&answer).is_err() {
-            return;
         }
+    }
+
+    /// Takes the audio out of its slot and recognises it.
+    fn answer(&mut self, job: Job, audio: &mut Vec<i16>, text: &mut String) -> Answer {
+        let Job {
+            id,
+            slot,
+            start,
+            samples,
+        } = job;
+        let Some(slice) = self.slots.audio(slot, start, samples) else {
+            let fault = Fault::BadRequest;
+            return Answer::Failed { id, fault };
+        };
+        audio.clear();
+        audio.extend_from_slice(slice);
+        levels::normalise(audio);
+        answer(self.whisper, id, audio, &self.shared.cancel, text)
     }
 }
 

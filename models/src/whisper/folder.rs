@@ -29,6 +29,8 @@ pub(super) struct Folder {
     pub(super) generation: Generation,
     pub(super) tokenizer: Tokenizer,
     pub(super) window: WindowPolicy,
+    /// See [`Whisper::canary`](super::Whisper::canary).
+    pub(super) canary: Option<String>,
     /// The ONNX file of the encoder.
     pub(super) encoder: PathBuf,
     /// The ONNX file of the merged decoder.
@@ -95,10 +97,8 @@ impl Folder {
         check_config(&path.join("config.json"), &config)?;
         let generation = json(&path.join("generation_config.json"))?;
         check_preprocessor(&path.join("preprocessor_config.json"), &config)?;
-        let window = match optional_json(&path.join("pressel.json"))? {
-            Some(file) => WindowPolicy::new(&file),
-            None => WindowPolicy::new(&PresselFile::default()),
-        };
+        let own: PresselFile = optional_json(&path.join("pressel.json"))?.unwrap_or_default();
+        let window = WindowPolicy::new(&own);
         let tokenizer = tokenizer(&path.join("tokenizer.json"), config.vocab_size)?;
         let (encoder, decoder) = graphs(path)?;
         Ok(Self {
@@ -107,6 +107,7 @@ impl Folder {
             generation,
             tokenizer,
             window,
+            canary: own.canary,
             encoder,
             decoder,
         })

@@ -31,7 +31,7 @@ const SPEECH_FRAMES_LEAST: usize = 100;
 ///
 /// A model folder may say otherwise in `pressel.json`:
 /// `{"window_floor_frames": 200, "window_margin_frames": 60, "speech_frames_max": 800}`; a missing
-/// key is the stock value.
+/// key is the stock value. Its other key is told at [`Whisper::canary`](super::Whisper::canary).
 /// An encoder whose ONNX file has a fixed number of frames always gets that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPolicy {
@@ -53,6 +53,7 @@ pub(super) struct PresselFile {
     window_floor_frames: Option<usize>,
     window_margin_frames: Option<usize>,
     speech_frames_max: Option<usize>,
+    pub(super) canary: Option<String>,
 }
 
 impl WindowPolicy {
@@ -128,6 +129,8 @@ mod tests {
             WindowPolicy::new(&serde_json::from_str("{}").unwrap()),
             STOCK
         );
+        let own: PresselFile = serde_json::from_str(r#"{"canary": "lights on"}"#).unwrap();
+        assert_eq!(own.canary.as_deref(), Some("lights on"));
         assert!(serde_json::from_str::<PresselFile>(r#"{"window": 1}"#).is_err());
     }
 

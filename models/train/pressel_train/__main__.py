@@ -89,6 +89,12 @@ def command_demo(args):
     print(*write_demo(args.out, args.natural, args.model), sep="\n")
 
 
+def command_shape(args):
+    from .shape import write_shape
+
+    print(write_shape(args.of, args.out))
+
+
 def command_smoke(args):
     from .smoke import smoke
 
@@ -132,6 +138,9 @@ def _parser():
     one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
     one.add_argument("--run", default="run1")
     one.add_argument("--recordings", help="folder with manifest.csv")
+    one.add_argument("--out", required=True)
+    one = add("shape", command_shape, "write a model of a stock shape with random weights")
+    one.add_argument("--of", default="tiny.en", help="tiny.en or base.en")
     one.add_argument("--out", required=True)
     one = add("demo", command_demo, "render the demo clips, or check them")
     one.add_argument("--natural", help="folder of the natural voices")

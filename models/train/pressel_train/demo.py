@@ -12,13 +12,13 @@ import numpy as np
 import soundfile
 
 from . import espeak, render
-from .export import OnnxRecogniser
+from .export import CANARY, OnnxRecogniser
 from .grammar import ONES
 from .scoring import features_of
 from .tokens import Tokens
 
 TEXTS = [
-    "turn on the kitchen light",
+    CANARY,
     "set a timer for ten minutes",
     "stop",
     "seven three nine",

@@ -1,8 +1,8 @@
 """Writes the model folder: ONNX files in int8 with optimum's interface, and the JSON files.
 
 In: trained weights. Out: config.json, generation_config.json, preprocessor_config.json,
-tokenizer.json, encoder_model.onnx, decoder_model_merged.onnx; and a copy in fp32 elsewhere,
-which tells what the int8 weights cost.
+pressel.json, tokenizer.json, encoder_model.onnx, decoder_model_merged.onnx; and a copy in fp32
+elsewhere, which tells what the int8 weights cost.
 """
 
 import json
@@ -20,6 +20,7 @@ from .network import Network, whisper_config
 from .tokens import Tokens
 
 OPSET = 18
+CANARY = "turn on the kitchen light"
 
 
 class _Encoder(torch.nn.Module):
@@ -60,6 +61,7 @@ def export(config, weights, tokenizer, out, work):
         shutil.copyfile(tokenizer, folder / "tokenizer.json")
         _write_json(folder / "generation_config.json", generation_config(config, tokens))
         _write_json(folder / "preprocessor_config.json", preprocessor_config())
+        _write_json(folder / "pressel.json", pressel_file())
     return {p.name: p.stat().st_size for p in sorted(out.iterdir()) if p.is_file()}
 
 
@@ -131,6 +133,17 @@ def preprocessor_config():
         "nb_max_frames": 3000, "padding_side": "right", "padding_value": 0.0,
         "processor_class": "WhisperProcessor", "return_attention_mask": False,
         "sampling_rate": 16000,
+    }
+
+
+def pressel_file():
+    """Short windows, as in training, and what the appliance's known clip must be heard as.
+
+    The clip is demo/turn_on_the_kitchen_light.wav of the firmware.
+    """
+    return {
+        "window_floor_frames": 128, "window_margin_frames": 40, "speech_frames_max": 700,
+        "canary": CANARY,
     }
 
 

@@ -27,6 +27,19 @@ impl Opener for Script {
     }
 }
 
+/// Opens nothing: it panics.
+struct Brittle;
+
+impl Opener for Brittle {
+    fn microphone(&mut self) -> Result<Box<dyn Microphone>, String> {
+        // Without the panic hook: no noise in the tests' output.
+        std::panic::resume_unwind(Box::new("brittle"));
+    }
+    fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
+        std::panic::resume_unwind(Box::new("brittle"));
+    }
+}
+
 /// A microphone that counts how often it was closed.
 struct Counted(ScriptedMicrophone, Arc<AtomicUsize>);
 
@@ -53,19 +66,30 @@ fn microphone(closed: &Arc<AtomicUsize>) -> Box<dyn Microphone> {
     Box::new(Counted(inner, Arc::clone(closed)))
 }
 
-fn start(opener: Script) -> Keeper {
+fn start(opener: impl Opener + 'static) -> Keeper {
+    let journal = Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default());
+    start_with(opener, journal, Arc::default())
+}
+
+fn start_with(
+    opener: impl Opener + 'static,
+    journal: Journal<Folder>,
+    vitals: Arc<Vitals>,
+) -> Keeper {
     let setup = Setup {
         model: "no-model".into(),
         threads: 1,
         cores: Vec::new(),
         cuda: false,
+        fault: None,
     };
     let tools = Tools {
         opener: Box::new(opener),
         setup,
         memory: SharedMemory::create().unwrap(),
         json: false,
-        journal: Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default()),
+        journal,
+        vitals,
     };
     Keeper::start(tools).unwrap()
 }
@@ -84,6 +108,8 @@ fn delivered(keeper: &Keeper) -> &'static str {
         Ok(Delivery::Worker(_)) => "worker",
         Ok(Delivery::NoWorker) => "no worker",
         Ok(Delivery::Found { .. }) => "found",
+        Ok(Delivery::Alert { on: true, .. }) => "alert",
+        Ok(Delivery::Alert { on: false, .. }) => "no alert",
         Err(error) => panic!("{error}"),
     }
 }
@@ -158,4 +184,69 @@ fn full_queue_gives_the_errand_back() {
     assert!(matches!(back, Err(Errand::OpenLink { wait_ms: 3 })));
     assert!(errands.try_recv().is_ok());
     assert!(doors.ask(Errand::OpenLink { wait_ms: 4 }).is_ok());
+}
+
+#[test]
+fn panic_is_counted_and_answered_and_the_thread_goes_on() {
+    let vitals = Arc::new(Vitals::new());
+    let journal = Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default());
+    let keeper = start_with(Brittle, journal, Arc::clone(&vitals));
+    for (count, errand, expected) in [
+        (1, Errand::OpenMicrophone { wait_ms: 0 }, "no microphone"),
+        (2, Errand::OpenLink { wait_ms: 0 }, "no link"),
+        (3, Errand::OpenMicrophone { wait_ms: 1 }, "no microphone"),
+    ] {
+        ask(&keeper, errand);
+        assert_eq!(delivered(&keeper), expected);
+        assert_eq!(vitals.panics(), count);
+    }
+    ask(&keeper, Errand::Fetch(Mark::default()));
+    assert_eq!(delivered(&keeper), "found");
+    keeper.finish();
+    assert_eq!(vitals.panics(), 3);
+}
+
+#[test]
+fn keeper_at_rest_shows_that_it_is_well() {
+    let vitals = Arc::new(Vitals::new());
+    let journal = Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default());
+    let keeper = start_with(Brittle, journal, Arc::clone(&vitals));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // The first is the start's; nobody rings for the next ones.
+    while vitals.beats(Watched::Keeper) < 3 {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    keeper.finish();
+}
+
+#[test]
+fn journal_that_cannot_be_written_is_told_once() {
+    let mut journal = Journal::new(Folder::new(Path::new("/dev/null/none")), Limits::default());
+    assert!(journal.start(0).is_err());
+    let keeper = start_with(Brittle, journal, Arc::default());
+    assert_eq!(delivered(&keeper), "alert");
+    let spoken = Errand::Record(Record::Outcome {
+        outcome: outcome(),
+        start: 0,
+        text: heapless::String::new(),
+    });
+    ask(&keeper, spoken);
+    let (deliveries, recent) = (keeper.deliveries.clone(), Arc::clone(&keeper.recent));
+    keeper.finish();
+    assert!(deliveries.try_recv().is_err());
+    // What the disk does not take can be seen all the same.
+    assert_eq!(recent.list().len(), 1);
+}
+
+fn outcome() -> pressel_wire::Outcome {
+    pressel_wire::Outcome {
+        sequence: 0,
+        utterance: 1,
+        trigger: pressel_wire::Trigger::Ptt,
+        result: pressel_wire::OutcomeResult::NoSpeech,
+        confidence: 0,
+        audio_ms: 1,
+        timing: pressel_wire::Timing::default(),
+    }
 }

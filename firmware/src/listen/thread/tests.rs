@@ -66,6 +66,7 @@ impl Desk {
             events: Events::new(),
             sent: 0,
             panics: 0,
+            vitals: Arc::default(),
         };
         Self {
             room,
@@ -273,7 +274,9 @@ fn thread_hears_what_comes_and_ends_when_it_is_asked() {
     let bells = room.bells.clone();
     // No machine has this core: the thread runs all the same.
     let cores = vec![100_000];
-    let thread = ListenThread::start(room.listener, room.ends, bells.clone(), cores).unwrap();
+    let vitals = Arc::clone(&room.vitals);
+    let ends = room.ends;
+    let thread = ListenThread::start(room.listener, ends, bells.clone(), cores, vitals).unwrap();
     let silence = Block {
         start: 0,
         samples: [0; BLOCK_SAMPLES],
