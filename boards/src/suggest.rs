@@ -33,15 +33,28 @@ impl DataError {
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
+        write!(f, "{}", Plain(&self.file))?;
         if 0 < self.line {
             write!(f, ":{}", self.line)?;
         }
-        write!(f, ": {}", self.cause)?;
+        write!(f, ": {}", Plain(&self.cause))?;
         if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
+            write!(f, "; {}", Plain(&self.remedy))?;
         }
         Ok(())
+    }
+}
+
+/// Text of a file in which nothing can end the line or talk to the terminal.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        self.0.chars().try_for_each(|c| match c {
+            c if c.is_control() => write!(f, "{}", c.escape_default()),
+            c => f.write_char(c),
+        })
     }
 }
 impl core::error::Error for DataError {}
@@ -173,6 +186,14 @@ mod tests {
         check(
             "pre_roll_ms = \"3\"",
             "a.toml:1: pre_roll_ms: invalid type: string \"3\", expected u32",
+        );
+    }
+
+    #[test]
+    fn what_the_file_says_cannot_talk_to_the_terminal() {
+        check(
+            "pre_roll_ms = 3\n\"a\\u001b[2J\\nb\" = 1",
+            "a.toml:2: unknown key `a\\u{1b}[2J\\nb`; known here: pre_roll_ms, trigger, uart",
         );
     }
 

@@ -79,6 +79,8 @@ pub struct AudioFile {
     /// Samples at 16 kHz given to the caller, skipped ones included.
     position: u64,
     decoder_ended: bool,
+    /// Why the recording cannot be read on, once all before it was given out.
+    fault: Option<Fault>,
 }
 
 impl AudioFile {
@@ -119,17 +121,13 @@ impl AudioFile {
             frames_in: 0,
             position: 0,
             decoder_ended: false,
+            fault: None,
         })
     }
 
     /// Returns what the file says about itself.
     pub fn info(&self) -> AudioInfo {
         self.info
-    }
-
-    /// Returns the path as it was given.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Returns what was found to be wrong so far.
@@ -150,7 +148,8 @@ impl AudioFile {
     ///
     /// # Errors
     /// [`AudioFileError`] when the disk fails, when the sample rate changes inside the file, or
-    /// when not one frame could be decoded. Broken frames are no error, see [`Damage`].
+    /// when not one frame could be decoded. All sound before the place is given out first, but for a
+    /// disk that fails. Broken frames are no error, see [`Damage`].
     pub fn read(&mut self, samples: &mut [i16]) -> Result<usize, AudioFileError> {
         self.read_inner(samples)
             .map_err(|fault| AudioFileError::new(&self.path, fault))
@@ -181,18 +180,28 @@ impl AudioFile {
             count += take;
             self.position += take as u64;
         }
-        Ok(count)
+        match self.fault {
+            Some(fault) if count == 0 => Err(fault),
+            _ => Ok(count),
+        }
     }
 
     /// Converts one more chunk. Returns false at the end.
     fn refill(&mut self) -> Result<bool, Fault> {
         while !self.decoder_ended && self.resampler.wants_input() {
-            let count = self.decoder.read(self.resampler.input())?;
+            let count = match self.decoder.read(self.resampler.input()) {
+                Err(fault) if fault.may_pass() => return Err(fault),
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    0
+                }
+                Ok(count) => count,
+            };
             self.frames_in += count as u64;
             if count == 0 {
                 self.decoder_ended = true;
                 if self.frames_in == 0 && self.decoder.damage().broken_frames > 0 {
-                    return Err(Fault::Undecodable);
+                    self.fault = self.fault.or(Some(Fault::Undecodable));
                 }
             }
         }

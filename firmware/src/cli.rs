@@ -6,12 +6,15 @@ pub mod args;
 pub mod demo;
 pub mod devices;
 pub mod history;
+pub mod jobs;
 pub mod monitor;
 pub mod replay;
 pub mod run;
+pub mod status;
 mod telemetry;
 pub mod transcribe;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +23,7 @@ use clap::Parser as _;
 
 use pressel_boards::Board;
 
-use crate::audio_file::AudioFile;
+use crate::audio_file::Damage;
 use crate::failure::{Failure, Kind};
 use crate::outlet::Outlet;
 use crate::worker;
@@ -55,6 +58,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Devices(arguments) => devices::devices(&arguments),
         Command::Monitor(arguments) => monitor::monitor(&arguments),
         Command::History(arguments) => history::history(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Worker(arguments) => worker::serve::serve(&arguments.setup(), arguments.slots)
             .map_err(|error| {
                 let why = format!("the worker is started by Pressel itself, not by hand ({error})");
@@ -107,9 +112,8 @@ fn output_failed(error: &std::io::Error) -> Failure {
 }
 
 /// Says what was wrong with a recording that was used all the same.
-fn warn_of_damage(file: &AudioFile) {
-    let damage = file.damage();
-    let name = file.path().display();
+fn warn_of_damage(file: &Path, damage: Damage) {
+    let name = file.display();
     if damage.truncated {
         log::warn!("{name}: it ends before its header says: what is there was used");
     }

@@ -30,13 +30,18 @@ pub mod jobs;
 
 pub mod vitals;
 
+pub mod control;
+
 pub mod config;
 
 pub mod failure;
 
+pub mod starts;
+
 pub mod appliance;
 
 pub mod audio_file;
+pub mod chunks;
 pub mod offline;
 pub mod transcript;
 

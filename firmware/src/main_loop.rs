@@ -6,8 +6,11 @@
 //! disk.
 //! [`MainLoop::turn`] is one turn, for tests; [`MainLoop::run`] is the endless loop.
 
+mod alerts;
 mod capture;
 mod duty;
+mod files;
+mod health;
 mod ledger;
 mod outbox;
 mod pins;
@@ -15,6 +18,7 @@ mod recogniser;
 mod serial;
 mod tell;
 mod wait;
+mod work;
 
 pub use capture::Capture;
 pub use ledger::Ledger;
@@ -31,7 +35,7 @@ use heapless::Deque;
 use pressel_hal::Clock;
 use pressel_pipeline::lights;
 use pressel_pipeline::limits::{
-    COMMANDS_WAITING_MAX, COUNTERS_EVERY_MS, ERRANDS_WAITING_MAX, REASON_BYTES_MAX,
+    BEAT_MS, COMMANDS_WAITING_MAX, ERRANDS_WAITING_MAX, REASON_BYTES_MAX,
 };
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
@@ -60,6 +64,10 @@ pub struct Fixed {
     pub board: Name,
     /// Name of the speech model.
     pub model: Name,
+    /// Workers are started with CUDA.
+    pub cuda: bool,
+    /// Three crashes in a minute: this start does with less.
+    pub safe_mode: bool,
 }
 
 /// The doors to the other threads.
@@ -94,6 +102,8 @@ pub enum End {
     Model(heapless::String<REASON_BYTES_MAX>),
     /// Listen's thread ended; it had panicked too often.
     ListenDied,
+    /// The main loop has panicked too often.
+    Panicked,
     /// `poll(2)` failed with this errno.
     Poll(i32),
 }
@@ -108,6 +118,8 @@ pub struct MainLoop {
     recogniser: Recogniser,
     ledger: Ledger,
     outbox: Outbox,
+    alerts: alerts::Alerts,
+    files: files::Files,
     session: session::State,
     view: lights::View,
     /// The utterance that listen records.
@@ -130,6 +142,9 @@ pub struct MainLoop {
     state_noted: Option<State>,
     counters_at: Millis,
     started_at: Millis,
+    /// For a panic: the utterance that would be lost with the turn.
+    in_hand: Option<health::InHand>,
+    panics: u32,
     end: Option<End>,
 }
 
@@ -145,6 +160,7 @@ impl MainLoop {
     ) -> Box<Self> {
         let started_at = fixed.clock.now_ms();
         let scale = fixed.clock.of_real_ms(1);
+        let cuda = fixed.cuda;
         let outbox = Outbox::new(fixed.boot, fixed.acknowledged);
         Box::new(Self {
             fixed,
@@ -152,9 +168,11 @@ impl MainLoop {
             capture,
             pins,
             serial,
-            recogniser: Recogniser::new(scale),
+            recogniser: Recogniser::new(scale, cuda),
             ledger: Ledger::new(),
             outbox,
+            alerts: alerts::Alerts::default(),
+            files: files::Files::default(),
             session: session::State::Idle,
             view: lights::View::default(),
             open: None,
@@ -170,6 +188,8 @@ impl MainLoop {
             state_noted: None,
             counters_at: started_at,
             started_at,
+            in_hand: None,
+            panics: 0,
             end: None,
         })
     }
@@ -179,20 +199,10 @@ impl MainLoop {
         crate::alloc_guard::seal();
     }
 
-    /// Runs until it is told to end. Every utterance has its outcome then.
-    pub fn run(&mut self) -> End {
-        loop {
-            if let Some(end) = self.turn() {
-                self.wind_up();
-                return end;
-            }
-        }
-    }
-
     /// One turn: waits for something to do, and does it. Returns the reason to end, if there is
     /// one.
     pub fn turn(&mut self) -> Option<End> {
-        let ready = match self.wait(COUNTERS_EVERY_MS) {
+        let ready = match self.wait(self.fixed.clock.of_real_ms(BEAT_MS)) {
             Ok(ready) => ready,
             Err(errno) => return Some(End::Poll(errno)),
         };
@@ -207,11 +217,13 @@ impl MainLoop {
         self.take_listen_events(now);
         self.take_answers(now);
         self.take_deliveries(now);
+        self.take_jobs(now);
         self.keep_time(now);
         self.give_work(now);
         self.give_link(now);
         self.show(now);
         self.flush_errands();
+        self.publish(now);
         self.end.take()
     }
 

@@ -1,9 +1,10 @@
 //! The same ears and the same worker on recordings, faster than real time.
 //!
-//! A file in, listen's events and outcomes out, in order. `replay` prints them, `transcribe` makes
-//! a transcript of them. The listener, the slots and the worker process are those of the live path,
-//! so the same audio gives the same utterances and texts.
+//! Two ways: a file in, listen's events and outcomes out, as the live path has them (`replay`); or a
+//! recording's chunks in, their outcomes out, as a file job has them (`transcribe`). Ears, slots and
+//! the worker process are those of the appliance, so the same audio gives the same texts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pressel_hal::PollFd;
@@ -15,12 +16,13 @@ use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
 
 use crate::audio_file::AudioFile;
+use crate::chunks::{Chunk, Chunks};
 use crate::failure::{Failure, Kind};
 use crate::listen::Ears;
 use crate::listen::listener::{Events, Listener, Tuning};
 use crate::outcome::{Finished, of_answer, utterance};
-use crate::slots::{OfflineSlots, SharedMemory, Slots as _};
-use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent};
+use crate::slots::{FileSlot, OfflineSlots, SharedMemory, Slots as _};
+use crate::stream::{Block, Command, Control, ListenEvent};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
@@ -38,6 +40,7 @@ pub enum Played {
 /// Ears, slots and a worker process for recordings.
 pub struct Offline {
     ears: Option<(Ears, OfflineSlots)>,
+    chunk: FileSlot,
     tuning: Tuning,
     setup: Setup,
     memory: SharedMemory,
@@ -57,6 +60,7 @@ impl Offline {
         let slots = OfflineSlots::new(memory.writer().map_err(out)?);
         let mut offline = Self {
             ears: Some((ears, slots)),
+            chunk: memory.file_writer().map_err(out)?,
             tuning,
             setup,
             memory,
@@ -97,9 +101,7 @@ impl Offline {
         held: bool,
         give: &mut dyn FnMut(Played) -> bool,
     ) -> Result<(), Failure> {
-        let Some((ears, slots)) = self.ears.take() else {
-            return Err(Failure::new(Kind::Model, "the ears were lost in a panic"));
-        };
+        let (ears, slots) = self.ears.take().ok_or_else(no_ears)?;
         let mut listener = Listener::new(self.tuning, ears, slots);
         let mut events = Events::new();
         if held {
@@ -137,6 +139,35 @@ impl Offline {
         read
     }
 
+    /// Transcribes the chunks, and gives each out; with its outcome, if something was said in it.
+    /// Returns false when it was asked to end before the last one.
+    ///
+    /// # Errors
+    /// [`Kind::Disk`] when the recording cannot be read on; what was recognised before has been
+    /// given out.
+    pub fn transcribe(
+        &mut self,
+        chunks: &mut Chunks,
+        asked_to_end: &AtomicBool,
+        give: &mut dyn FnMut(&Chunk, Option<Finished>),
+    ) -> Result<bool, Failure> {
+        for id in 1.. {
+            let (ears, _) = self.ears.as_mut().ok_or_else(no_ears)?;
+            let cut = chunks.next(ears, self.chunk.memory());
+            let Some(chunk) = cut.map_err(|error| Failure::new(Kind::Disk, error))? else {
+                break;
+            };
+            if asked_to_end.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let said = chunk
+                .speech
+                .map(|_| self.recognise(&chunk.utterance(id, 0)));
+            give(&chunk, said);
+        }
+        Ok(true)
+    }
+
     /// Gives events out, and recognises the utterances among them.
     fn work_off(
         &mut self,
@@ -148,7 +179,8 @@ impl Offline {
             give(Played::Event(event));
             match event {
                 ListenEvent::Closed(closed) => {
-                    let finished = self.recognise(&closed);
+                    let utterance = utterance(&closed, self.tuning.utterance.post_roll, 0);
+                    let finished = self.recognise(&utterance);
                     listener.slots().give_back(closed.slot);
                     give(Played::Outcome(Box::new(finished)));
                 }
@@ -161,10 +193,9 @@ impl Offline {
         events.clear();
     }
 
-    fn recognise(&mut self, closed: &ClosedUtterance) -> Finished {
-        let utterance = utterance(closed, self.tuning.utterance.post_roll, 0);
+    fn recognise(&mut self, utterance: &Utterance) -> Finished {
         if utterance.speech.is_none() {
-            return Finished::of(&utterance, OutcomeResult::NoSpeech, 0);
+            return Finished::of(utterance, OutcomeResult::NoSpeech, 0);
         }
         // A worker that dies is started again and gets the utterance once more.
         for _ in 0..2 {
@@ -172,15 +203,15 @@ impl Offline {
                 break;
             }
             let socket = self.worker.as_mut().map(|(_, socket)| socket);
-            if let Some(answer) = socket.and_then(|socket| ask(socket, &utterance)) {
-                return of_answer(&utterance, answer, 0, 0);
+            if let Some(answer) = socket.and_then(|socket| ask(socket, utterance)) {
+                return of_answer(utterance, answer, 0, 0);
             }
             if let Some((process, _)) = self.worker.take() {
                 process.end();
             }
         }
         let result = OutcomeResult::Failed(pressel_wire::FailCode::WorkerDied);
-        Finished::of(&utterance, result, 0)
+        Finished::of(utterance, result, 0)
     }
 }
 
@@ -201,6 +232,10 @@ fn wrong_canary(setup: &Setup) -> String {
         "take its files from one export, and `canary` in its pressel.json from what it hears"
     };
     format!("{model}: the model does not recognise the clip that every start tries: {remedy}")
+}
+
+fn no_ears() -> Failure {
+    Failure::new(Kind::Model, "the ears were lost in a panic")
 }
 
 /// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.

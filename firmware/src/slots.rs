@@ -131,6 +131,12 @@ impl FileSlot {
     }
 }
 
+impl AsMut<[i16]> for FileSlot {
+    fn as_mut(&mut self) -> &mut [i16] {
+        self.memory()
+    }
+}
+
 /// The worker's map of all slots: read only.
 pub struct SlotReader {
     map: Mmap,
@@ -182,6 +188,12 @@ impl<'a> LiveSlots<'a> {
             free,
             kept: all_slots(),
         }
+    }
+
+    /// Returns the free slots that have left the ring.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.kept
     }
 }
 
@@ -250,7 +262,85 @@ impl Slots for OfflineSlots {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::UnsafeCell;
+    use std::sync::mpsc::sync_channel;
+    use std::thread;
+
     use super::*;
+    use crate::prove;
+    use crate::rings;
+    use crate::stream::ListenEvent;
+
+    /// Memory of the proof, small enough for Miri, which sees two owners at once as a race.
+    struct Cells([UnsafeCell<[i16; 32]>; SLOT_COUNT]);
+
+    // SAFETY: a slot is touched by the owner of its number only; that is what the test proves.
+    unsafe impl Sync for Cells {}
+
+    impl Cells {
+        fn write(&self, slot: u8, value: i16) {
+            // SAFETY: the caller owns the slot's number.
+            unsafe { (*self.0[usize::from(slot)].get()).fill(value) };
+        }
+        fn read(&self, slot: u8) -> [i16; 32] {
+            // SAFETY: the caller owns the slot's number.
+            unsafe { *self.0[usize::from(slot)].get() }
+        }
+    }
+
+    /// Listen takes numbers, the main loop passes them on, a worker reads, and they come back: the
+    /// way of a slot with the appliance's own rings. `ListenEvent::Gap` carries number and value.
+    #[test]
+    fn prove_model_slots_have_one_owner_at_a_time() {
+        let rounds = match (cfg!(miri), prove::is_full()) {
+            (true, _) => 300,
+            (false, false) => 20_000,
+            (false, true) => 1_000_000,
+        };
+        let cells = Cells(core::array::from_fn(|_| UnsafeCell::new([0; 32])));
+        let (mut main, mut listen) = rings::fresh();
+        let (requests, requests_out) = sync_channel::<(u8, i16)>(1);
+        let (answers, answers_out) = sync_channel::<u8>(1);
+        let value = |round: u64| i16::try_from(round % 32_768).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut kept = all_slots();
+                for round in 0..rounds {
+                    let slot = loop {
+                        match kept.pop().or_else(|| listen.free.dequeue()) {
+                            Some(slot) => break slot,
+                            None => thread::yield_now(),
+                        }
+                    };
+                    cells.write(slot, value(round));
+                    let closed = ListenEvent::Gap(round << 8 | u64::from(slot));
+                    while listen.listening.events.enqueue(closed).is_err() {
+                        thread::yield_now();
+                    }
+                }
+            });
+            scope.spawn(|| {
+                for (slot, value) in requests_out {
+                    assert_eq!(cells.read(slot), [value; 32]);
+                    answers.send(slot).unwrap();
+                }
+            });
+            for round in 0..rounds {
+                let closed = loop {
+                    match main.events.dequeue() {
+                        Some(ListenEvent::Gap(closed)) => break closed,
+                        _ => thread::yield_now(),
+                    }
+                };
+                assert_eq!(closed >> 8, round);
+                let slot = u8::try_from(closed & 0xff).unwrap();
+                requests.send((slot, value(round))).unwrap();
+                main.free.enqueue(answers_out.recv().unwrap()).unwrap();
+            }
+            drop(requests);
+        });
+        prove::say("model", 0, &format!("slots handed_over={rounds}"));
+    }
 
     #[test]
     fn what_the_writer_writes_the_reader_reads() {

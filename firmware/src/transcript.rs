@@ -9,7 +9,10 @@ mod write;
 use std::fmt;
 use std::path::Path;
 
+use pressel_pipeline::time::SampleTime;
 use serde::Serialize;
+
+use crate::keeper::report::seconds;
 
 pub use self::write::{Format, WriteError, write};
 
@@ -22,6 +25,18 @@ pub struct Segment {
     pub end: f64,
     /// What was said: one line, no spaces at its ends, not empty.
     pub text: String,
+}
+
+impl Segment {
+    /// Makes a segment of what was said between two places of a recording, in samples at 16 kHz.
+    #[must_use]
+    pub fn of_samples(start: SampleTime, end: SampleTime, text: &str) -> Self {
+        Self {
+            start: seconds(start),
+            end: seconds(end),
+            text: text.to_owned(),
+        }
+    }
 }
 
 /// What was said in one recording.

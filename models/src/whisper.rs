@@ -31,6 +31,7 @@ use decoder::Decoder;
 use encoder::Encoder;
 use folder::Folder;
 use greedy::Rules;
+pub use pauses::quietest;
 use prompt::Prompt;
 pub use window::WindowPolicy;
 

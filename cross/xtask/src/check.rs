@@ -4,8 +4,7 @@
 //! end the tests that said `skipped: WHY`. Stops at the first step that fails. Needs no terminal
 //! and no standard input, and builds in the dev profile only, so one build serves all steps.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use crate::{Fallible, console, fetch, packages, process, tidy, toolchain};
@@ -145,25 +144,10 @@ fn test(tests: &mut Tests) -> Fallible<()> {
         "--",
         "--show-output",
     ]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| process::cannot_start(&command, &error))?;
-    for line in child
-        .stdout
-        .take()
-        .map(BufReader::new)
-        .into_iter()
-        .flat_map(|out| out.split(b'\n'))
-    {
-        let line = line.map_err(|error| format!("cannot read what the tests say: {error}"))?;
-        let line = String::from_utf8_lossy(&line);
-        console::pass_on(&line);
-        tests.hear(&line);
-    }
-    let status = child
-        .wait()
-        .map_err(|error| format!("cannot wait for the tests: {error}"))?;
+    let status = process::lines(&mut command, process::Stream::Out, &mut |line| {
+        console::pass_on(line);
+        tests.hear(line);
+    })?;
     if status.success() {
         Ok(())
     } else {
@@ -196,7 +180,7 @@ impl Tests {
 }
 
 /// The number that stands before a word.
-fn count_before(line: &str, word: &str) -> u64 {
+pub(crate) fn count_before(line: &str, word: &str) -> u64 {
     let before = line.split(word).next().unwrap_or_default();
     let number = before.rsplit(' ').next().unwrap_or_default();
     number.parse().unwrap_or_default()

@@ -8,8 +8,10 @@ mod check;
 mod console;
 mod demo;
 mod fetch;
+mod nightly;
 mod packages;
 mod process;
+mod prove;
 mod tidy;
 mod toolchain;
 
@@ -56,6 +58,29 @@ enum Command {
     #[command(after_help = "Examples:
   cargo xtask check                    what CI runs; stops at the first step that fails")]
     Check,
+    /// Runs one proof of "never stuck, nothing lost", or all of them, with seed and counts
+    #[command(after_help = "Examples:
+  cargo xtask prove storm              its full edition; exit code 1 when it does not hold
+  cargo xtask prove all --seed 7       all, one after the other, with the seed of an earlier run
+  cargo xtask prove crash --short      the edition that is part of `check`")]
+    Prove {
+        /// Which proof
+        name: prove::Name,
+        /// Seed of what is random, as an earlier run printed it [default: from the clock]
+        #[arg(long, value_name = "NUMBER")]
+        seed: Option<u64>,
+        /// The short edition instead of the full one
+        #[arg(long)]
+        short: bool,
+    },
+    /// Runs what is too long for a check: all proofs in full, every fuzz target, Miri
+    #[command(after_help = "Examples:
+  cargo xtask nightly                  a minute for each fuzz target; needs a nightly Rust")]
+    Nightly {
+        /// Seconds for each fuzz target
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        fuzz_s: u32,
+    },
     /// Fetches ONNX Runtime and the Silero voice activity model, pinned by version and SHA-256
     #[command(after_help = "Examples:
   cargo xtask fetch                    into models/fetched; offline when it is already there
@@ -79,6 +104,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo { mic, rest } => demo::run(mic.as_deref(), &rest),
         Command::Check => check::run(),
+        Command::Prove { name, seed, short } => prove::run(name, seed, short),
+        Command::Nightly { fuzz_s } => nightly::run(fuzz_s),
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),

@@ -3,7 +3,8 @@
 //! In: a command. Out: success, its output, or an error that repeats the command as a person would
 //! type it. Every call waits for its program; none goes through a shell.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, ExitStatus, Stdio};
 
 use crate::Fallible;
 
@@ -48,6 +49,49 @@ pub(crate) fn output(command: &mut Command) -> Fallible<String> {
         done.status,
         reason.trim()
     ))
+}
+
+/// What a program writes that is to be heard; the other stream is the terminal's.
+pub(crate) enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Error,
+}
+
+/// Runs a program and hands on each line that it writes, as soon as it is there.
+///
+/// # Errors
+/// The program is missing, or what it says cannot be read.
+pub(crate) fn lines(
+    command: &mut Command,
+    stream: Stream,
+    hear: &mut dyn FnMut(&str),
+) -> Fallible<ExitStatus> {
+    command.stdin(Stdio::null());
+    match stream {
+        Stream::Out => command.stdout(Stdio::piped()),
+        Stream::Error => command.stderr(Stdio::piped()),
+    };
+    let mut child = command
+        .spawn()
+        .map_err(|error| cannot_start(command, &error))?;
+    let out = child
+        .stdout
+        .take()
+        .map(|out| Box::new(out) as Box<dyn Read>);
+    let error = child
+        .stderr
+        .take()
+        .map(|out| Box::new(out) as Box<dyn Read>);
+    let heard = out.or(error).map(BufReader::new);
+    for line in heard.into_iter().flat_map(|heard| heard.split(b'\n')) {
+        let line = line.map_err(|error| format!("cannot read `{}`: {error}", text(command)))?;
+        hear(&String::from_utf8_lossy(&line));
+    }
+    child
+        .wait()
+        .map_err(|error| format!("cannot wait for `{}`: {error}", text(command)))
 }
 
 /// Whether a program exists and ends with 0. Silent.

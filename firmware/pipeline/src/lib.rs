@@ -3,8 +3,8 @@
 //! No device, no model, no thread, no clock, no allocation, no `unsafe`: the compiler proves it.
 //! In data-flow order: a button is [`debounce`]d and steers the [`session`]; audio is kept in
 //! [`history`]; the [`gate`] and the [`wake`] machine mark speech and wake words in it; the
-//! [`utterance`] machine decides what is recorded; utterances wait in [`waiting`]; [`lights`] shows
-//! it.
+//! [`utterance`] machine decides what is recorded; utterances wait in [`waiting`], and the
+//! [`arbiter`] decides who goes to the worker; [`lights`] shows it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,8 @@ pub mod wake;
 pub mod utterance;
 
 pub mod waiting;
+
+pub mod arbiter;
 
 pub mod trim;
 

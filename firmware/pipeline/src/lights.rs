@@ -5,9 +5,10 @@
 //! | listening | an utterance is recorded | muted: a short flash every four seconds |
 //! | thinking | an utterance waits or is recognised | |
 //! | sent | for 0.6 s after a text went out | |
-//! | error | for 1.5 s after a fault | fast: microphone lost; slow: worker down |
+//! | error | for 1.5 s after a fault | fast: microphone lost; slow: worker down; a short flash every four seconds: safe mode, or the processor in place of CUDA |
 //!
-//! A fault is an utterance that failed or was dropped, or a press without a microphone.
+//! A fault is an utterance that failed or was dropped, or a press without a microphone. The short
+//! flash of error is seen while nothing else is shown.
 
 use crate::time::Millis;
 
@@ -24,6 +25,8 @@ pub struct View {
     pub microphone_lost: bool,
     /// There is no worker that answers.
     pub worker_down: bool,
+    /// The appliance works with less than it should: safe mode, or the processor in place of CUDA.
+    pub makeshift: bool,
     /// When the last text went out.
     pub text_at: Option<Millis>,
     /// When an utterance last failed or was dropped.
@@ -53,20 +56,30 @@ pub const FAST_MS: u64 = 125;
 pub const SLOW_MS: u64 = 500;
 /// Period and length of the flash that says muted.
 pub const MUTED_MS: (u64, u64) = (4_000, 100);
+/// Period and length of the flash that says that the appliance works with less than it should.
+pub const MAKESHIFT_MS: (u64, u64) = (4_000, 100);
 
 /// Returns which lights are on at time `now`.
 #[must_use]
 pub fn lights(view: &View, now: Millis) -> Lights {
     let since = |at: Option<Millis>, length: u64| at.is_some_and(|at| now < at + length);
     let blink = |half: u64| (now / half).is_multiple_of(2);
+    let flash = |(period, length): (u64, u64)| now % period < length;
     Lights {
-        listening: view.recording || (view.muted && now % MUTED_MS.0 < MUTED_MS.1),
+        listening: view.recording || (view.muted && flash(MUTED_MS)),
         thinking: view.recognising,
         sent: since(view.text_at, SENT_MS),
         error: since(view.fault_at, FAULT_MS)
             || (view.microphone_lost && blink(FAST_MS))
-            || (view.worker_down && blink(SLOW_MS)),
+            || (view.worker_down && blink(SLOW_MS))
+            || (flashes_error(view) && flash(MAKESHIFT_MS)),
     }
+}
+
+/// Returns whether the error light flashes: there is a lasting shortcoming, and nothing else to show.
+fn flashes_error(view: &View) -> bool {
+    let has_news = view.recording || view.recognising || view.microphone_lost || view.worker_down;
+    view.makeshift && !has_news
 }
 
 /// Returns how long the lights surely stay as they are, in milliseconds; `None` is for ever.
@@ -77,16 +90,19 @@ pub fn steady_ms(view: &View, now: Millis) -> Option<u64> {
             .filter(|&left| 0 < left)
     };
     let edge = |on: bool, period: u64| on.then(|| period - now % period);
-    let flash = view.muted.then(|| match now % MUTED_MS.0 {
-        in_flash if in_flash < MUTED_MS.1 => MUTED_MS.1 - in_flash,
-        after => MUTED_MS.0 - after,
-    });
+    let flash = |on: bool, (period, length): (u64, u64)| {
+        on.then(|| match now % period {
+            in_flash if in_flash < length => length - in_flash,
+            after => period - after,
+        })
+    };
     [
         left(view.text_at, SENT_MS),
         left(view.fault_at, FAULT_MS),
         edge(view.microphone_lost, FAST_MS),
         edge(view.worker_down, SLOW_MS),
-        flash,
+        flash(view.muted, MUTED_MS),
+        flash(flashes_error(view), MAKESHIFT_MS),
     ]
     .into_iter()
     .flatten()
@@ -136,6 +152,27 @@ mod tests {
             for between in now..now + wait {
                 assert_eq!(lights(&view, between), lights(&view, now), "at {between}");
             }
+            now += wait;
+        }
+    }
+
+    #[test]
+    fn makeshift_flashes_error_while_nothing_else_is_shown() {
+        let view = View {
+            makeshift: true,
+            ..View::default()
+        };
+        let lit = |view: &View| (0..8_000).filter(|&now| lights(view, now).error).count();
+        assert_eq!(lit(&view), 200);
+        let busy = View {
+            recording: true,
+            ..view
+        };
+        assert_eq!(lit(&busy), 0);
+        let mut now = 0;
+        while now < 8_000 {
+            let wait = steady_ms(&view, now).expect("flashing never ends");
+            assert!((now..now + wait).all(|at| lights(&view, at) == lights(&view, now)));
             now += wait;
         }
     }

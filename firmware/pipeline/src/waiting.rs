@@ -1,7 +1,8 @@
-//! The arbiter: closed utterances that wait for the worker, the most urgent first.
+//! Closed utterances that wait for the worker, the most urgent first.
 //!
-//! Closed utterances in, the next one for the worker out. Runs on the main loop. Push-to-talk goes
-//! before wake and voice, these before files; among equals the older one first.
+//! Closed utterances in, the next one for the worker out. Runs on the main loop, as a part of the
+//! arbiter. Push-to-talk goes before wake and voice, these before files; among equals the older one
+//! first.
 
 use heapless::Vec;
 use pressel_wire::Trigger;
@@ -49,7 +50,7 @@ const fn rank(trigger: Trigger) -> u8 {
 }
 
 /// The bounded list of waiting utterances.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     items: Vec<Utterance, WAITING_UTTERANCES_MAX>,
 }

@@ -97,6 +97,12 @@ impl Fault {
         }
     }
 
+    /// Returns true when the disk failed, not the recording: another time it may be read.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
+
     /// Returns what the user can do about it.
     fn remedy(self) -> &'static str {
         match self {

@@ -90,6 +90,16 @@ impl Opus {
         })
     }
 
+    /// Forgets what was decoded.
+    pub(super) fn reset(&mut self) {
+        let done = match &mut self.decoder {
+            Streams::One(one) => one.reset_state(),
+            Streams::Several(several) => several.reset_state(),
+        };
+        // It fails for numbers of channels and rates only that it would not have been made with.
+        debug_assert!(done.is_ok());
+    }
+
     /// Decodes a packet into `interleaved`. Returns false when it is broken.
     pub(super) fn decode(&mut self, packet: &[u8], interleaved: &mut Vec<f32>) -> bool {
         interleaved.clear();

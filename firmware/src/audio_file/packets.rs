@@ -7,24 +7,25 @@
 //! estimate, or that of the first of two files glued together, so the trimming is done here: frames
 //! past the claimed end are kept, unless they are few enough to be an encoder's padding.
 
+mod codec;
 mod part;
+mod skip;
 
-use symphonia::core::audio::Channels;
-use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_FLAC, CODEC_ID_OPUS, CODEC_ID_VORBIS};
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use std::collections::VecDeque;
+
 use symphonia::core::errors::Error;
-use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
+use symphonia::core::formats::{FormatOptions, FormatReader};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
 use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 
 pub(super) use self::part::Part;
 
+use self::codec::{Codec, audio_track, bad_start, lead_in, no_mp3, open_track};
+use self::skip::frames_of;
 use super::contain::contain;
 use super::downmix::Downmix;
-use super::head::{Head, check_head};
-use super::opus::Opus;
+use super::head::Head;
 use super::sniff::Container;
 use super::{Damage, Fault};
 
@@ -39,6 +40,9 @@ const FAULTS_IN_A_ROW_MAX: u32 = 64;
 
 /// Longest hole that is filled with silence. A longer one is a broken time stamp.
 const HOLE_SECONDS_MAX: u64 = 10;
+
+/// Longest silence for one broken packet: the longest packet that there is, one of FLAC.
+const BROKEN_FRAMES_MAX: usize = 65_535;
 
 /// What is said of a header that brought the decoder down.
 const NONSENSE: Fault = Fault::Header {
@@ -61,6 +65,15 @@ pub(super) struct Packets {
     tail: Vec<f32>,
     /// Frames that `skip` decoded beyond what it skipped.
     surplus: Vec<f32>,
+    /// A packet that `skip` has read and left.
+    waiting: Option<Packet>,
+    /// The last packets before the next one, as far as the decoder may want them again.
+    recent: VecDeque<Packet>,
+    /// Frames of this stream's packets so far, and the part of the stream that they lie in.
+    played: u64,
+    segment: u64,
+    /// Whether the decoder has decoded a packet of this stream.
+    has_decoded: bool,
     /// Time stamp that the next packet should have.
     expected: Option<i64>,
     frames: u64,
@@ -72,11 +85,6 @@ pub(super) struct Packets {
     damage: Damage,
     ended: bool,
     interleaved: Vec<f32>,
-}
-
-enum Codec {
-    Symphonia(Box<dyn AudioDecoder>),
-    Opus(Box<Opus>),
 }
 
 impl Packets {
@@ -108,6 +116,11 @@ impl Packets {
             head,
             tail: Vec::new(),
             surplus: Vec::new(),
+            waiting: None,
+            recent: VecDeque::new(),
+            played: 0,
+            segment: 0,
+            has_decoded: false,
             expected: None,
             frames: 0,
             container_bytes,
@@ -135,33 +148,24 @@ impl Packets {
             let Some(packet) = self.next_packet()? else {
                 break;
             };
-            self.fill_hole(&packet, mono);
+            if let Some(missing) = self.missing(&packet) {
+                mono.resize(mono.len() + missing as usize, 0.0);
+            }
+            self.expect_after(&packet);
+            self.enter(&packet);
             self.decode(&packet, mono);
+            self.keep(packet);
         }
         let count = mono.len() - before;
         self.frames += count as u64;
         Ok(count)
     }
 
-    pub(super) fn skip(&mut self, frames: u64) -> Result<u64, Fault> {
-        let mut mono = Vec::new();
-        let mut skipped = 0;
-        while skipped < frames {
-            mono.clear();
-            let count = self.read(&mut mono)?;
-            if count == 0 {
-                break;
-            }
-            let wanted = (frames - skipped).min(count as u64) as usize;
-            skipped += wanted as u64;
-            self.surplus.extend_from_slice(&mono[wanted..]);
-            self.frames -= (count - wanted) as u64;
-        }
-        Ok(skipped)
-    }
-
     /// Returns the next packet of the track; None at the end, after which it stays None.
     fn next_packet(&mut self) -> Result<Option<Packet>, Fault> {
+        if self.waiting.is_some() {
+            return Ok(self.waiting.take());
+        }
         let mut faults = 0;
         while !self.ended {
             let Some(next) = contain(|| self.format.next_packet()) else {
@@ -230,6 +234,9 @@ impl Packets {
         self.track_id = track.id;
         self.lead_in = lead_in(track, &codec);
         (self.codec, self.downmix, self.expected) = (codec, downmix, None);
+        self.has_decoded = false;
+        self.recent.clear();
+        (self.played, self.segment) = (0, 0);
         self.tail.clear();
         Ok(())
     }
@@ -243,50 +250,60 @@ impl Packets {
         }
     }
 
-    /// Puts silence where the time stamps show that packets are missing.
-    fn fill_hole(&mut self, packet: &Packet, mono: &mut Vec<f32>) {
-        let pts = packet.pts.get();
-        let missing = self
-            .expected
-            .map_or(0, |expected| pts.saturating_sub(expected));
+    /// Returns the frames that the time stamps show to be missing before the packet.
+    fn missing(&self, packet: &Packet) -> Option<u64> {
+        let missing = packet.pts.get().saturating_sub(self.expected?);
         let hole_max = HOLE_SECONDS_MAX * u64::from(self.head.rate_hz);
-        if let Ok(missing) = u64::try_from(missing)
-            && (1..=hole_max).contains(&missing)
-        {
-            self.damage.broken_frames += 1;
-            mono.resize(mono.len() + missing as usize, 0.0);
-        }
-        let block = i64::try_from(packet.block_dur().get()).unwrap_or(i64::MAX);
-        self.expected = Some(pts.saturating_add(block));
+        let missing = u64::try_from(missing).ok()?;
+        (1..=hole_max).contains(&missing).then_some(missing)
     }
 
-    /// Decodes a packet and appends its frames; silence of the same length when it is broken.
-    fn decode(&mut self, packet: &Packet, mono: &mut Vec<f32>) {
+    /// Takes note of where the packet after this one should begin.
+    fn expect_after(&mut self, packet: &Packet) {
+        self.damage.broken_frames += u64::from(self.missing(packet).is_some());
+        let block = i64::try_from(packet.block_dur().get()).unwrap_or(i64::MAX);
+        self.expected = Some(packet.pts.get().saturating_add(block));
+    }
+
+    /// Decodes a packet into `interleaved`; silence of the same length when it is broken.
+    fn decode_into_buffer(&mut self, packet: &Packet) -> bool {
         let channels = self.downmix.channels();
         let decoded = contain(|| self.codec.decode(packet, channels, &mut self.interleaved))
             .unwrap_or_else(|| {
                 self.replace_codec();
                 false
             });
-        let frames = if decoded {
-            self.interleaved.len() / channels
+        if decoded {
+            self.has_decoded = true;
         } else {
-            self.damage.broken_frames += 1;
-            let frames = packet.block_dur().get().min(u64::from(self.head.rate_hz)) as usize;
+            let frames = frames_of(packet).min(BROKEN_FRAMES_MAX);
             self.interleaved.clear();
             self.interleaved.resize(frames * channels, 0.0);
-            frames
-        };
+        }
+        decoded
+    }
+
+    /// Returns where in the packet's frames the sound begins and ends.
+    fn trims(&self, packet: &Packet, frames: usize) -> (usize, usize) {
         let trim = |ticks: u64| usize::try_from(ticks).unwrap_or(usize::MAX).min(frames);
         let start = trim(packet.trim_start.get()).max(self.lead_in.min(frames));
-        self.lead_in -= self.lead_in.min(start);
         let claimed_end = frames - trim(packet.trim_end.get());
         let end = if self.exact {
             claimed_end.max(start)
         } else {
             frames
         };
+        (start, end)
+    }
+
+    /// Decodes a packet and appends its frames.
+    fn decode(&mut self, packet: &Packet, mono: &mut Vec<f32>) {
+        let decoded = self.decode_into_buffer(packet);
+        self.damage.broken_frames += u64::from(!decoded);
+        let channels = self.downmix.channels();
         let samples = &self.interleaved;
+        let (start, end) = self.trims(packet, samples.len() / channels);
+        self.lead_in -= self.lead_in.min(start);
         if start < end {
             mono.append(&mut self.tail);
             self.downmix
@@ -299,109 +316,6 @@ impl Packets {
             mono.append(&mut self.tail);
             self.exact = false;
         }
-    }
-}
-
-impl Codec {
-    /// Decodes a packet into `interleaved`. Returns false when it is broken.
-    fn decode(&mut self, packet: &Packet, channels: usize, interleaved: &mut Vec<f32>) -> bool {
-        match self {
-            Self::Opus(opus) => opus.decode(&packet.data, interleaved),
-            Self::Symphonia(decoder) => match decoder.decode(packet) {
-                Ok(buffer) if buffer.num_planes() == channels => {
-                    buffer.copy_to_vec_interleaved(interleaved);
-                    true
-                }
-                _ => false,
-            },
-        }
-    }
-}
-
-/// Finds the first track with sound.
-fn audio_track(format: &dyn FormatReader) -> Result<(&Track, &AudioCodecParameters), Fault> {
-    let track = format.default_track(TrackType::Audio);
-    match track.map(|track| (track, &track.codec_params)) {
-        Some((track, Some(CodecParameters::Audio(params)))) => Ok((track, params)),
-        _ => Err(Fault::Unsupported {
-            name: "a codec that is not known here",
-        }),
-    }
-}
-
-fn open_track(
-    track: &Track,
-    params: &AudioCodecParameters,
-) -> Result<(Codec, Head, Downmix), Fault> {
-    let rate_hz = params.sample_rate.unwrap_or(0);
-    let channels = params.channels.as_ref().map_or(0, Channels::count);
-    check_head(rate_hz, channels)?;
-    let mask = match &params.channels {
-        Some(Channels::Positioned(places)) => places.bits(),
-        _ => 0,
-    };
-    let mut downmix = Downmix::new(channels, mask);
-    let (codec, name) = if params.codec == CODEC_ID_OPUS {
-        downmix = Downmix::vorbis_order(channels);
-        let header = params.extra_data.as_deref().unwrap_or_default();
-        (Codec::Opus(Box::new(Opus::open(header)?)), "Opus")
-    } else {
-        let options = AudioDecoderOptions::default().gapless(false);
-        let codecs = symphonia::default::get_codecs();
-        let decoder = contain(|| codecs.make_audio_decoder(params, &options))
-            .ok_or(NONSENSE)?
-            .map_err(bad_start)?;
-        let name = match params.codec {
-            CODEC_ID_FLAC => "FLAC",
-            CODEC_ID_VORBIS => "Vorbis",
-            _ => "MP3",
-        };
-        (Codec::Symphonia(decoder), name)
-    };
-    // The length of Opus counts the encoder's delay.
-    let lead_in = lead_in(track, &codec) as u64;
-    let head = Head {
-        codec: name,
-        rate_hz,
-        channels: channels as u16,
-        frames: track
-            .num_frames
-            .map(|frames| frames.saturating_sub(lead_in)),
-    };
-    Ok((codec, head, downmix))
-}
-
-/// Returns the frames to drop at the start. Symphonia's time stamps say it for all but Opus.
-fn lead_in(track: &Track, codec: &Codec) -> usize {
-    match codec {
-        Codec::Opus(_) => track.delay.unwrap_or(0) as usize,
-        Codec::Symphonia(_) => 0,
-    }
-}
-
-fn bad_start(error: Error) -> Fault {
-    match error {
-        Error::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Fault::Header {
-                detail: "the file ends inside it",
-            }
-        }
-        Error::IoError(error) => Fault::from_io(error),
-        Error::DecodeError(detail) | Error::Unsupported(detail) | Error::LimitError(detail) => {
-            Fault::Header { detail }
-        }
-        _ => NONSENSE,
-    }
-}
-
-fn no_mp3(error: Error) -> Fault {
-    match error {
-        Error::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Fault::from_io(error)
-        }
-        _ => Fault::NotAudio {
-            looks_like: "an MP3 file without one whole frame",
-        },
     }
 }
 

@@ -345,3 +345,40 @@ fn any_name_works() {
         assert_eq!(read_path(&link).0, [1, 2, 3]);
     }
 }
+
+#[test]
+fn measure_skip() {
+    for path in std::env::var("SKIP_FILES")
+        .unwrap_or_default()
+        .split_whitespace()
+    {
+        let path = Path::new(path);
+        let began = std::time::Instant::now();
+        let mut file = AudioFile::open(path).unwrap();
+        let opened = began.elapsed();
+        let began = std::time::Instant::now();
+        let at = file.skip_to(39 * 60 * 16_000 + 12_345).unwrap();
+        println!(
+            "{} open {opened:?} skip to {at}: {:?} {:?}",
+            path.display(),
+            began.elapsed(),
+            file.info()
+        );
+        let rest = read_to_end(&mut file);
+        println!("   rest {} {:?}", rest.len(), file.damage());
+        if std::env::var("SKIP_WHOLE").is_ok() {
+            let began = std::time::Instant::now();
+            let (whole, ..) = read_path(path);
+            let wrong = rest
+                .iter()
+                .zip(&whole[whole.len() - rest.len()..])
+                .filter(|(a, b)| a != b)
+                .count();
+            println!(
+                "   read whole in {:?}: {} of which {wrong} differ",
+                began.elapsed(),
+                whole.len()
+            );
+        }
+    }
+}

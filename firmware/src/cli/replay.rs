@@ -41,7 +41,7 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
                     out.print(&played);
                     out.result.is_ok()
                 })?;
-                super::warn_of_damage(&file);
+                super::warn_of_damage(path, file.damage());
                 out.result
             });
         first = super::keep_first(first, played);

@@ -1,43 +1,57 @@
 //! `pressel transcribe`: recordings as text.
 //!
-//! Speech is cut at pauses by the same gate as on the live path; each piece is one segment.
+//! A recording is cut into chunks at pauses, as a file job's is; each chunk with text is one segment.
+//! Asked to end, it prints what it has.
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pressel_pipeline::time::{SampleTime, samples};
+use pressel_pipeline::time::SampleTime;
 use pressel_wire::OutcomeResult;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::args::TranscribeArguments;
 use crate::appliance::{load_ears, worker_setup};
-use crate::audio_file::AudioFile;
+use crate::chunks::{Chunk, Chunks};
 use crate::config::Trigger;
 use crate::failure::{Failure, Kind};
 use crate::keeper::report::{result_name, seconds};
-use crate::offline::{Offline, Played, is_loss};
-use crate::stream::ListenEvent;
+use crate::listen::listener::Tuning;
+use crate::offline::{Offline, is_loss};
+use crate::outcome::Finished;
 use crate::transcript::{Segment, Transcript, WriteError, write};
 
 /// Transcribes the files and prints them in the asked format.
 ///
 /// # Errors
 /// [`Failure`] of the first file that could not be read or recognised; the others are printed.
+/// [`Kind::Result`] when a signal ended it before the last one was done.
 pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
     if 1 < arguments.files.len() && !arguments.format.holds_several() {
         return Err(Failure::new(Kind::Usage, WriteError::OneFileOnly));
     }
     let mut config = arguments.common.config()?;
     config.trigger = Trigger::Voice;
+    let tuning = config.tuning();
     let setup = worker_setup(&super::desk_board()?, &config)?;
-    let mut offline = Offline::start(load_ears()?, config.tuning(), setup)?;
+    let mut offline = Offline::start(load_ears()?, tuning, setup)?;
+    // Only now: until the model is loaded, a signal ends the program at once.
+    let asked = take_signals()?;
     let mut first = Ok(());
     let mut transcripts = Vec::new();
-    for path in &arguments.files {
-        let done = AudioFile::open(path)
-            .map_err(|error| Failure::new(Kind::Disk, error))
-            .and_then(|file| one(&mut offline, file, &mut transcripts));
+    for (index, path) in arguments.files.iter().enumerate() {
+        if asked.load(Ordering::Relaxed) {
+            let left = arguments.files.len() - index;
+            let why = format!("stopped by a signal: {left} of the files were not begun");
+            first = super::keep_first(first, Err(Failure::new(Kind::Result, why)));
+            break;
+        }
+        let done = one(&mut offline, path, tuning, &asked, &mut transcripts);
         first = super::keep_first(first, done);
     }
     if !transcripts.is_empty() {
@@ -51,49 +65,62 @@ pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
     first
 }
 
-/// Transcribes one file. What was recognised before an error is kept.
+/// Returns a flag that SIGINT and SIGTERM set; a second one ends the program at once.
+fn take_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let take = |signal| -> io::Result<()> {
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
+        flag::register(signal, Arc::clone(&asked))?;
+        Ok(())
+    };
+    let taken = [SIGINT, SIGTERM].into_iter().try_for_each(take);
+    taken.map_err(|error| Failure::new(Kind::Device, format!("cannot take signals: {error}")))?;
+    Ok(asked)
+}
+
+/// Transcribes one file. What was recognised before an error or a signal is kept.
 fn one(
     offline: &mut Offline,
-    mut file: AudioFile,
+    path: &Path,
+    tuning: Tuning,
+    asked: &AtomicBool,
     transcripts: &mut Vec<Transcript>,
 ) -> Result<(), Failure> {
-    let name = file.path().to_string_lossy().into_owned();
-    let bar = progress(&name, file.info().duration_samples);
+    let opened = Chunks::open(path, 0, tuning);
+    let mut chunks = opened.map_err(|error| Failure::new(Kind::Disk, error))?;
+    let name = path.display();
+    let bar = progress(&name.to_string(), chunks.info().duration_samples);
     let mut collected = Collected::default();
-    let played = offline.play(&mut file, false, &mut |played| {
-        match played {
-            Played::Progress(samples) => bar.set_position(samples),
-            Played::Event(ListenEvent::VadFellBack) => collected.fell_back = true,
-            Played::Event(_) => {}
-            Played::Outcome(finished) => {
-                if let OutcomeResult::Text { .. } = finished.outcome.result {
-                    let end = finished.start + samples(u64::from(finished.outcome.audio_ms));
-                    collected.add(finished.start, end, finished.text.as_str());
-                    collected.language = finished.language;
-                } else if is_loss(&finished.outcome.result) {
-                    let result = result_name(&finished.outcome.result);
-                    collected.lost.get_or_insert((finished.start, result));
-                }
-            }
-        }
-        true
+    let done = offline.transcribe(&mut chunks, asked, &mut |chunk, said| {
+        bar.set_position(chunk.next);
+        collected.add(chunk, said);
     });
     bar.finish_and_clear();
-    super::warn_of_damage(&file);
-    let duration = file.position();
-    let lost = collected.lost.take();
-    let transcript = collected.transcript(file.path(), duration);
-    transcripts.push(transcript.map_err(|error| Failure::new(Kind::Result, error))?);
-    played?;
-    match lost {
-        None => Ok(()),
-        Some((at, result)) => {
-            let at = seconds(at);
-            let why =
-                format!("{name}: the speech at {at:.1} s was not recognised ({result}): try again");
-            Err(Failure::new(Kind::Model, why))
-        }
+    super::warn_of_damage(path, chunks.damage());
+    if chunks.fell_back() {
+        log::warn!("{name}: voice activity model failed, the level decided");
     }
+    let heard = seconds(collected.heard);
+    let language = String::from_utf8_lossy(&collected.language);
+    let language = language.trim_matches('\0');
+    let silent = collected.segments.is_empty();
+    let transcript = Transcript::new(path, collected.segments, language, heard);
+    transcripts.push(transcript.map_err(|error| Failure::new(Kind::Result, error))?);
+    let whole = done?;
+    if let Some((at, result)) = collected.lost {
+        let at = seconds(at);
+        let why =
+            format!("{name}: the speech at {at:.1} s was not recognised ({result}): try again");
+        return Err(Failure::new(Kind::Model, why));
+    }
+    if !whole {
+        let why = format!("{name}: stopped by a signal at {heard:.1} s, the text is incomplete");
+        return Err(Failure::new(Kind::Result, why));
+    }
+    if silent {
+        log::warn!("{name}: no speech was heard");
+    }
+    Ok(())
 }
 
 /// What a file has given so far.
@@ -101,37 +128,24 @@ fn one(
 struct Collected {
     segments: Vec<Segment>,
     language: [u8; 2],
+    /// Where the first utterance is that was not recognised, and why.
     lost: Option<(SampleTime, String)>,
-    fell_back: bool,
+    /// Where the last chunk ended.
+    heard: SampleTime,
 }
 
 impl Collected {
-    fn add(&mut self, start: SampleTime, end: SampleTime, text: &str) {
-        self.segments.push(Segment {
-            start: seconds(start),
-            end: seconds(end),
-            text: text.to_owned(),
-        });
-    }
-
-    fn transcript(
-        mut self,
-        file: &Path,
-        duration: SampleTime,
-    ) -> Result<Transcript, crate::transcript::TranscriptError> {
-        if self.fell_back {
-            log::warn!(
-                "{}: voice activity model failed, the level decided",
-                file.display()
-            );
+    fn add(&mut self, chunk: &Chunk, said: Option<Finished>) {
+        self.heard = chunk.next;
+        let Some(said) = said else { return };
+        if let OutcomeResult::Text { .. } = said.outcome.result {
+            let segment = Segment::of_samples(chunk.start, chunk.next, said.text.as_str());
+            self.segments.push(segment);
+            self.language = said.language;
+        } else if is_loss(&said.outcome.result) {
+            let result = result_name(&said.outcome.result);
+            self.lost.get_or_insert((chunk.start, result));
         }
-        let duration = seconds(duration);
-        for segment in &mut self.segments {
-            segment.end = segment.end.min(duration);
-        }
-        let language = String::from_utf8_lossy(&self.language);
-        let language = language.trim_matches('\0');
-        Transcript::new(file, self.segments, language, duration)
     }
 }
 

@@ -163,7 +163,7 @@ fn operations(disk: &SimDisk, known: &Known) -> usize {
 const FAULTS: [Fault; 3] = [Fault::Error, Fault::ErrorAfter, Fault::PowerCut];
 
 #[test]
-fn one_fault_at_every_operation_loses_nothing() {
+fn prove_crash_of_the_journal_at_every_operation_loses_nothing() {
     let empty = (SimDisk::new(&[]), Known::default());
     let (mut faults, mut tears) = (0, 0);
     for (disk, known) in [empty, history()] {
@@ -174,12 +174,13 @@ fn one_fault_at_every_operation_loses_nothing() {
             }
         }
     }
-    println!("journal faults={faults} disks={tears}");
+    let counts = format!("journal faults={faults} disks={tears}");
+    crate::prove::say("crash", 0, &counts);
     assert!(120 <= faults && 1_000 <= tears);
 }
 
 #[test]
-fn two_faults_at_every_pair_of_operations_lose_nothing() {
+fn prove_crash_of_the_journal_at_pairs_of_operations_loses_nothing() {
     let (disk, known) = history();
     let (mut pairs, mut tears) = (0, 0);
     let count = operations(&disk, &known);
@@ -211,7 +212,8 @@ fn two_faults_at_every_pair_of_operations_lose_nothing() {
             &mut again,
         );
     }
-    println!("journal pairs={pairs} disks={tears}");
+    let counts = format!("journal pairs={pairs} disks={tears}");
+    crate::prove::say("crash", 0, &counts);
     assert!(1_000 <= pairs);
 }
 

@@ -124,6 +124,8 @@ pub enum Record {
         /// For so long.
         ms: u64,
     },
+    /// CUDA failed too often: the next worker runs on the processor.
+    WorkerFellBack,
     /// A pin cannot be read or set.
     Pin {
         /// Its role.

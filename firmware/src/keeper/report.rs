@@ -38,6 +38,10 @@ pub fn log_line(record: &Record) -> (Level, String) {
             Level::Error,
             format!("worker failed too often, left off wait_ms={ms}"),
         ),
+        Record::WorkerFellBack => (
+            Level::Error,
+            "worker failed too often on cuda, the processor takes over".to_owned(),
+        ),
         Record::Pin { role, errno } => {
             (Level::Warn, format!("pin failed role={role} errno={errno}"))
         }
@@ -190,6 +194,7 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
         Record::Gap { from, to } => json!({
             "event": "link_gap", "from": [from.boot, from.next], "to": [to.boot, to.next],
         }),
+        Record::WorkerFellBack => json!({"event": "worker_fell_back", "provider": "cpu"}),
         Record::WorkerLeftOff { .. } | Record::Pin { .. } | Record::Missing(_) => return None,
     })
 }

@@ -48,6 +48,12 @@ impl Doors {
         self.errands.len() < KEEPER_QUEUE_RECORDS - KEEPER_RESERVED_RECORDS
     }
 
+    /// Returns how many errands and lines wait.
+    #[must_use]
+    pub fn waiting_count(&self) -> usize {
+        self.errands.len()
+    }
+
     /// Makes the way to a keeper that the test plays: what is asked comes out of the receiver.
     #[cfg(test)]
     pub(crate) fn to_test(errands_max: usize) -> (Self, Receiver<Errand>) {

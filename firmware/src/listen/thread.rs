@@ -144,26 +144,18 @@ impl Room {
         }
         self.bells.listen.hush();
         while self.send_events() && !self.stop.load(Ordering::Relaxed) {
-            match self
-                .ends
-                .blocks
-                .peek()
-                .map(|block| (block.is_wipe(), block.start))
-            {
-                Some((true, _)) => {
-                    self.ends.blocks.dequeue();
-                }
-                Some((false, start)) => {
-                    self.obey_until(start);
-                    if let Some(block) = self.ends.blocks.dequeue() {
-                        self.listener.hear(&block, &mut self.events);
-                    }
+            // Not `peek`: heapless 0.9.3 reads there what another core may not have written yet.
+            match self.ends.blocks.dequeue() {
+                Some(block) if block.is_wipe() => {}
+                Some(block) => {
+                    self.obey_until(block.start);
+                    self.listener.hear(&block, &mut self.events);
                 }
                 None => {
                     // A command comes after the blocks from before it. None of them is left, so its
                     // time has come, also when blocks were dropped and its sample never arrives.
                     self.next = self.next.take().or_else(|| self.ends.commands.dequeue());
-                    if self.ends.blocks.peek().is_some() {
+                    if !self.ends.blocks.is_empty() {
                         continue;
                     }
                     let Some(command) = self.next.take() else {

@@ -17,8 +17,10 @@ pub struct Capture {
     microphone: Option<Box<dyn Microphone>>,
     /// Sample time of the next sample.
     now: SampleTime,
-    /// When the microphone went away, in clock time.
-    gone_at: Option<Millis>,
+    /// When the reading had caught up with the stream, in clock time, and the sample time then.
+    caught_up: Option<(Millis, SampleTime)>,
+    /// The same of a microphone that went away.
+    gone: Option<(Millis, SampleTime)>,
     retry_ms: u64,
     wipe_left: usize,
     overruns: u32,
@@ -33,7 +35,8 @@ impl Capture {
         Self {
             microphone: Some(microphone),
             now: 0,
-            gone_at: None,
+            caught_up: None,
+            gone: None,
             retry_ms: MICROPHONE_RETRY_MS.0,
             wipe_left: 0,
             overruns: 0,
@@ -79,9 +82,14 @@ impl Capture {
             .map_or(0, |microphone| microphone.poll_fds(fds))
     }
 
-    /// Moves what has arrived into the ring. Returns whether listen has news, and the error that
-    /// ended the reading, if one did.
-    pub fn read(&mut self, ring: &mut Producer<'static, Block>) -> (bool, Option<MicError>) {
+    /// Moves what has arrived until `now` into the ring. Returns whether listen has news, and the
+    /// error that ended the reading, if one did.
+    pub fn read(
+        &mut self,
+        ring: &mut Producer<'static, Block>,
+        now: Millis,
+    ) -> (bool, Option<MicError>) {
+        let before = self.now;
         let mut news = self.wipe(ring);
         let Some(microphone) = &mut self.microphone else {
             return (news, None);
@@ -92,7 +100,13 @@ impl Capture {
                 samples: [0; BLOCK_SAMPLES],
             };
             match microphone.read(&mut block.samples) {
-                Ok(false) => break,
+                Ok(false) => {
+                    // The turn came with its last block: what was read ends now.
+                    if before < self.now {
+                        self.caught_up = Some((now, self.now));
+                    }
+                    break;
+                }
                 Ok(true) => {
                     self.retry_ms = MICROPHONE_RETRY_MS.0;
                     self.now += BLOCK_SAMPLES as u64;
@@ -129,7 +143,8 @@ impl Capture {
     /// Takes the microphone out, to be closed by the keeper.
     pub fn take(&mut self, now: Millis) -> Option<Box<dyn Microphone>> {
         let microphone = self.microphone.take()?;
-        self.gone_at = Some(now);
+        // What it had heard and not given yet is lost as well, and part of the gap.
+        self.gone = Some(self.caught_up.unwrap_or((now, self.now)));
         Some(microphone)
     }
 
@@ -153,9 +168,11 @@ impl Capture {
 
     /// Goes on with a microphone that was opened again. The time without one becomes a gap.
     pub fn resume(&mut self, microphone: Box<dyn Microphone>, now: Millis) {
-        if let Some(gone_at) = self.gone_at.take() {
-            self.now += samples(now.saturating_sub(gone_at));
+        if let Some((at, then)) = self.gone.take() {
+            let passed = samples(now.saturating_sub(at));
+            self.now = self.now.max(then + passed);
         }
+        self.caught_up = Some((now, self.now));
         self.microphone = Some(microphone);
     }
 

@@ -59,6 +59,8 @@ impl Life {
             acknowledged: journal.acknowledged(),
             board: name.clone(),
             model: name,
+            cuda: false,
+            safe_mode: false,
         };
         let keeper = Keeper::start(Tools {
             opener: Box::new(NoDevices),

@@ -5,28 +5,25 @@
 use heapless::Vec;
 use pressel_hal::MicError;
 use pressel_pipeline::lights;
-use pressel_pipeline::limits::{ANSWERS_PER_TURN_MAX, COUNTERS_EVERY_MS, FAREWELL_MS};
+use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
-use pressel_wire::{DeviceMessage, DropReason, FailCode, HostMessage, OutcomeResult};
+use pressel_wire::{Alert, DeviceMessage, DropReason, HostMessage, OutcomeResult};
 
-use super::recogniser::News;
+use super::MainLoop;
 use super::serial::HOST_MESSAGES_MAX;
 use super::wait::Ready;
-use super::{End, MainLoop};
 use crate::keeper::{Delivery, Errand, Record};
-use crate::outcome::{self, Finished};
-use crate::stream::{ClosedUtterance, Command, Control, ListenEvent};
+use crate::outcome::Finished;
+use crate::stream::{Command, Control};
 
 impl MainLoop {
     /// Says hello, asks for the worker, and looks at the switches: a mute switch that is on already
     /// counts, a button that is held already counts from its next press on.
     pub fn begin(&mut self) {
         let now = self.fixed.clock.now_ms();
-        self.ask(Errand::StartWorker {
-            wait_ms: 0,
-            cpu: false,
-        });
+        self.alerts.set(Alert::SafeMode, self.fixed.safe_mode);
+        self.start_worker(0);
         self.greet();
         if let Err(error) = self.pins.button.settle() {
             self.note(Record::Pin {
@@ -47,7 +44,7 @@ impl MainLoop {
     }
 
     pub(super) fn take_audio(&mut self, now: Millis) {
-        let (news, error) = self.capture.read(&mut self.neighbours.ends.blocks);
+        let (news, error) = self.capture.read(&mut self.neighbours.ends.blocks, now);
         if news {
             self.neighbours.listen_bell.ring();
         }
@@ -120,104 +117,6 @@ impl MainLoop {
         }
     }
 
-    pub(super) fn take_listen_events(&mut self, now: Millis) {
-        while let Some(event) = self.neighbours.ends.events.dequeue() {
-            self.note(Record::Listen(event));
-            match event {
-                ListenEvent::Opened { id, trigger, .. } => {
-                    self.ledger.opened();
-                    self.open = Some((id, trigger));
-                }
-                ListenEvent::Closed(closed) => {
-                    self.open = None;
-                    self.take_utterance(&closed, now);
-                }
-                ListenEvent::Lost(lost) => {
-                    self.open = None;
-                    self.finish(Finished::lost(&lost, now));
-                }
-                ListenEvent::ThreadPanicked { count, ended } => {
-                    self.note(Record::Panic {
-                        thread: "listen",
-                        count,
-                    });
-                    if ended {
-                        self.end = Some(End::ListenDied);
-                    }
-                }
-                ListenEvent::SpeechStart(_)
-                | ListenEvent::SpeechEnd(_)
-                | ListenEvent::Wake { .. }
-                | ListenEvent::Gap(_)
-                | ListenEvent::VadFellBack => {}
-            }
-        }
-    }
-
-    /// Takes a closed utterance: silence has its outcome at once, the rest waits for the worker.
-    fn take_utterance(&mut self, closed: &ClosedUtterance, now: Millis) {
-        let utterance = outcome::utterance(closed, self.fixed.post_roll, now);
-        let done = if closed.speech.is_none() {
-            Some((
-                Finished::of(&utterance, OutcomeResult::NoSpeech, now),
-                closed.slot,
-            ))
-        } else {
-            self.recogniser.offer(utterance, now)
-        };
-        if let Some((finished, slot)) = done {
-            self.free(slot);
-            self.finish(finished);
-        }
-    }
-
-    pub(super) fn take_answers(&mut self, now: Millis) {
-        for _ in 0..ANSWERS_PER_TURN_MAX {
-            let Some(news) = self.recogniser.receive(now) else {
-                return;
-            };
-            self.take_news(news, now);
-        }
-    }
-
-    fn take_news(&mut self, news: News, now: Millis) {
-        match news {
-            News::Ready { cuda, load_ms } => self.note(Record::WorkerReady { cuda, load_ms }),
-            News::Done(finished, slot) => {
-                self.free(slot);
-                self.finish(finished);
-            }
-            News::CannotLoad(reason) => {
-                if self.recogniser.was_ready() {
-                    self.note(Record::WorkerCannotLoad(reason));
-                    self.lose_worker("its model cannot be loaded any more", now);
-                    self.give_up_waiting(OutcomeResult::Failed(FailCode::ModelMissing), now);
-                } else {
-                    self.end = Some(End::Model(reason));
-                }
-            }
-            News::Lost(why) => self.lose_worker(why, now),
-        }
-    }
-
-    fn lose_worker(&mut self, why: &'static str, now: Millis) {
-        self.note(Record::WorkerLost(why));
-        let (socket, wait_ms) = self.recogniser.lose(now);
-        self.ask(Errand::EndWorker(socket));
-        self.ask(Errand::StartWorker {
-            wait_ms,
-            cpu: false,
-        });
-        if let Some((finished, slot)) = self.recogniser.settle_running(now) {
-            self.free(slot);
-            self.finish(finished);
-        }
-        if self.recogniser.is_left_off() {
-            self.note(Record::WorkerLeftOff { ms: wait_ms });
-            self.give_up_waiting(OutcomeResult::Failed(FailCode::WorkerDown), now);
-        }
-    }
-
     pub(super) fn take_deliveries(&mut self, now: Millis) {
         while let Ok(delivery) = self.neighbours.deliveries.try_recv() {
             if let Delivery::Microphone(_) | Delivery::NoMicrophone = delivery {
@@ -254,7 +153,7 @@ impl MainLoop {
                     self.ask(Errand::OpenLink { wait_ms });
                 }
                 Delivery::Worker(socket) => self.recogniser.resume(socket, now),
-                Delivery::Alert { .. } => {}
+                Delivery::Alert { alert, on } => self.alerts.set(alert, on),
                 Delivery::NoWorker => self.lose_worker("it cannot be started", now),
             }
         }
@@ -279,18 +178,14 @@ impl MainLoop {
         }
     }
 
-    pub(super) fn give_work(&mut self, now: Millis) {
-        if let Some(news) = self.recogniser.give_work(now) {
-            self.take_news(news, now);
-        }
-    }
-
     pub(super) fn show(&mut self, now: Millis) {
         self.view.recording = self.open.is_some() || self.session.is_talking();
         self.view.recognising = self.recogniser.is_running() || 0 < self.recogniser.waiting_count();
         self.view.muted = self.session == session::State::Muted || self.unmuting;
         self.view.microphone_lost = !self.capture.is_open() && !self.view.muted;
         self.view.worker_down = self.recogniser.is_down();
+        self.view.makeshift =
+            self.alerts.is_on(Alert::SafeMode) || self.alerts.is_on(Alert::CpuFallback);
         if let Some((role, error)) = self.pins.show(lights::lights(&self.view, now)) {
             self.note(Record::Pin {
                 role: role.name(),
@@ -323,6 +218,8 @@ impl MainLoop {
     fn happen(&mut self, event: session::Event, now: Millis) {
         let step = session::step(&self.session, event, now, &self.fixed.session);
         self.session = step.next;
+        // Before anything else: a file's chunk gives way to a press at once.
+        self.attend(now);
         match step.action {
             Some(session::Action::TalkStart) if self.capture.is_open() => {
                 self.command(Control::TalkStart);
@@ -332,9 +229,8 @@ impl MainLoop {
             Some(session::Action::TalkStop) => self.command(Control::TalkStop),
             Some(session::Action::Cancel) => {
                 self.command(Control::Discard(DropReason::Cancelled));
-                let cancelled = OutcomeResult::Dropped(DropReason::Cancelled);
-                self.give_up_waiting(cancelled, now);
-                self.recogniser.cancel_running(cancelled, now);
+                self.recogniser.cancel(now);
+                self.settle(now);
             }
             Some(session::Action::Mute) => {
                 self.command(Control::Mute);
@@ -352,7 +248,7 @@ impl MainLoop {
     }
 
     /// Tells listen what the owner wants, as of the newest sample.
-    fn command(&mut self, control: Control) {
+    pub(super) fn command(&mut self, control: Control) {
         let command = Command {
             at: self.capture.sample_time(),
             control,
@@ -384,39 +280,6 @@ impl MainLoop {
         self.commands.push_back(command).ok();
     }
 
-    pub(super) fn finish(&mut self, finished: Finished) {
-        if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
-            self.view.fault_at = Some(finished.done_at);
-        }
-        self.ledger.enter(&finished.outcome.result);
-        let (mut outcome, start) = (finished.outcome, finished.start);
-        let text = finished.text.clone();
-        let (sequence, given_up) = self.outbox.enter(finished);
-        outcome.sequence = sequence;
-        self.note(Record::Outcome {
-            outcome,
-            start,
-            text,
-        });
-        if given_up {
-            self.serial.count_dropped();
-        }
-    }
-
-    /// Gives a slot back to listen.
-    fn free(&mut self, slot: u8) {
-        // The ring has a place for each slot.
-        let fits = self.neighbours.ends.free.enqueue(slot).is_ok();
-        debug_assert!(fits);
-    }
-
-    fn give_up_waiting(&mut self, result: OutcomeResult, now: Millis) {
-        while let Some((finished, slot)) = self.recogniser.give_up_waiting(result, now) {
-            self.free(slot);
-            self.finish(finished);
-        }
-    }
-
     /// Gives every utterance that is left its outcome and lets the link take them, for a short
     /// time.
     pub(super) fn wind_up(&mut self) {
@@ -427,11 +290,8 @@ impl MainLoop {
         if let Some((id, trigger)) = self.open.take() {
             self.finish(Finished::bare(id, trigger, shutdown, now));
         }
-        if let Some((finished, slot)) = self.recogniser.give_up_running(shutdown, now) {
-            self.free(slot);
-            self.finish(finished);
-        }
-        self.give_up_waiting(shutdown, now);
+        self.recogniser.stop(now);
+        self.settle(now);
         let until = now + self.fixed.clock.of_real_ms(FAREWELL_MS);
         loop {
             let now = self.fixed.clock.now_ms();

@@ -310,6 +310,17 @@ impl Outbox {
         self.plain_next == self.sequence_next
     }
 
+    /// Returns how many outcomes of this start wait for the link or for an acknowledgement.
+    #[must_use]
+    pub fn waiting_count(&self) -> usize {
+        let first = match (self.acknowledges, self.acknowledged) {
+            (false, _) => self.plain_next,
+            (true, mark) if mark.boot == self.boot => mark.next,
+            (true, _) => 0,
+        };
+        self.sequence_next.saturating_sub(first) as usize
+    }
+
     /// Returns the mark before which everything has arrived.
     #[must_use]
     pub fn acknowledged(&self) -> Mark {

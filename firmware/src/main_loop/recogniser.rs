@@ -6,19 +6,22 @@
 //!     └──── gone, killed ──────┴───────────────────┘
 //! ```
 //!
-//! Waiting utterances in, results out. Runs on the main loop and never waits. One request is at the
-//! worker at a time. What a dead worker had is tried once more.
+//! Utterances and chunks of files in, results out. Runs on the main loop and never waits. What goes
+//! to the worker, and what becomes of it, the arbiter of `pipeline` decides; here are the socket,
+//! the numbers of requests, the deadlines, and the waits between restarts.
 
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
+use pressel_pipeline::arbiter::{self, Action, Event};
 use pressel_pipeline::limits::{
-    CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, REASON_BYTES_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
-    RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
+    ARBITER_ACTIONS_MAX, CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, REASON_BYTES_MAX,
+    RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
+    WORKER_OVERDUE_MS,
 };
 use pressel_pipeline::time::{Millis, millis};
 use pressel_pipeline::trim;
-use pressel_pipeline::waiting::{Utterance, Waiting};
-use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, FailCode, OutcomeResult};
+use pressel_pipeline::waiting::Utterance;
+use pressel_wire::{CONFIDENCE_UNKNOWN, OutcomeResult};
 
 use crate::outcome::{Finished, of_answer};
 use crate::worker::message::Fault;
@@ -35,15 +38,12 @@ enum Worker {
     Ready { socket: WorkerSocket },
 }
 
-/// The utterance at the worker.
+/// The request at the worker; what it is about, the arbiter knows.
 #[derive(Clone, Copy, Debug)]
-struct Running {
-    utterance: Utterance,
-    sent_at: Millis,
+struct Sent {
+    number: u32,
+    at: Millis,
     deadline: Millis,
-    /// What it ends as, once it is cancelled.
-    verdict: Option<OutcomeResult>,
-    is_second_try: bool,
 }
 
 /// What happened at the worker.
@@ -61,44 +61,68 @@ pub enum News {
     },
     /// The model cannot be loaded. The worker is gone.
     CannotLoad(String<REASON_BYTES_MAX>),
-    /// An utterance is done; its slot is free.
+    /// An utterance or a chunk is done; its slot is free.
     Done(Finished, u8),
     /// The worker is to be ended and another one started.
     Lost(&'static str),
+}
+
+/// What follows the loss of a worker.
+pub struct Restart {
+    /// The lost worker's socket, if it had one.
+    pub socket: Option<WorkerSocket>,
+    /// Milliseconds to wait before the next one is started.
+    pub wait_ms: u64,
+    /// The processor has taken over from CUDA just now.
+    pub fell_back: bool,
 }
 
 /// The main loop's side of the worker.
 pub struct Recogniser {
     /// Milliseconds of the main loop's clock in a real one.
     scale: u64,
+    arbiter: arbiter::State,
     worker: Worker,
-    waiting: Waiting,
-    running: Option<Running>,
-    /// What a dead worker had, to be tried once more.
-    again: Option<Utterance>,
+    sent: Option<Sent>,
+    /// Number of the last request; 0 is none.
+    number: u32,
+    /// What has ended without an answer and was not taken yet.
+    ended: Deque<(Utterance, OutcomeResult), ARBITER_ACTIONS_MAX>,
+    /// Somebody talks, an utterance is being recorded, as the arbiter was told.
+    taken: (bool, bool),
+    /// CUDA runs the model.
     cuda: bool,
+    /// CUDA is to run the model, until it falls back.
+    wants_cuda: bool,
+    fell_back: bool,
+    /// The provider, and what the known clip gave there the first time.
+    canary: Option<(bool, u32)>,
     was_ready: bool,
     restarts: u32,
     restarted_at: Deque<Millis, RESTARTS_MAX>,
-    left_off: bool,
 }
 
 impl Recogniser {
     /// Makes a recogniser without a worker. `scale` is the clock's milliseconds in a real one: the
-    /// worker is as fast as the machine, also where simulated time runs faster.
+    /// worker is as fast as the machine, also where simulated time runs faster. `wants_cuda`: the
+    /// board's workers are started with CUDA.
     #[must_use]
-    pub fn new(scale: u64) -> Self {
+    pub fn new(scale: u64, wants_cuda: bool) -> Self {
         Self {
             scale,
+            arbiter: arbiter::State::default(),
             worker: Worker::Absent,
-            waiting: Waiting::new(),
-            running: None,
-            again: None,
+            sent: None,
+            number: 0,
+            ended: Deque::new(),
+            taken: (false, false),
             cuda: false,
+            wants_cuda,
+            fell_back: false,
+            canary: None,
             was_ready: false,
             restarts: 0,
             restarted_at: Deque::new(),
-            left_off: false,
         }
     }
 
@@ -123,7 +147,7 @@ impl Recogniser {
     /// Returns whether no worker is started for a while.
     #[must_use]
     pub fn is_left_off(&self) -> bool {
-        self.left_off
+        self.arbiter.is_left_off()
     }
 
     /// Returns whether CUDA runs the model.
@@ -132,16 +156,34 @@ impl Recogniser {
         self.cuda && self.is_ready()
     }
 
-    /// Returns whether an utterance is at the worker.
+    /// Returns whether the processor may still take over from CUDA.
+    #[must_use]
+    pub fn may_fall_back(&self) -> bool {
+        self.wants_cuda && !self.fell_back
+    }
+
+    /// Returns whether workers are to be started on the processor, whatever is configured.
+    #[must_use]
+    pub fn has_fallen_back(&self) -> bool {
+        self.fell_back
+    }
+
+    /// Returns whether an utterance is at the worker; a file's chunk is none.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.running.is_some()
+        self.arbiter.has_utterance_at_worker()
+    }
+
+    /// Returns whether a file's chunk waits or is at the worker.
+    #[must_use]
+    pub fn has_chunk(&self) -> bool {
+        self.arbiter.has_chunk()
     }
 
     /// Returns how many utterances wait.
     #[must_use]
     pub fn waiting_count(&self) -> usize {
-        self.waiting.len() + usize::from(self.again.is_some())
+        self.arbiter.waiting_count()
     }
 
     /// Returns starts of the worker after the first.
@@ -169,101 +211,91 @@ impl Recogniser {
     pub fn deadline(&self) -> Option<Millis> {
         match &self.worker {
             Worker::Loading { until, .. } => Some(*until),
-            Worker::Absent | Worker::Ready { .. } => self.running.map(|running| running.deadline),
+            Worker::Absent | Worker::Ready { .. } => self.sent.map(|sent| sent.deadline),
         }
+    }
+
+    /// Returns whether the worker should have been ended long ago.
+    #[must_use]
+    pub fn is_stuck(&self, now: Millis) -> bool {
+        let grace = WORKER_OVERDUE_MS * self.scale;
+        self.deadline().is_some_and(|at| at + grace < now)
     }
 
     /// Takes a worker that was started.
     pub fn resume(&mut self, socket: WorkerSocket, now: Millis) {
-        self.left_off = false;
         self.worker = Worker::Loading {
             socket,
             until: now + LOAD_MS_MAX * self.scale,
         };
+        self.tell(Event::Started, now);
     }
 
-    /// Adds a closed utterance. Returns the one that had to make room, with its slot.
-    pub fn offer(&mut self, utterance: Utterance, now: Millis) -> Option<(Finished, u8)> {
-        if self.left_off {
-            let result = OutcomeResult::Failed(FailCode::WorkerDown);
-            return Some((Finished::of(&utterance, result, now), utterance.slot));
+    /// Adds a closed utterance. What has to make room is taken by [`Recogniser::take_ended`], as
+    /// after all that follows.
+    pub fn offer(&mut self, utterance: Utterance, now: Millis) {
+        self.tell(Event::Offer(utterance), now);
+    }
+
+    /// Adds a file's chunk.
+    pub fn put_chunk(&mut self, chunk: Utterance, now: Millis) {
+        self.tell(Event::Chunk(chunk), now);
+    }
+
+    /// Says whether somebody talks, and whether an utterance is being recorded. A chunk at the worker
+    /// is cancelled at once.
+    pub fn attend(&mut self, talking: bool, open: bool, now: Millis) {
+        if self.taken == (talking, open) {
+            return;
         }
-        let dropped = self.waiting.offer(utterance)?;
-        let result = OutcomeResult::Dropped(DropReason::Busy);
-        Some((Finished::of(&dropped, result, now), dropped.slot))
+        self.taken = (talking, open);
+        self.tell(Event::Talk(talking), now);
+        self.tell(Event::Open(open), now);
     }
 
-    /// Takes a waiting utterance out with this result; for a cancel, a stop, or a lost model.
-    pub fn give_up_waiting(
-        &mut self,
-        result: OutcomeResult,
-        now: Millis,
-    ) -> Option<(Finished, u8)> {
-        let utterance = self.again.take().or_else(|| self.waiting.take())?;
+    /// Gives up all utterances, as the host asked.
+    pub fn cancel(&mut self, now: Millis) {
+        self.tell(Event::Cancel, now);
+    }
+
+    /// Gives up the utterances that wait: there is no model any more.
+    pub fn miss_model(&mut self, now: Millis) {
+        self.tell(Event::NoModel, now);
+    }
+
+    /// Gives up everything: the appliance stops.
+    pub fn stop(&mut self, now: Millis) {
+        self.sent = None;
+        self.tell(Event::Stop, now);
+    }
+
+    /// Takes the next utterance or chunk that has ended without an answer, and its slot.
+    pub fn take_ended(&mut self, now: Millis) -> Option<(Finished, u8)> {
+        let (utterance, result) = self.ended.pop_front()?;
         Some((Finished::of(&utterance, result, now), utterance.slot))
     }
 
-    /// Cancels the utterance at the worker; it ends with this result.
-    pub fn cancel_running(&mut self, result: OutcomeResult, now: Millis) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        if running.verdict.is_some() {
-            return;
-        }
-        running.verdict = Some(result);
-        running.deadline = now + CANCEL_MS_MAX * self.scale;
-        if let Worker::Ready { socket } = &mut self.worker {
-            // A worker that does not read is killed at the deadline.
-            socket
-                .send(&Request::Cancel {
-                    id: running.utterance.id,
-                })
-                .ok();
-        }
-    }
-
-    /// Takes the running utterance out, as when the appliance stops.
-    pub fn give_up_running(
-        &mut self,
-        result: OutcomeResult,
-        now: Millis,
-    ) -> Option<(Finished, u8)> {
-        let running = self.running.take()?;
-        let result = running.verdict.unwrap_or(result);
-        Some((
-            Finished::of(&running.utterance, result, now),
-            running.utterance.slot,
-        ))
-    }
-
-    /// Sends the most urgent utterance to an idle worker. `Some` when the worker is lost.
+    /// Sends what is next to an idle worker. `Some` when the worker is lost.
     pub fn give_work(&mut self, now: Millis) -> Option<News> {
-        let Worker::Ready { socket } = &mut self.worker else {
-            return None;
-        };
-        if self.running.is_some() {
-            return None;
-        }
-        let again = self.again.take();
-        let is_second_try = again.is_some();
-        let utterance = again.or_else(|| self.waiting.take())?;
+        let utterance = self.tell(Event::Give, now)?;
         let (start, samples) = trim::speech(&utterance);
-        let Utterance { id, slot, .. } = utterance;
         let audio_ms = millis(u64::from(samples));
-        self.running = Some(Running {
-            utterance,
-            sent_at: now,
+        self.number = self.number.checked_add(1).unwrap_or(1);
+        self.sent = Some(Sent {
+            number: self.number,
+            at: now,
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
-            verdict: None,
-            is_second_try,
         });
-        let sent = socket.send(&Request::Recognise {
-            id,
-            slot,
+        let request = Request::Recognise {
+            id: self.number,
+            slot: utterance.slot,
             start,
             samples,
-        });
+        };
+        let Worker::Ready { socket } = &mut self.worker else {
+            return Some(News::Lost("it is not there"));
+        };
+        let sent = socket.send(&request);
         sent.is_err().then_some(News::Lost("it takes no requests"))
     }
 
@@ -282,21 +314,31 @@ impl Recogniser {
     }
 
     fn take_answer(&mut self, answer: Answer, now: Millis) -> Option<News> {
+        const CANARY: News = News::Lost("it does not recognise the known clip");
         match answer {
-            Answer::Ready { cuda, load_ms, .. } => {
+            Answer::Ready {
+                cuda,
+                load_ms,
+                canary,
+            } => {
+                let same_provider = self.canary.filter(|(was_cuda, _)| *was_cuda == cuda);
+                if same_provider.is_some_and(|(_, first)| first != canary) {
+                    return Some(CANARY);
+                }
+                self.canary = Some((cuda, canary));
                 let worker = core::mem::replace(&mut self.worker, Worker::Absent);
                 if let Worker::Loading { socket, .. } | Worker::Ready { socket } = worker {
                     self.worker = Worker::Ready { socket };
                 }
                 (self.cuda, self.was_ready) = (cuda, true);
+                self.wants_cuda |= cuda;
+                self.tell(Event::Ready, now);
                 Some(News::Ready { cuda, load_ms })
             }
+            Answer::CanaryFailed => Some(CANARY),
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
-            Answer::CanaryFailed => Some(News::Lost("it does not recognise the known clip")),
             Answer::Done { id, .. } | Answer::Failed { id, .. }
-                if self
-                    .running
-                    .is_none_or(|running| running.utterance.id != id) =>
+                if self.sent.is_none_or(|sent| sent.number != id) =>
             {
                 Some(News::Lost("it answers what was not asked"))
             }
@@ -304,22 +346,27 @@ impl Recogniser {
                 fault: Fault::Sticky,
                 ..
             } => Some(News::Lost("its device context is broken")),
-            answer => {
-                let Running {
-                    utterance,
-                    sent_at,
-                    verdict,
-                    ..
-                } = self.running.take()?;
-                let mut finished = of_answer(&utterance, answer, sent_at, now);
-                if let Some(verdict) = verdict {
-                    finished.outcome.result = verdict;
-                    finished.outcome.confidence = CONFIDENCE_UNKNOWN;
-                    finished.text.clear();
-                }
-                Some(News::Done(finished, utterance.slot))
-            }
+            answer => self.take_result(answer, now),
         }
+    }
+
+    /// Takes the answer to the request at the worker; `None` when the arbiter keeps it for later.
+    fn take_result(&mut self, answer: Answer, now: Millis) -> Option<News> {
+        let sent = self.sent.take()?;
+        let utterance = *self.arbiter.at_worker()?;
+        let mut finished = of_answer(&utterance, answer, sent.at, now);
+        let ended_before = self.ended.len();
+        self.tell(Event::Answered(finished.outcome.result), now);
+        if self.ended.len() <= ended_before {
+            return None;
+        }
+        let (_, result) = self.ended.pop_back()?;
+        if result != finished.outcome.result {
+            finished.outcome.result = result;
+            finished.outcome.confidence = CONFIDENCE_UNKNOWN;
+            finished.text.clear();
+        }
+        Some(News::Done(finished, utterance.slot))
     }
 
     /// Looks at the deadlines.
@@ -327,18 +374,19 @@ impl Recogniser {
         if self.deadline().is_none_or(|at| now < at) {
             return None;
         }
-        match (&self.worker, &self.running) {
-            (Worker::Loading { .. }, _) => Some(News::Lost("it does not finish loading")),
-            (_, Some(running)) if running.verdict.is_none() => {
-                self.cancel_running(OutcomeResult::Failed(FailCode::Timeout), now);
-                None
-            }
-            _ => Some(News::Lost("it hangs")),
+        if let Worker::Loading { .. } = self.worker {
+            return Some(News::Lost("it does not finish loading"));
         }
+        if self.arbiter.is_cancelled() {
+            return Some(News::Lost("it hangs"));
+        }
+        self.tell(Event::Late, now);
+        None
     }
 
-    /// Lets go of a lost worker. Returns its socket and how long to wait before the next one.
-    pub fn lose(&mut self, now: Millis) -> (Option<WorkerSocket>, u64) {
+    /// Lets go of a lost worker and says how to go on. The first time, what it had is kept for the
+    /// next one.
+    pub fn lose(&mut self, now: Millis) -> Restart {
         let worker = core::mem::replace(&mut self.worker, Worker::Absent);
         let socket = match worker {
             Worker::Absent => None,
@@ -352,26 +400,57 @@ impl Recogniser {
             self.restarted_at.pop_front();
         }
         self.restarts = self.restarts.saturating_add(1);
-        let Some(&wait) = RESTART_WAIT_MS.get(self.restarted_at.len()) else {
-            self.left_off = true;
-            self.restarted_at.clear();
-            return (socket, LEFT_OFF_MS);
+        let wait = RESTART_WAIT_MS.get(self.restarted_at.len()).copied();
+        let fell_back = wait.is_none() && self.may_fall_back();
+        let (wait_ms, left_off) = match wait {
+            Some(wait_ms) => {
+                // The list has as many places as there are waits.
+                self.restarted_at.push_back(now).ok();
+                (wait_ms, false)
+            }
+            None => {
+                self.restarted_at.clear();
+                self.fell_back |= fell_back;
+                (if fell_back { 0 } else { LEFT_OFF_MS }, !fell_back)
+            }
         };
-        // The list has as many places as there are waits.
-        self.restarted_at.push_back(now).ok();
-        (socket, wait)
+        self.sent = None;
+        self.tell(Event::Lost { left_off }, now);
+        Restart {
+            socket,
+            wait_ms,
+            fell_back,
+        }
     }
 
-    /// After [`Recogniser::lose`]: what becomes of the utterance that the worker had. The first
-    /// time it is kept for the next worker.
-    pub fn settle_running(&mut self, now: Millis) -> Option<(Finished, u8)> {
-        let running = self.running?;
-        if running.verdict.is_none() && !running.is_second_try && !self.left_off {
-            self.again = Some(running.utterance);
-            self.running = None;
-            return None;
+    /// Lets the arbiter take an event and does what it says; returns what is to be sent.
+    fn tell(&mut self, event: Event, now: Millis) -> Option<Utterance> {
+        let step = arbiter::step(&self.arbiter, event);
+        self.arbiter = step.next;
+        let mut next = None;
+        for action in step.actions {
+            match action {
+                Action::Send(utterance) => next = Some(utterance),
+                Action::Cancel => self.cancel_sent(now),
+                Action::End {
+                    utterance, result, ..
+                } => {
+                    // The main loop takes what has ended after each call.
+                    let fits = self.ended.push_back((utterance, result)).is_ok();
+                    debug_assert!(fits);
+                }
+            }
         }
-        self.give_up_running(OutcomeResult::Failed(FailCode::WorkerDied), now)
+        next
+    }
+
+    fn cancel_sent(&mut self, now: Millis) {
+        let Some(sent) = &mut self.sent else { return };
+        sent.deadline = now + CANCEL_MS_MAX * self.scale;
+        if let Worker::Ready { socket } = &mut self.worker {
+            // A worker that does not read is killed at the deadline.
+            socket.send(&Request::Cancel { id: sent.number }).ok();
+        }
     }
 }
 

@@ -24,8 +24,26 @@ impl MainLoop {
     pub(super) fn give_link(&mut self, now: Millis) {
         self.give_outcomes(now);
         self.tell_state();
+        self.tell_alerts();
         if let Err(error) = self.serial.flush() {
             self.lose_link(error);
+        }
+        self.tell_job();
+        if let Err(error) = self.serial.flush() {
+            self.lose_link(error);
+        }
+    }
+
+    /// Tells alerts that have begun or are over; what finds no room is told at a later turn.
+    fn tell_alerts(&mut self) {
+        if !self.serial.is_open() {
+            return;
+        }
+        while let Some((alert, on)) = self.alerts.news() {
+            if !self.serial.send(&DeviceMessage::Alert { alert, on }) {
+                return;
+            }
+            self.alerts.told(alert, on);
         }
     }
 
@@ -113,7 +131,8 @@ impl MainLoop {
         }
     }
 
-    /// Tells who speaks; the state follows in the same turn.
+    /// Tells who speaks; the state follows in the same turn, and then alerts that are on and the job
+    /// that runs.
     pub(super) fn greet(&mut self) {
         let hello = Hello {
             protocol: PROTOCOL,
@@ -124,6 +143,8 @@ impl MainLoop {
         };
         self.tell(&DeviceMessage::Hello(hello));
         self.state_sent = None;
+        self.alerts.greeted();
+        self.files.greeted();
     }
 
     pub(super) fn tell_counters(&mut self, now: Millis) {
@@ -133,7 +154,7 @@ impl MainLoop {
     }
 
     /// Returns what the appliance is doing.
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         // Until the microphone is open again, it is as good as muted.
         let muted = self.session == session::State::Muted || self.unmuting;
         let worker_ok = self.recogniser.is_ready();

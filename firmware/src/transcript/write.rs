@@ -13,7 +13,8 @@ use super::Transcript;
 /// How transcripts are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// An object with segments, full text, language, duration and file name.
+    /// An object with segments, full text, language, duration and file name; of several files, one
+    /// object a line.
     Json,
     /// Text alone, a line for each segment.
     Txt,

@@ -1,7 +1,7 @@
-//! Cutting an utterance that is longer than the model learnt to hear.
+//! Cutting speech where it is quietest.
 //!
-//! Flow: samples -> pieces, cut where it is quietest. Whisper itself hears 30 s and is never cut; a
-//! small network that learnt on short commands is.
+//! Flow: samples -> pieces. Whisper itself hears 30 s and is not cut here; a small network that
+//! learnt on short commands is. Whoever cuts longer recordings asks [`quietest`] too.
 
 use crate::mel::RATE_HZ;
 
@@ -32,15 +32,26 @@ fn first_length(audio: &[i16], samples_max: usize) -> usize {
         return audio.len();
     }
     let from = samples_max / 2;
+    from + quietest(&audio[from..samples_max])
+}
+
+/// Returns the middle of the quietest 160 ms of `audio`, the first of several; the middle of audio
+/// that is shorter than that.
+///
+/// Units: samples at 16 kHz.
+#[must_use]
+pub fn quietest(audio: &[i16]) -> usize {
+    let Some(last) = audio.len().checked_sub(SPAN * STEP) else {
+        return audio.len() / 2;
+    };
     let energy = |start: usize| -> u64 {
         let part = &audio[start..start + SPAN * STEP];
         part.iter()
             .map(|&sample| u64::from(sample.unsigned_abs()).pow(2))
             .sum()
     };
-    let starts = (from..=samples_max - SPAN * STEP).step_by(STEP);
-    let quietest = starts.min_by_key(|&start| energy(start)).unwrap_or(from);
-    quietest + SPAN * STEP / 2
+    let starts = (0..=last).step_by(STEP);
+    starts.min_by_key(|&start| energy(start)).unwrap_or(0) + SPAN * STEP / 2
 }
 
 #[cfg(test)]
@@ -72,6 +83,13 @@ mod tests {
     #[test]
     fn cut_falls_into_the_middle_of_the_pause() {
         check(100_000, &[(40_000, 42_560)], &[41_280, 58_720]);
+    }
+
+    #[test]
+    fn quietest_place_of_very_short_audio_is_its_middle() {
+        assert_eq!(quietest(&[]), 0);
+        assert_eq!(quietest(&[5; 100]), 50);
+        assert_eq!(quietest(&[5; SPAN * STEP]), SPAN * STEP / 2);
     }
 
     #[test]

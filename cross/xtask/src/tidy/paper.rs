@@ -89,7 +89,11 @@ pub(super) fn machine_names(tree: &Tree, findings: &mut Vec<Finding>) {
         ["registry.npmjs", "org"],
     ]
     .map(|parts| parts.join("."));
-    for file in tree.files.iter().filter(|file| file.path != "Cargo.lock") {
+    for file in tree
+        .files
+        .iter()
+        .filter(|file| !file.path.ends_with("Cargo.lock"))
+    {
         for (index, line) in file.text.lines().enumerate() {
             for folder in folders.iter().filter(|folder| begins_a_path(line, folder)) {
                 let text = format!("`{folder}`: a folder of one machine: use a relative path");

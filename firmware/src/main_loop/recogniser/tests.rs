@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{SLOT_COUNT, WAITING_UTTERANCES_MAX};
+use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, WAITING_UTTERANCES_MAX};
 use pressel_pipeline::waiting::SpeechSpan;
-use pressel_wire::Trigger;
+use pressel_wire::{DropReason, FailCode, Trigger};
 use proptest::prelude::*;
 use rustix::net::{SendFlags, send};
 
@@ -27,7 +27,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         Self {
-            recogniser: Recogniser::new(1),
+            recogniser: Recogniser::new(1, false),
             worker: None,
             now: 1_000,
             done: Vec::new(),
@@ -57,22 +57,42 @@ impl Desk {
             News::CannotLoad(_) => return false,
             News::Done(finished, slot) => self.done.push((finished, slot)),
             News::Lost(why) => {
-                let (socket, wait) = self.recogniser.lose(self.now);
-                drop(socket);
-                self.lost.push((why, wait));
-                self.done.extend(self.recogniser.settle_running(self.now));
-                if self.recogniser.is_left_off() {
-                    self.give_up(OutcomeResult::Failed(FailCode::WorkerDown));
-                }
+                let restart = self.recogniser.lose(self.now);
+                self.lost.push((why, restart.wait_ms));
+                self.settle();
             }
         }
         true
     }
 
-    fn give_up(&mut self, result: OutcomeResult) {
-        while let Some(done) = self.recogniser.give_up_waiting(result, self.now) {
+    fn settle(&mut self) {
+        while let Some(done) = self.recogniser.take_ended(self.now) {
             self.done.push(done);
         }
+    }
+
+    fn cancel(&mut self) {
+        self.recogniser.cancel(self.now);
+        self.settle();
+    }
+
+    fn stop(&mut self) {
+        self.recogniser.stop(self.now);
+        self.settle();
+    }
+
+    /// Somebody talks, or no longer.
+    fn talk(&mut self, talks: bool) {
+        self.recogniser.attend(talks, false, self.now);
+        self.turn();
+    }
+
+    /// A file's chunk is there.
+    fn put_chunk(&mut self, id: u32) {
+        let chunk = utterance(id, FILE_SLOT, Trigger::File);
+        self.recogniser.put_chunk(chunk, self.now);
+        self.settle();
+        self.turn();
     }
 
     /// One turn of the main loop.
@@ -108,8 +128,8 @@ impl Desk {
     }
 
     fn offer(&mut self, utterance: Utterance) {
-        let dropped = self.recogniser.offer(utterance, self.now);
-        self.done.extend(dropped);
+        self.recogniser.offer(utterance, self.now);
+        self.settle();
         self.turn();
     }
 
@@ -227,14 +247,14 @@ fn request_is_the_speech_and_what_is_around_it() {
     let mut desk = Desk::ready();
     desk.offer(pressed(5));
     let request = Request::Recognise {
-        id: 5,
+        id: 1,
         slot: 5,
         start: 8_000 - 4_800,
         samples: 16_000 + 2 * 4_800,
     };
     assert_eq!(desk.asked(), [request]);
     desk.pass(40);
-    desk.answer(&said(5, "stop"));
+    desk.answer(&said(1, "stop"));
     let (finished, slot) = &desk.done[0];
     let timing = finished.outcome.timing;
     assert_eq!((*slot, finished.text.as_str()), (5, "stop"));
@@ -258,7 +278,7 @@ fn one_request_is_at_the_worker_and_the_most_urgent_comes_next() {
     desk.answer(&said(1, "one"));
     assert!(matches!(
         desk.asked()[..],
-        [Request::Recognise { id: 3, .. }]
+        [Request::Recognise { id: 2, slot: 3, .. }]
     ));
 }
 
@@ -281,9 +301,9 @@ fn cancelled_request_ends_as_cancelled_whatever_the_worker_still_says() {
         let mut desk = Desk::ready();
         desk.offer(pressed(1));
         desk.asked();
-        desk.recogniser.cancel_running(CANCELLED, desk.now);
+        desk.cancel();
         // A second cancel changes neither the verdict nor the deadline.
-        desk.recogniser.cancel_running(TIMEOUT, desk.now + 1_000);
+        desk.recogniser.cancel(desk.now + 1_000);
         assert_eq!(desk.asked(), [Request::Cancel { id: 1 }]);
         assert_eq!(desk.recogniser.deadline(), Some(desk.now + CANCEL_MS_MAX));
         desk.answer(&answer);
@@ -299,7 +319,7 @@ fn cancelled_request_ends_as_cancelled_whatever_the_worker_still_says() {
 fn cancelled_request_of_a_worker_that_dies_is_not_tried_again() {
     let mut desk = Desk::ready();
     desk.offer(pressed(1));
-    desk.recogniser.cancel_running(CANCELLED, desk.now);
+    desk.cancel();
     desk.die();
     assert_eq!(desk.results(), [(1, CANCELLED)]);
     assert_eq!(desk.recogniser.waiting_count(), 0);
@@ -308,7 +328,7 @@ fn cancelled_request_of_a_worker_that_dies_is_not_tried_again() {
 #[test]
 fn nothing_is_cancelled_when_nothing_runs() {
     let mut desk = Desk::ready();
-    desk.recogniser.cancel_running(CANCELLED, desk.now);
+    desk.cancel();
     assert_eq!(desk.asked(), []);
     assert_eq!(desk.recogniser.deadline(), None);
 }
@@ -344,7 +364,7 @@ fn worker_that_answers_to_the_cancel_stays() {
 
 #[test]
 fn waits_for_the_worker_are_real_time_under_a_fast_clock() {
-    let mut recogniser = Recogniser::new(20);
+    let mut recogniser = Recogniser::new(20, false);
     let (ours, _theirs) = WorkerSocket::pair().unwrap();
     recogniser.resume(ours, 0);
     assert_eq!(recogniser.deadline(), Some(20 * LOAD_MS_MAX));
@@ -393,14 +413,14 @@ fn what_a_dead_worker_had_is_tried_once_more_and_before_the_others() {
     desk.answer(&READY);
     assert!(matches!(
         desk.asked()[..],
-        [Request::Recognise { id: 1, .. }]
+        [Request::Recognise { id: 2, slot: 1, .. }]
     ));
     desk.die();
     assert_eq!(desk.results(), [(1, DIED)]);
     // The next one has its own two tries.
     desk.start_worker();
     desk.answer(&READY);
-    desk.answer(&said(2, "two"));
+    desk.answer(&said(3, "two"));
     assert_eq!(desk.results(), [(1, DIED), (2, text(3))]);
 }
 
@@ -409,7 +429,7 @@ fn second_try_that_is_given_up_while_it_waits_is_not_lost() {
     let mut desk = Desk::ready();
     desk.offer(pressed(1));
     desk.die();
-    desk.give_up(CANCELLED);
+    desk.cancel();
     assert_eq!(desk.results(), [(1, CANCELLED)]);
 }
 
@@ -443,7 +463,7 @@ fn worker_that_takes_no_requests_is_lost_and_its_request_is_not() {
     let mut desk = Desk::ready();
     // The worker has gone, and the main loop gives work before it looks.
     desk.worker = None;
-    assert!(desk.recogniser.offer(pressed(1), desk.now).is_none());
+    desk.recogniser.offer(pressed(1), desk.now);
     let news = desk.recogniser.give_work(desk.now).unwrap();
     desk.take(news);
     assert_eq!(desk.lost, [("it takes no requests", 0)]);
@@ -477,7 +497,7 @@ fn fourth_death_in_ten_minutes_leaves_the_worker_off() {
     assert!(!desk.recogniser.is_left_off());
     desk.offer(pressed(5));
     desk.answer(&READY);
-    desk.answer(&said(5, "five"));
+    desk.answer(&said(2, "five"));
     assert_eq!(desk.results()[4], (5, text(4)));
     desk.die();
     assert_eq!(desk.lost[4].1, 0);
@@ -500,15 +520,17 @@ fn stop_gives_the_running_one_its_verdict_or_the_reason_of_the_stop() {
     let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
     let mut desk = Desk::ready();
     desk.offer(pressed(1));
-    let (finished, slot) = desk.recogniser.give_up_running(shutdown, 5).unwrap();
-    assert_eq!((finished.outcome.result, slot), (shutdown, 1));
-    assert!(desk.recogniser.give_up_running(shutdown, 5).is_none());
+    desk.stop();
+    let (finished, slot) = &desk.done[0];
+    assert_eq!((finished.outcome.result, *slot), (shutdown, 1));
+    desk.stop();
+    assert_eq!(desk.done.len(), 1);
 
     let mut desk = Desk::ready();
     desk.offer(pressed(1));
-    desk.recogniser.cancel_running(CANCELLED, desk.now);
-    let (finished, _) = desk.recogniser.give_up_running(shutdown, 5).unwrap();
-    assert_eq!(finished.outcome.result, CANCELLED);
+    desk.cancel();
+    desk.stop();
+    assert_eq!(desk.results(), [(1, CANCELLED)]);
 }
 
 #[test]
@@ -523,6 +545,104 @@ fn cuda_is_told_only_while_it_answers() {
     assert!(desk.recogniser.is_cuda());
     desk.die();
     assert!(!desk.recogniser.is_cuda() && desk.recogniser.was_ready());
+}
+
+#[test]
+fn chunk_is_cancelled_by_a_press_and_done_again_after_it() {
+    let mut desk = Desk::ready();
+    desk.put_chunk(1);
+    assert!(matches!(
+        desk.asked()[..],
+        [Request::Recognise {
+            id: 1,
+            slot: FILE_SLOT,
+            ..
+        }]
+    ));
+    desk.talk(true);
+    assert_eq!(desk.asked(), [Request::Cancel { id: 1 }]);
+    assert_eq!(desk.recogniser.deadline(), Some(desk.now + CANCEL_MS_MAX));
+    desk.answer(&failed(1, Fault::Cancelled));
+    assert_eq!((desk.asked(), desk.results()), (Vec::new(), Vec::new()));
+    // An utterance with the number of the chunk goes first.
+    desk.offer(pressed(1));
+    desk.talk(false);
+    desk.answer(&said(2, "on"));
+    desk.answer(&said(3, "chapter one"));
+    assert_eq!(desk.results(), [(1, text(2)), (1, text(11))]);
+    let slots: Vec<u8> = desk.done.iter().map(|(_, slot)| *slot).collect();
+    assert_eq!(slots, [1, FILE_SLOT]);
+    assert_eq!(desk.done[1].0.language, *b"en");
+}
+
+#[test]
+fn worker_that_does_not_give_way_is_killed_and_that_was_a_try() {
+    let mut desk = Desk::ready();
+    desk.put_chunk(1);
+    for _ in 0..2 {
+        desk.talk(true);
+        desk.pass(CANCEL_MS_MAX);
+        desk.talk(false);
+        desk.start_worker();
+        desk.answer(&READY);
+    }
+    assert_eq!(desk.lost[..], [("it hangs", 0), ("it hangs", 500)]);
+    assert_eq!(desk.results(), [(1, DIED)]);
+}
+
+#[test]
+fn processor_takes_over_after_the_third_restart_with_cuda() {
+    let mut desk = Desk::new();
+    desk.recogniser = Recogniser::new(1, true);
+    desk.offer(pressed(1));
+    for _ in 0..4 {
+        assert!(desk.recogniser.may_fall_back());
+        desk.start_worker();
+        desk.die();
+    }
+    // Nothing has failed: the next worker, on the processor, does it.
+    let waits: Vec<u64> = desk.lost.iter().map(|(_, wait)| *wait).collect();
+    assert_eq!((waits, desk.results()), (vec![0, 500, 2_000, 0], vec![]));
+    assert!(desk.recogniser.has_fallen_back() && !desk.recogniser.is_left_off());
+    desk.start_worker();
+    desk.answer(&READY);
+    desk.answer(&said(1, "on"));
+    assert_eq!(desk.results(), [(1, text(2))]);
+    // From here on the old rule holds.
+    for _ in 0..4 {
+        desk.die();
+        desk.start_worker();
+    }
+    assert_eq!(desk.lost[7].1, LEFT_OFF_MS);
+}
+
+#[test]
+fn worker_that_hears_the_known_clip_in_another_way_is_lost() {
+    let ready = |cuda, canary| Answer::Ready {
+        cuda,
+        load_ms: 1,
+        canary,
+    };
+    let mut desk = Desk::new();
+    // Another provider may say it in other words.
+    for (cuda, canary, lost) in [(true, 7, 0), (true, 7, 0), (true, 8, 1), (false, 8, 0)] {
+        desk.lost.clear();
+        desk.start_worker();
+        desk.answer(&ready(cuda, canary));
+        assert_eq!(desk.lost.len(), lost);
+        assert_eq!(desk.recogniser.is_ready(), lost == 0);
+    }
+    desk.answer(&Answer::CanaryFailed);
+    assert_eq!(desk.lost[0].0, "it does not recognise the known clip");
+}
+
+#[test]
+fn overdue_worker_is_stuck_only_when_nobody_ends_it() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    let deadline = desk.recogniser.deadline().unwrap();
+    assert!(!desk.recogniser.is_stuck(deadline + WORKER_OVERDUE_MS));
+    assert!(desk.recogniser.is_stuck(deadline + WORKER_OVERDUE_MS + 1));
 }
 
 #[test]
@@ -546,6 +666,8 @@ enum Step {
     Garbage,
     Die,
     Cancel,
+    Chunk,
+    Talk(bool),
     Pass(u64),
 }
 
@@ -556,7 +678,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Fault::Model,
         Fault::Sticky,
     ]);
-    let trigger = prop::sample::select(vec![Trigger::Ptt, Trigger::Voice, Trigger::File]);
+    let trigger = prop::sample::select(vec![Trigger::Ptt, Trigger::Voice, Trigger::Wake]);
     let step = prop_oneof![
         5 => trigger.prop_map(Step::Offer),
         4 => Just(Step::Start),
@@ -566,6 +688,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Garbage),
         2 => Just(Step::Die),
         1 => Just(Step::Cancel),
+        3 => Just(Step::Chunk),
+        2 => any::<bool>().prop_map(Step::Talk),
         2 => prop::sample::select(vec![1, 2_000, 30_000, 200_000]).prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 0..60)
@@ -574,7 +698,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// Plays `steps` and a stop; every offer must come out once and free its slot once.
 fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut desk = Desk::new();
-    let mut free: BTreeSet<u8> = (0..SLOT_COUNT).map(|slot| slot as u8).collect();
+    let mut free: BTreeSet<u8> = (0..=FILE_SLOT).collect();
     let (mut offered, mut seen, mut at_worker) = (0, 0, 0);
     for step in steps {
         for request in desk.asked() {
@@ -597,10 +721,14 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Fail(fault) => desk.answer(&failed(at_worker, fault)),
             Step::Garbage => desk.say(&[0xff; 9]),
             Step::Die => desk.die(),
-            Step::Cancel => {
-                desk.give_up(CANCELLED);
-                desk.recogniser.cancel_running(CANCELLED, desk.now);
+            Step::Cancel => desk.cancel(),
+            Step::Chunk if desk.recogniser.has_chunk() => {}
+            Step::Chunk => {
+                offered += 1;
+                free.remove(&FILE_SLOT);
+                desk.put_chunk(offered);
             }
+            Step::Talk(talks) => desk.talk(talks),
             Step::Pass(ms) => desk.pass(ms),
         }
         if desk.recogniser.poll_fd().fd < 0 {
@@ -610,20 +738,19 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
             prop_assert!(free.insert(*slot), "slot {slot} is freed twice");
         }
         seen = desk.done.len();
-        let inside = desk.recogniser.waiting_count() + usize::from(desk.recogniser.is_running());
+        let inside = desk.recogniser.waiting_count()
+            + usize::from(desk.recogniser.is_running())
+            + usize::from(desk.recogniser.has_chunk());
         prop_assert_eq!(seen + inside, offered as usize);
     }
-    let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
-    desk.done
-        .extend(desk.recogniser.give_up_running(shutdown, desk.now));
-    desk.give_up(shutdown);
+    desk.stop();
     let mut ids: Vec<u32> = desk.results().iter().map(|(id, _)| *id).collect();
     ids.sort_unstable();
     prop_assert_eq!(ids, (1..=offered).collect::<Vec<_>>());
     for (_, slot) in &desk.done[seen..] {
         prop_assert!(free.insert(*slot), "slot {slot} is freed twice");
     }
-    prop_assert_eq!(free.len(), SLOT_COUNT);
+    prop_assert_eq!(free.len(), SLOT_COUNT + 1);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ use super::Wire;
 use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
+use crate::jobs::doors::{JobNews, JobsInside};
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::main_loop::*;
 use crate::rings::{self, Listening};
@@ -101,6 +102,9 @@ pub(super) struct Rig {
     pub(super) leds: [Wire; 4],
     pub(super) peer: Option<MemoryPeer>,
     pub(super) worker: Option<WorkerSocket>,
+    /// What the thread `jobs` holds.
+    pub(super) jobs: JobsInside,
+    pub(super) vitals: Arc<Vitals>,
     /// What the link said and the test has not taken.
     pub(super) said: Vec<DeviceMessage>,
     /// Records that reached the keeper.
@@ -126,12 +130,23 @@ impl Rig {
 
     /// A rig whose keeper has room for so many errands.
     pub(super) fn with_keeper_queue(errands_max: usize) -> Self {
+        Self::with(errands_max, false)
+    }
+
+    /// A rig of a board with CUDA, in safe mode.
+    pub(super) fn with_cuda_in_safe_mode() -> Self {
+        Self::with(64, true)
+    }
+
+    fn with(errands_max: usize, is_special: bool) -> Self {
         let (ends, listen) = rings::fresh();
         let (keeper, errands_out) = Doors::to_test(errands_max);
         let (deliveries, deliveries_out) = bounded(DELIVERIES_MAX);
         let bell = || Bell::new().unwrap();
         let (event_bell, delivery_bell) = (bell(), bell());
         let (signals, signals_out) = UnixStream::pair().unwrap();
+        let (jobs_ends, jobs, _) = crate::jobs::doors::doors(&bell());
+        let vitals: Arc<Vitals> = Arc::default();
         let neighbours = Neighbours {
             ends,
             listen_bell: bell(),
@@ -139,8 +154,8 @@ impl Rig {
             keeper,
             deliveries: deliveries_out,
             delivery_bell: delivery_bell.clone(),
-            jobs: crate::jobs::doors::doors(&Bell::new().unwrap()).0,
-            vitals: std::sync::Arc::default(),
+            jobs: jobs_ends,
+            vitals: Arc::clone(&vitals),
             signals: signals_out.into(),
         };
         let time = Arc::new(Time::default());
@@ -154,6 +169,8 @@ impl Rig {
             acknowledged: pressel_wire::Mark::default(),
             board: pressel_wire::text::name("sim"),
             model: pressel_wire::text::name("nano"),
+            cuda: is_special,
+            safe_mode: is_special,
         };
         let (button, mute): (Wire, Wire) = Default::default();
         let leds: [Wire; 4] = Default::default();
@@ -172,6 +189,8 @@ impl Rig {
             leds,
             peer: Some(peer),
             worker: None,
+            jobs,
+            vitals,
             said: Vec::new(),
             records: Vec::new(),
             errands: Vec::new(),
@@ -313,6 +332,13 @@ impl Rig {
         self.turn();
     }
 
+    /// The thread `jobs` tells something.
+    pub(super) fn job(&mut self, news: JobNews) {
+        assert!(self.jobs.news.try_send(news).is_ok());
+        self.delivery_bell.ring();
+        self.turn();
+    }
+
     /// Listen opens and closes an utterance with speech in this slot.
     pub(super) fn utter(&mut self, id: u32, slot: u8) {
         self.event(opened(id));
@@ -376,7 +402,11 @@ impl Rig {
             Errand::CloseMicrophone(_) => ("close microphone", 0),
             Errand::OpenLink { wait_ms } => ("open link", wait_ms),
             Errand::CloseLink(_) => ("close link", 0),
-            Errand::StartWorker { wait_ms, .. } => ("start worker", wait_ms),
+            Errand::StartWorker {
+                wait_ms,
+                cpu: false,
+            } => ("start worker", wait_ms),
+            Errand::StartWorker { wait_ms, cpu: true } => ("start worker on cpu", wait_ms),
             Errand::EndWorker(_) => ("end worker", 0),
             Errand::Acknowledged(mark) => ("acknowledged", u64::from(mark.next)),
             Errand::Fetch(mark) => ("fetch", u64::from(mark.next)),

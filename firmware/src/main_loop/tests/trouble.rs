@@ -3,7 +3,7 @@
 //! Each test ends with what the owner of the appliance would see.
 
 use pressel_pipeline::limits::{
-    CONTROL_RING_COMMANDS, LEFT_OFF_MS, OUTCOMES_KEPT_MAX, RECOGNISE_BASE_MS,
+    CONTROL_RING_COMMANDS, COUNTERS_EVERY_MS, LEFT_OFF_MS, OUTCOMES_KEPT_MAX, RECOGNISE_BASE_MS,
 };
 use pressel_pipeline::session::ButtonMode;
 use pressel_wire::{DeviceState, DropReason, FailCode, HostMessage, OutcomeResult};
@@ -172,7 +172,7 @@ fn dead_worker_is_replaced_and_its_utterance_tried_once_more() {
     rig.answer(&READY);
     assert!(matches!(
         rig.asked()[..],
-        [Request::Recognise { id: 1, .. }]
+        [Request::Recognise { id: 2, slot: 3, .. }]
     ));
     rig.worker = None;
     rig.turn();

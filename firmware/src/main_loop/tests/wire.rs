@@ -15,6 +15,7 @@ use crate::bell::Bell;
 pub(crate) struct Wire {
     level: Arc<AtomicBool>,
     broken: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
     calls: Arc<AtomicU32>,
     bell: Bell,
 }
@@ -24,6 +25,7 @@ impl Default for Wire {
         Self {
             level: Arc::default(),
             broken: Arc::default(),
+            panics: Arc::default(),
             calls: Arc::default(),
             bell: Bell::new().unwrap(),
         }
@@ -48,6 +50,12 @@ impl Wire {
         self.bell.ring();
     }
 
+    /// Makes every later use panic, or no longer.
+    pub(crate) fn panic(&self, panics: bool) {
+        self.panics.store(panics, Ordering::Relaxed);
+        self.bell.ring();
+    }
+
     /// Returns how often the pin was read or set.
     pub(crate) fn calls(&self) -> u32 {
         self.calls.load(Ordering::Relaxed)
@@ -55,6 +63,10 @@ impl Wire {
 
     fn touch(&self) -> Result<(), PinError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.panics.load(Ordering::Relaxed) {
+            // Without the words of the hook: it is meant.
+            std::panic::resume_unwind(Box::new("a pin of the test"));
+        }
         if self.broken.load(Ordering::Relaxed) {
             Err(PinError { errno: libc::EIO })
         } else {

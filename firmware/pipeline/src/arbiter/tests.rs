@@ -1,0 +1,185 @@
+//! The arbiter, one story a test. `explorer` tries all of them.
+
+use std::string::String;
+use std::vec::Vec;
+
+use pressel_wire::Trigger;
+
+use super::*;
+
+const TEXT: OutcomeResult = OutcomeResult::Text {
+    bytes: 4,
+    truncated: false,
+};
+const LOST: Event = Event::Lost { left_off: false };
+const GONE: Event = Event::Answered(CANCELLED);
+
+fn some(id: u32, trigger: Trigger) -> Utterance {
+    Utterance {
+        id,
+        slot: 0,
+        trigger,
+        start: 0,
+        samples: 1,
+        speech: None,
+        closed_at: 0,
+        capture_ms: 0,
+    }
+}
+
+fn press(id: u32) -> Event {
+    Event::Offer(some(id, Trigger::Ptt))
+}
+
+fn chunk(id: u32) -> Event {
+    Event::Chunk(some(id, Trigger::File))
+}
+
+/// Plays events at a worker that is ready, and compares the actions in words.
+fn check(events: &[Event], expected: &[&str]) {
+    let mut state = step(&State::default(), Event::Ready).next;
+    let mut words: Vec<String> = Vec::new();
+    for event in events {
+        let step = step(&state, *event);
+        state = step.next;
+        words.extend(step.actions.iter().map(|action| match action {
+            Action::Send(utterance) => std::format!("send {}", utterance.id),
+            Action::Cancel => "cancel".into(),
+            Action::End {
+                utterance, result, ..
+            } => match result {
+                OutcomeResult::Text { .. } => std::format!("{} text", utterance.id),
+                OutcomeResult::NoSpeech => std::format!("{} silence", utterance.id),
+                OutcomeResult::Dropped(reason) => std::format!("{} {reason}", utterance.id),
+                OutcomeResult::Failed(code) => std::format!("{} {code}", utterance.id),
+            },
+        }));
+    }
+    assert_eq!(words, expected, "{events:?}");
+}
+
+#[test]
+fn chunk_goes_to_an_idle_worker_and_ends_with_its_answer() {
+    let events = [chunk(1), Event::Give, Event::Answered(TEXT), Event::Give];
+    check(&events, &["send 1", "1 text"]);
+}
+
+#[test]
+fn chunk_gives_way_to_talk_to_recording_and_to_what_waits_and_is_done_again() {
+    for (begin, end) in [
+        (Event::Talk(true), Event::Talk(false)),
+        (Event::Open(true), Event::Open(false)),
+    ] {
+        let events = [
+            chunk(1),
+            Event::Give,
+            begin,
+            GONE,
+            Event::Give,
+            end,
+            Event::Give,
+        ];
+        check(&events, &["send 1", "cancel", "send 1"]);
+    }
+    let events = [chunk(1), Event::Give, press(2), GONE, Event::Give];
+    check(&events, &["send 1", "cancel", "send 2"]);
+}
+
+#[test]
+fn chunk_that_was_done_before_it_could_give_way_is_done() {
+    let events = [
+        chunk(1),
+        Event::Give,
+        Event::Talk(true),
+        Event::Answered(TEXT),
+    ];
+    check(&events, &["send 1", "cancel", "1 text"]);
+}
+
+#[test]
+fn chunk_is_tried_twice_and_giving_way_is_no_try() {
+    let events = [
+        chunk(1),
+        Event::Give,
+        Event::Talk(true),
+        GONE,
+        Event::Talk(false),
+        Event::Give,
+        LOST,
+        Event::Ready,
+        Event::Give,
+        Event::Talk(true),
+        GONE,
+        Event::Talk(false),
+        Event::Give,
+        LOST,
+    ];
+    let expected = [
+        "send 1",
+        "cancel",
+        "send 1",
+        "send 1",
+        "cancel",
+        "send 1",
+        "1 workerdied",
+    ];
+    check(&events, &expected);
+}
+
+#[test]
+fn chunk_waits_while_the_worker_is_left_off_and_while_the_host_cancels() {
+    let off = Event::Lost { left_off: true };
+    let events = [
+        chunk(1),
+        Event::Give,
+        off,
+        press(2),
+        Event::Cancel,
+        Event::NoModel,
+        Event::Started,
+        Event::Ready,
+        Event::Give,
+        Event::Cancel,
+        Event::Answered(TEXT),
+    ];
+    check(&events, &["send 1", "2 workerdown", "send 1", "1 text"]);
+}
+
+#[test]
+fn chunk_that_takes_too_long_has_failed_whatever_comes_after() {
+    for end in [Event::Answered(TEXT), GONE, LOST] {
+        let events = [chunk(1), Event::Give, Event::Late, Event::Talk(true), end];
+        check(&events, &["send 1", "cancel", "1 timeout"]);
+    }
+}
+
+#[test]
+fn stop_ends_everything_that_is_inside() {
+    let events = [
+        chunk(1),
+        press(1),
+        Event::Give,
+        press(2),
+        press(3),
+        press(4),
+        Event::Stop,
+        press(5),
+        chunk(2),
+    ];
+    let expected = [
+        "send 1",
+        "1 shutdown",
+        "2 shutdown",
+        "3 shutdown",
+        "4 shutdown",
+        "1 shutdown",
+        "5 shutdown",
+        "2 shutdown",
+    ];
+    check(&events, &expected);
+}
+
+#[test]
+fn second_chunk_at_once_is_a_fault_of_its_giver() {
+    check(&[chunk(1), chunk(2)], &["2 internal"]);
+}

@@ -1,0 +1,97 @@
+//! Tests of a main loop whose parts panic: it goes on, and the eighth panic ends it.
+
+use pressel_pipeline::limits::MAIN_LOOP_PANICS_MAX;
+use pressel_wire::{DropReason, OutcomeResult};
+
+use super::rig::{Rig, opened, said};
+use crate::alloc_guard;
+use crate::keeper::Record;
+use crate::main_loop::*;
+use crate::stream::Control;
+
+/// One turn that may panic. The panic itself allocates, so the seal is lifted, as the appliance's
+/// hook does.
+fn turn(rig: &mut Rig) -> Option<End> {
+    let end = rig.main_loop.turn_safely();
+    alloc_guard::unseal();
+    rig.collect();
+    end
+}
+
+#[test]
+fn panic_of_a_pin_gives_up_what_is_recorded_and_the_loop_goes_on() {
+    let mut rig = Rig::ready();
+    rig.press(true);
+    rig.event(opened(1));
+    rig.utter(2, 2);
+    rig.commands();
+    rig.pass(1_000);
+    rig.button.panic(true);
+    assert_eq!(turn(&mut rig), None);
+    rig.button.panic(false);
+    let controls: Vec<Control> = rig.commands().iter().map(|c| c.control).collect();
+    assert_eq!(controls, [Control::Discard(DropReason::Internal)]);
+    let told = Record::Panic {
+        thread: "main-loop",
+        count: 1,
+    };
+    let told = format!("{told:?}");
+    assert!(
+        rig.records
+            .iter()
+            .any(|record| format!("{record:?}") == told)
+    );
+    assert_eq!(rig.vitals.panics(), 1);
+    // What was at the worker is still answered, and the next press is heard.
+    rig.answer(&said(1, "on"));
+    assert_eq!(rig.outcomes().len(), 1);
+    rig.press(false);
+    rig.pass(100);
+    rig.press(true);
+    assert_eq!(rig.commands()[0].control, Control::TalkStart);
+}
+
+#[test]
+fn panic_after_an_utterance_was_taken_costs_neither_outcome_nor_slot() {
+    for (sent, left) in [(0, Some(4)), (1, None)] {
+        let mut rig = Rig::ready();
+        rig.event(opened(1));
+        // As if the turn had panicked with it in its hands, before or after its slot was free.
+        rig.main_loop.in_hand = Some(health::InHand {
+            id: 1,
+            trigger: Trigger::Ptt,
+            slot: (sent == 0).then_some(4),
+        });
+        rig.leds[1].panic(true);
+        rig.mute.panic(true);
+        assert_eq!(turn(&mut rig), None);
+        rig.leds[1].panic(false);
+        rig.mute.panic(false);
+        rig.turn();
+        let internal = OutcomeResult::Dropped(DropReason::Internal);
+        assert_eq!(rig.recorded(), [(1, internal)]);
+        assert_eq!(rig.free.dequeue(), left);
+        assert!(rig.main_loop.in_hand.is_none());
+    }
+}
+
+#[test]
+fn eighth_panic_ends_the_program_and_every_utterance_has_its_outcome() {
+    let mut rig = Rig::ready();
+    rig.utter(1, 0);
+    for count in 1..MAIN_LOOP_PANICS_MAX {
+        rig.mute.panic(true); // An edge.
+        assert_eq!(turn(&mut rig), None);
+        assert_eq!(rig.vitals.panics(), count);
+    }
+    rig.mute.panic(true);
+    rig.time.flow(true);
+    let end = rig.main_loop.run();
+    alloc_guard::unseal();
+    rig.time.flow(false);
+    rig.collect();
+    assert_eq!(end, End::Panicked);
+    assert_eq!(rig.vitals.panics(), MAIN_LOOP_PANICS_MAX);
+    let shutdown = OutcomeResult::Dropped(DropReason::Shutdown);
+    assert_eq!(rig.recorded(), [(1, shutdown)]);
+}

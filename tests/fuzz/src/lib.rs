@@ -1,0 +1,31 @@
+//! What must hold for any bytes that come from outside: one property for each door.
+//!
+//! Bytes in; a panic out when the property does not hold. The fuzz targets feed them with what
+//! libFuzzer makes up, `tests/src/corpus.rs` with the committed corpus, so that each input that
+//! was ever interesting stays a test. Nothing here needs a device, a model or a nightly compiler.
+
+pub mod frames;
+pub mod journal;
+pub mod lines;
+pub mod messages;
+pub mod receiver;
+pub mod recordings;
+pub mod settings;
+pub mod sums;
+pub mod worker;
+
+/// A property over any bytes.
+pub type Property = fn(&[u8]);
+
+/// Every property with the name of its fuzz target and of its folder in `corpus`.
+pub const ALL: [(&str, Property); 9] = [
+    ("frames", frames::check),
+    ("journal", journal::check),
+    ("lines", lines::check),
+    ("messages", messages::check),
+    ("receiver", receiver::check),
+    ("recordings", recordings::check),
+    ("settings", settings::check),
+    ("wav", recordings::check_wav),
+    ("worker", worker::check),
+];
