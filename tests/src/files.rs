@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::program::{PATIENCE, command, need_models, run, until};
 use crate::rig::{Rig, Setting};
+use crate::stop::longest;
 use crate::voice::{clips, silence, wav, word};
 
 /// What is added to a recording's name.
@@ -145,4 +146,23 @@ fn job_of_an_appliance_that_is_killed_goes_on_where_it_was() {
         ended.log
     );
     check(&path);
+}
+
+#[test]
+fn appliance_ends_in_order_in_the_middle_of_a_job() {
+    need_models!();
+    let folders = Folders::new();
+    // Half an hour of silence, which is heard without the worker, and half an hour of talk.
+    for (name, samples) in [("a.wav", silence(1_800.0)), ("b.wav", talk(150))] {
+        let path = folders.put(name, &samples);
+        let rig = folders.start();
+        let begun = until(PATIENCE, || rig.log().contains("job begun").then_some(()));
+        assert!(begun.is_some(), "no job:\n{}", rig.log());
+        let ended = rig.end(Signal::INT);
+        println!("{name}: {:?}", ended.took);
+        assert!(ended.took < longest(), "{:?}\n{}", ended.took, ended.log);
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+        assert!(!beside(&path, "json").exists());
+        fs::remove_file(&path).unwrap();
+    }
 }
