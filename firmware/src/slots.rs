@@ -189,6 +189,12 @@ impl<'a> LiveSlots<'a> {
             kept: all_slots(),
         }
     }
+
+    /// Returns the free slots that have left the ring.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.kept
+    }
 }
 
 /// Returns the numbers of all slots.
