@@ -23,6 +23,10 @@ fn told(ran: &Ran) -> Vec<Value> {
     serde_json::from_value(object["jobs"].take()).unwrap()
 }
 
+fn number_of(job: &Value) -> String {
+    job["number"].to_string()
+}
+
 #[test]
 fn jobs_are_added_and_waited_for_shown_cancelled_and_tried_again() {
     need_models!();
@@ -54,17 +58,17 @@ fn jobs_are_added_and_waited_for_shown_cancelled_and_tried_again() {
 
     let ran = jobs(&rig, &["add", "--wait", "--json", &bad]);
     check(&ran, 1, &["bad.wav", "failed"]);
-    let number = told(&ran)[0]["number"].to_string();
+    let number = number_of(&told(&ran)[0]);
     let ran = jobs(&rig, &["retry", &number, "--json"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
-    assert_eq!(told(&ran)[0]["number"].to_string(), number);
+    assert_eq!(number_of(&told(&ran)[0]), number);
 
     let ran = jobs(&rig, &["add", "--json", &long]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
-    let number = told(&ran)[0]["number"].to_string();
+    let number = number_of(&told(&ran)[0]);
     let has_begun = || {
         let all = told(&jobs(&rig, &["list", "--json"]));
-        let job = all.iter().find(|job| job["number"].to_string() == number);
+        let job = all.iter().find(|job| number_of(job) == number);
         job.is_some_and(|job| job["percent"] != 0).then_some(())
     };
     assert!(until(PATIENCE, has_begun).is_some(), "{}", rig.log());
@@ -77,7 +81,13 @@ fn jobs_are_added_and_waited_for_shown_cancelled_and_tried_again() {
     check(&jobs(&rig, &["cancel", "99"]), 1, &["there is no job 99"]);
 
     let table = jobs(&rig, &["list"]).stdout;
-    for words in ["done        100%", "good.wav", "failed", "cancelled", "long.wav"] {
+    for words in [
+        "done        100%",
+        "good.wav",
+        "failed",
+        "cancelled",
+        "long.wav",
+    ] {
         assert!(table.contains(words), "`{words}` is not in:\n{table}");
     }
     println!("{table}");
