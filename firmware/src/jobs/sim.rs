@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use pressel_pipeline::limits::RATE_HZ;
+use pressel_pipeline::limits::{JOBS_MAX, RATE_HZ};
 use pressel_pipeline::time::Millis;
 use pressel_pipeline::waiting::{SpeechSpan, Utterance};
 use pressel_wire::{Job as Told, OutcomeResult, Trigger};
@@ -433,6 +433,8 @@ pub(super) struct Life {
     /// Starts of the chunks that the main loop had.
     pub(super) heard: Vec<u64>,
     pub(super) told: Vec<Told>,
+    /// Turns in a row after which there was more to do at once.
+    restless: usize,
 }
 
 impl Life {
@@ -467,16 +469,16 @@ impl Life {
             client,
             heard: Vec::new(),
             told: Vec::new(),
+            restless: 0,
         }
     }
 
     /// One turn; returns the chunk that the main loop has now.
     pub(super) fn turn(&mut self) -> Option<Utterance> {
-        let before = self.core.under_way;
         let rest = turn_safely(&mut self.core, self.now);
         self.now += rest.max(1);
-        let waits = before.is_some() && before == self.core.under_way;
-        assert!(!waits || 0 < rest, "it never rests");
+        self.restless = if rest == 0 { self.restless + 1 } else { 0 };
+        assert!(self.restless < 2 * JOBS_MAX, "it never rests");
         let mut chunk = None;
         while let Ok(news) = self.ends.news.try_recv() {
             match news {

@@ -266,6 +266,8 @@ impl Store {
             job.told = Some((job.code(), job.percent()));
             loaded.push(Entry { job, file });
         }
+        let unfinished = loaded.iter().filter(|entry| !entry.job.has_ended()).count();
+        log::info!("jobs read known={} unfinished={unfinished}", loaded.len());
         self.merge(loaded);
         self.is_loaded = true;
         self.trim();

@@ -7,6 +7,7 @@ use pressel_wire::{DropReason, FailCode, JobState, OutcomeResult};
 
 use super::doors::JobRequest;
 use super::sim::{Life, Piece, SECOND, Tape, World};
+use super::turn::TURN_MS_MAX;
 use crate::audio_file::Fault as AudioFault;
 use crate::journal::sim_disk::{Fault, Tear};
 
@@ -199,6 +200,20 @@ fn dropped_chunk_is_done_again_and_a_harmful_one_is_quarantined() {
     let told: Vec<_> = life.told.iter().filter(|told| told.number == 1).collect();
     assert_eq!(told.last().unwrap().percent, 100);
     assert!(told.iter().any(|told| told.state == JobState::Quarantined));
+}
+
+#[test]
+fn thread_rests_while_the_main_loop_has_the_chunk() {
+    let world = World::new();
+    world.put("note.wav", &Tape::new(&THREE));
+    let mut life = Life::begin(&world);
+    until_chunk(&mut life, SECOND);
+    life.turn();
+    let before = life.now;
+    for _ in 0..10 {
+        assert_eq!(life.turn(), None);
+    }
+    assert_eq!(life.now, before + 10 * TURN_MS_MAX);
 }
 
 #[test]

@@ -136,3 +136,111 @@ pub(super) fn turn_safely(core: &mut Core, now: u64) -> u64 {
     }
     TURN_MS_MAX
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pressel_pipeline::limits::RATE_HZ;
+    use pressel_wire::{OutcomeResult, Trigger};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::jobs::{JobInfo, JobNews, JobRequest};
+    use crate::listen::Ears;
+    use crate::outcome::Finished;
+    use crate::slots::SharedMemory;
+
+    /// Two seconds of silence, one of sound, two of silence, as a WAV file.
+    fn recording(path: &Path) {
+        let sound = |at: usize| (2 * RATE_HZ..3 * RATE_HZ).contains(&at);
+        let samples = (0..5 * RATE_HZ).map(|at| match (sound(at), at % 8 < 4) {
+            (true, true) => 3_000_i16,
+            (true, false) => -3_000,
+            (false, _) => 0,
+        });
+        let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+        let bytes = u32::try_from(data.len()).unwrap();
+        let head = [
+            &b"RIFF"[..],
+            &(bytes + 36).to_le_bytes(),
+            b"WAVEfmt \x10\0\0\0\x01\0\x01\0",
+            &16_000_u32.to_le_bytes(),
+            &32_000_u32.to_le_bytes(),
+            b"\x02\0\x10\0data",
+            &bytes.to_le_bytes(),
+        ];
+        std::fs::write(path, [&head.concat()[..], &data].concat()).unwrap();
+    }
+
+    fn start(folder: &Path, memory: &SharedMemory) -> (JobsThread, JobsEnds, JobClient, Bell) {
+        let main_bell = Bell::new().unwrap();
+        let (thread, ends, client) = JobsThread::start(JobTools {
+            folder: folder.join("state/jobs"),
+            spool: None,
+            model: "nano".to_owned(),
+            tuning: Config::default().tuning(),
+            slot: memory.file_writer().unwrap(),
+            load_ears: Box::new(|| Ok(Ears::by_level())),
+            main_bell: main_bell.clone(),
+            vitals: Arc::new(Vitals::new()),
+            paused: false,
+        })
+        .unwrap();
+        (thread, ends, client, main_bell)
+    }
+
+    /// Waits for a chunk, as the main loop does.
+    fn chunk(ends: &JobsEnds, main_bell: &Bell) -> pressel_pipeline::waiting::Utterance {
+        loop {
+            poll::wait(&mut [main_bell.poll_fd()], 60_000).unwrap();
+            main_bell.hush();
+            while let Ok(news) = ends.news.try_recv() {
+                if let JobNews::Chunk(chunk) = news {
+                    return chunk;
+                }
+            }
+        }
+    }
+
+    fn state(client: &JobClient) -> JobInfo {
+        client.ask(JobRequest::List).unwrap().remove(0)
+    }
+
+    #[test]
+    fn real_recording_goes_through_the_thread_and_over_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note.wav");
+        recording(&path);
+        let memory = SharedMemory::create().unwrap();
+        let (thread, ends, client, main_bell) = start(folder.path(), &memory);
+        let add = JobRequest::Add { path: path.clone() };
+        assert_eq!(client.ask(add).unwrap()[0].number, 1);
+        let first = chunk(&ends, &main_bell);
+        assert_eq!(state(&client).state, "running");
+        // It ends while the main loop has the chunk, and begins again with the same one.
+        thread.finish();
+        let (thread, ends, client, main_bell) = start(folder.path(), &memory);
+        let again = chunk(&ends, &main_bell);
+        assert_eq!((again.start, again.samples), (first.start, first.samples));
+        let result = OutcomeResult::Text {
+            bytes: 4,
+            truncated: false,
+        };
+        let mut finished = Finished::bare(again.id, Trigger::File, result, 0);
+        finished.text = heapless::String::try_from("stop").unwrap();
+        finished.language = *b"en";
+        ends.done.try_send(finished).unwrap();
+        ends.bell.ring();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while state(&client).state != "done" {
+            assert!(Instant::now() < deadline, "{:?}", state(&client));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(state(&client).duration_s, Some(5.0));
+        let text = std::fs::read_to_string(folder.path().join("note.wav.txt")).unwrap();
+        assert_eq!(text, "stop\n");
+        thread.finish();
+        assert!(client.ask(JobRequest::List).is_err());
+    }
+}

@@ -57,6 +57,8 @@ pub trait Disk: Send {
     fn remove(&mut self, file: u32) -> io::Result<()>;
 }
 
+/// The disk is mounted read-only.
+const READ_ONLY: io::ErrorKind = io::ErrorKind::ReadOnlyFilesystem;
 /// First part of the names of the journal's files.
 const TRANSCRIPTS: &str = "transcripts";
 /// First part of the names of file jobs' checkpoints.
@@ -127,6 +129,11 @@ impl Folder {
             .recursive(true)
             .mode(0o700)
             .create(&self.path)?;
+        // So that the folder's own name survives a power cut; a parent that cannot be opened is not
+        // ours.
+        if let Some(parent) = self.path.parent().and_then(|path| File::open(path).ok()) {
+            parent.sync_all()?;
+        }
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(self.path.join("lock"))?;
@@ -191,7 +198,11 @@ fn read_whole(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 
 impl Disk for Folder {
     fn list(&mut self) -> io::Result<Vec<u32>> {
-        self.take_lock()?;
+        match self.take_lock() {
+            // Jobs that cannot be locked can be read all the same, and go on from memory.
+            Err(error) if error.kind() == READ_ONLY && self.prefix == JOB => {}
+            taken => taken?,
+        }
         numbers_of(&self.path, self.prefix)
     }
 
