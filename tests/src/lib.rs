@@ -65,6 +65,10 @@ mod stop;
 
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod yielding;
 
 #[cfg(test)]
 mod bad_file;

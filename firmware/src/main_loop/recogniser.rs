@@ -23,7 +23,7 @@ use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{CONFIDENCE_UNKNOWN, OutcomeResult};
 
 use super::restarts::{Restart, Restarts};
-use crate::outcome::{Finished, of_answer};
+use crate::outcome::{Finished, of_answer, short};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -44,6 +44,8 @@ struct Sent {
     number: u32,
     at: Millis,
     deadline: Millis,
+    /// When it was cancelled first.
+    cancelled_at: Option<Millis>,
 }
 
 /// What happened at the worker.
@@ -63,6 +65,11 @@ pub enum News {
     CannotLoad(String<REASON_BYTES_MAX>),
     /// An utterance or a chunk is done; its slot is free.
     Done(Finished, u8),
+    /// A chunk has given way to somebody who speaks, and waits in its place again.
+    Yielded {
+        /// Milliseconds from the cancel to the worker's answer.
+        after_ms: u32,
+    },
     /// The worker is to be ended and another one started.
     Lost(&'static str),
 }
@@ -278,6 +285,7 @@ impl Recogniser {
             number: self.number,
             at: now,
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
+            cancelled_at: None,
         });
         let request = Request::Recognise {
             id: self.number,
@@ -343,7 +351,7 @@ impl Recogniser {
         }
     }
 
-    /// Takes the answer to the request at the worker; `None` when the arbiter keeps it for later.
+    /// Takes the answer to the request at the worker; the arbiter may keep a chunk for later.
     fn take_result(&mut self, answer: Answer, now: Millis) -> Option<News> {
         let sent = self.sent.take()?;
         let utterance = *self.arbiter.at_worker()?;
@@ -351,7 +359,9 @@ impl Recogniser {
         let ended_before = self.ended.len();
         self.tell(Event::Answered(finished.outcome.result), now);
         if self.ended.len() <= ended_before {
-            return None;
+            let after_ms = now.saturating_sub(sent.cancelled_at.unwrap_or(now));
+            let after_ms = short(after_ms);
+            return Some(News::Yielded { after_ms });
         }
         let (_, result) = self.ended.pop_back()?;
         if result != finished.outcome.result {
@@ -420,6 +430,7 @@ impl Recogniser {
     fn cancel_sent(&mut self, now: Millis) {
         let Some(sent) = &mut self.sent else { return };
         sent.deadline = now + CANCEL_MS_MAX * self.scale;
+        sent.cancelled_at.get_or_insert(now);
         if let Worker::Ready { socket } = &mut self.worker {
             // A worker that does not read is killed at the deadline.
             socket.send(&Request::Cancel { id: sent.number }).ok();

@@ -55,7 +55,7 @@ impl Desk {
     /// What the main loop does with news; returns false for a model that cannot be loaded.
     fn take(&mut self, news: News) -> bool {
         match news {
-            News::Ready { .. } => {}
+            News::Ready { .. } | News::Yielded { .. } => {}
             News::CannotLoad(_) => return false,
             News::Done(finished, slot) => self.done.push((finished, slot)),
             News::Lost(why) => {
