@@ -52,6 +52,8 @@ mod worker;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod safe_mode;
 #[cfg(test)]
 mod watchdog;

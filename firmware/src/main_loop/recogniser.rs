@@ -8,21 +8,21 @@
 //!
 //! Utterances and chunks of files in, results out. Runs on the main loop and never waits. What goes
 //! to the worker, and what becomes of it, the arbiter of `pipeline` decides; here are the socket,
-//! the numbers of requests, the deadlines, and the waits between restarts.
+//! the numbers of requests and the deadlines.
 
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::arbiter::{self, Action, Event};
 use pressel_pipeline::limits::{
-    ARBITER_ACTIONS_MAX, CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, REASON_BYTES_MAX,
-    RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
-    WORKER_OVERDUE_MS,
+    ARBITER_ACTIONS_MAX, CANCEL_MS_MAX, LOAD_MS_MAX, REASON_BYTES_MAX, RECOGNISE_BASE_MS,
+    RECOGNISE_FACTOR, WORKER_OVERDUE_MS,
 };
 use pressel_pipeline::time::{Millis, millis};
 use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{CONFIDENCE_UNKNOWN, OutcomeResult};
 
+use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
@@ -68,7 +68,7 @@ pub enum News {
 }
 
 /// What follows the loss of a worker.
-pub struct Restart {
+pub struct Loss {
     /// The lost worker's socket, if it had one.
     pub socket: Option<WorkerSocket>,
     /// Milliseconds to wait before the next one is started.
@@ -92,14 +92,10 @@ pub struct Recogniser {
     taken: (bool, bool),
     /// CUDA runs the model.
     cuda: bool,
-    /// CUDA is to run the model, until it falls back.
-    wants_cuda: bool,
-    fell_back: bool,
+    restarts: Restarts,
     /// The provider, and what the known clip gave there the first time.
     canary: Option<(bool, u32)>,
     was_ready: bool,
-    restarts: u32,
-    restarted_at: Deque<Millis, RESTARTS_MAX>,
 }
 
 impl Recogniser {
@@ -117,12 +113,9 @@ impl Recogniser {
             ended: Deque::new(),
             taken: (false, false),
             cuda: false,
-            wants_cuda,
-            fell_back: false,
+            restarts: Restarts::new(wants_cuda),
             canary: None,
             was_ready: false,
-            restarts: 0,
-            restarted_at: Deque::new(),
         }
     }
 
@@ -141,7 +134,7 @@ impl Recogniser {
     /// Returns whether a worker that should answer does not: it was there, or has failed to come.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        !self.is_ready() && (self.was_ready || 0 < self.restarts)
+        !self.is_ready() && (self.was_ready || 0 < self.restarts.count())
     }
 
     /// Returns whether no worker is started for a while.
@@ -159,13 +152,13 @@ impl Recogniser {
     /// Returns whether the processor may still take over from CUDA.
     #[must_use]
     pub fn may_fall_back(&self) -> bool {
-        self.wants_cuda && !self.fell_back
+        self.restarts.may_fall_back()
     }
 
     /// Returns whether workers are to be started on the processor, whatever is configured.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
-        self.fell_back
+        self.restarts.has_fallen_back()
     }
 
     /// Returns whether an utterance is at the worker; a file's chunk is none.
@@ -189,7 +182,7 @@ impl Recogniser {
     /// Returns starts of the worker after the first.
     #[must_use]
     pub fn restarts(&self) -> u32 {
-        self.restarts
+        self.restarts.count()
     }
 
     /// Returns what to wait for.
@@ -242,8 +235,8 @@ impl Recogniser {
         self.tell(Event::Chunk(chunk), now);
     }
 
-    /// Says whether somebody talks, and whether an utterance is being recorded. A chunk at the worker
-    /// is cancelled at once.
+    /// Says whether somebody talks, and whether an utterance is being recorded. A chunk at the
+    /// worker is cancelled at once.
     pub fn attend(&mut self, talking: bool, open: bool, now: Millis) {
         if self.taken == (talking, open) {
             return;
@@ -331,7 +324,7 @@ impl Recogniser {
                     self.worker = Worker::Ready { socket };
                 }
                 (self.cuda, self.was_ready) = (cuda, true);
-                self.wants_cuda |= cuda;
+                self.restarts.ran_with(cuda);
                 self.tell(Event::Ready, now);
                 Some(News::Ready { cuda, load_ms })
             }
@@ -386,40 +379,20 @@ impl Recogniser {
 
     /// Lets go of a lost worker and says how to go on. The first time, what it had is kept for the
     /// next one.
-    pub fn lose(&mut self, now: Millis) -> Restart {
+    pub fn lose(&mut self, now: Millis) -> Loss {
         let worker = core::mem::replace(&mut self.worker, Worker::Absent);
         let socket = match worker {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        while self
-            .restarted_at
-            .front()
-            .is_some_and(|at| at + RESTART_WINDOW_MS < now)
-        {
-            self.restarted_at.pop_front();
-        }
-        self.restarts = self.restarts.saturating_add(1);
-        let wait = RESTART_WAIT_MS.get(self.restarted_at.len()).copied();
-        let fell_back = wait.is_none() && self.may_fall_back();
-        let (wait_ms, left_off) = match wait {
-            Some(wait_ms) => {
-                // The list has as many places as there are waits.
-                self.restarted_at.push_back(now).ok();
-                (wait_ms, false)
-            }
-            None => {
-                self.restarted_at.clear();
-                self.fell_back |= fell_back;
-                (if fell_back { 0 } else { LEFT_OFF_MS }, !fell_back)
-            }
-        };
+        let next = self.restarts.next(now);
         self.sent = None;
+        let left_off = matches!(next, Restart::LeftOff { .. });
         self.tell(Event::Lost { left_off }, now);
-        Restart {
+        Loss {
             socket,
-            wait_ms,
-            fell_back,
+            wait_ms: next.wait_ms(),
+            fell_back: next == Restart::OnProcessor,
         }
     }
 

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, WAITING_UTTERANCES_MAX};
+use pressel_pipeline::limits::{
+    FILE_SLOT, LEFT_OFF_MS, RESTART_WINDOW_MS, RESTARTS_MAX, SLOT_COUNT, WAITING_UTTERANCES_MAX,
+};
 use pressel_pipeline::waiting::SpeechSpan;
 use pressel_wire::{DropReason, FailCode, Trigger};
 use proptest::prelude::*;
