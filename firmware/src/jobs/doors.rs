@@ -86,8 +86,8 @@ pub enum JobRequest {
         /// Number of the job.
         number: u32,
     },
-    /// Takes up a failed, cancelled or quarantined job again, behind its last checkpoint; answered by
-    /// it.
+    /// Takes up a failed, cancelled or quarantined job again, behind its last checkpoint; answered
+    /// by it.
     Retry {
         /// Number of the job.
         number: u32,
