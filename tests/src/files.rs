@@ -1,7 +1,7 @@
 //! File jobs: recordings in the spool become results beside them.
 //!
-//! In: WAV files in the spool of the simulated board, kills, presses. Out: the results, byte for byte
-//! those of `pressel transcribe`.
+//! In: WAV files in the spool of the simulated board, kills, presses. Out: the results, byte for
+//! byte those of `pressel transcribe`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
