@@ -4,6 +4,8 @@
 //! runs the main loop on the calling thread, and ends everything in order.
 
 mod devices;
+mod file_jobs;
+mod safe;
 
 pub use devices::{BoardOpener, Place};
 
@@ -19,14 +21,13 @@ use pressel_hal::sim::SimClock;
 use pressel_hal::{Clock, Microphone};
 use pressel_models::runtime::Runtime;
 use pressel_models::{places, vad};
-use pressel_wire::Mark;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::config::{Config, LinkMode};
+use crate::control::{self, Control, Facts};
 use crate::failure::{Failure, Kind};
-use crate::jobs;
 use crate::journal::{self, Folder, Journal, Limits};
 use crate::keeper::thread::Tools;
 use crate::keeper::{Keeper, Opener as _};
@@ -35,7 +36,8 @@ use crate::listen::{Ears, Listener};
 use crate::main_loop::{Capture, End, Fixed, MainLoop, Neighbours, Pins, Serial};
 use crate::rings;
 use crate::slots::{LiveSlots, SharedMemory};
-use crate::vitals::Vitals;
+use crate::starts::Starts;
+use crate::vitals::{Vitals, Watched};
 use crate::worker::{Setup, faults};
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
@@ -49,12 +51,22 @@ pub struct Plan {
     pub config: Config,
     /// Where the devices are.
     pub place: Place,
-    /// Folder of the journal.
+    /// Folder of the journal and of jobs' checkpoints.
     pub state_dir: PathBuf,
+    /// Folder whose recordings become jobs, if there is one.
+    pub spool: Option<PathBuf>,
     /// Print one JSON object a line.
     pub json: bool,
     /// Abort on any allocation after start-up.
     pub strict_memory: bool,
+    /// The control socket; empty is none.
+    pub control_socket: PathBuf,
+    /// Start as configured, however often that has crashed.
+    pub no_safe_mode: bool,
+    /// Jobs are only kept, none is begun.
+    pub jobs_paused: bool,
+    /// A thread that is to hang, for tests of the watchdog.
+    pub hang: Option<Watched>,
     /// What workers are to do wrong, for proofs.
     pub worker_fault: Option<faults::Plan>,
 }
@@ -64,30 +76,40 @@ pub struct Plan {
 /// # Errors
 /// [`Failure`] of kind `Device` or `Model` when something is missing at the start, or when listen
 /// could not be kept alive.
-pub fn run(plan: Plan) -> Result<(), Failure> {
-    let Plan {
-        board,
-        config,
-        place,
-        state_dir,
-        json,
-        strict_memory,
-        worker_fault,
-    } = plan;
+pub fn run(mut plan: Plan) -> Result<(), Failure> {
     // First: a signal that comes while models are loaded ends the appliance in order, too.
     let signals = take_signals()?;
     report_panics();
-    let mut setup = worker_setup(&board, &config)?;
-    setup.fault = worker_fault;
+    let (starts, is_crash_loop) = Starts::begin(&plan.state_dir);
+    let safe_mode = (is_crash_loop && !plan.no_safe_mode).then(|| safe::make_safe(&mut plan));
+    let ended = run_planned(&plan, signals, safe_mode);
+    match &ended {
+        Ok(End::Asked) => starts.end(),
+        // A device or an option that was wrong before it began says nothing about crashes.
+        Err(failure) if failure.kind != Kind::Model => starts.forget(),
+        Ok(_) | Err(_) => drop(starts),
+    }
+    judge(ended?)
+}
+
+fn run_planned(
+    plan: &Plan,
+    signals: UnixStream,
+    safe_mode: Option<String>,
+) -> Result<End, Failure> {
+    let Plan { board, config, .. } = plan;
+    let mut setup = worker_setup(board, config)?;
+    setup.fault = plan.worker_fault;
     let ears = load_ears()?;
-    if strict_memory {
+    if plan.strict_memory {
         alloc_guard::abort_on_allocation();
     }
-    let mut opener = BoardOpener::new(&board, &config, place.clone());
-    let devices = Devices::open(&board, &config, &place, &mut opener)?;
+    let mut opener = BoardOpener::new(board, config, plan.place.clone());
+    let devices = Devices::open(board, config, &plan.place, &mut opener)?;
 
     let memory = SharedMemory::create().map_err(out_of_resources)?;
     let slots = memory.writer().map_err(out_of_resources)?;
+    let file_slot = memory.file_writer().map_err(out_of_resources)?;
     let Some((ends, listen_ends)) = rings::claim() else {
         return Err(Failure::new(Kind::Usage, "one process runs one appliance"));
     };
@@ -96,29 +118,34 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         events: Bell::new().map_err(out_of_resources)?,
     };
     let vitals = Arc::new(Vitals::new());
-    let journal = start_journal(&state_dir);
-    let mut fixed = fixed(&board, &config, &place);
-    (fixed.boot, fixed.acknowledged) = (journal.epoch(), journal.acknowledged());
-    let tools = Tools {
+    let journal = start_journal(&plan.state_dir);
+    let fixed = fixed(plan, &journal, safe_mode.is_some());
+    let keeper = Keeper::start(Tools {
         opener: Box::new(opener),
         setup,
         memory,
-        json,
+        json: plan.json,
         journal,
         vitals: Arc::clone(&vitals),
-    };
-    let keeper = Keeper::start(tools).map_err(out_of_resources)?;
-    let listener = Listener::new(
-        config.tuning(),
-        ears,
-        LiveSlots::new(slots, listen_ends.free),
-    );
+    });
+    let keeper = keeper.map_err(out_of_resources)?;
+    let slots = LiveSlots::new(slots, listen_ends.free);
+    let listener = Listener::new(config.tuning(), ears, slots);
     let cores = board.cores.listen.clone();
     let (listening, watch) = (listen_ends.listening, Arc::clone(&vitals));
     let listen = ListenThread::start(listener, listening, bells.clone(), cores, watch)
         .map_err(out_of_resources)?;
-    let jobs_bell = Bell::new().map_err(out_of_resources)?;
-    let (jobs, _jobs_inside, _job_client) = jobs::doors::doors(&jobs_bell);
+    let (file_jobs, jobs, job_client) =
+        file_jobs::start(plan, file_slot, &keeper.bell, &vitals).map_err(out_of_resources)?;
+    let recent = Arc::clone(&keeper.recent);
+    let control = control::Tools {
+        facts: facts(plan, fixed.boot, safe_mode),
+        vitals: Arc::clone(&vitals),
+        last: Box::new(move || recent.list()),
+        jobs: job_client,
+        hang: plan.hang,
+    };
+    let control = Control::start(&plan.control_socket, control).map_err(out_of_resources)?;
     let neighbours = Neighbours {
         ends,
         listen_bell: bells.listen,
@@ -127,15 +154,17 @@ pub fn run(plan: Plan) -> Result<(), Failure> {
         deliveries: keeper.deliveries.clone(),
         delivery_bell: keeper.bell.clone(),
         jobs,
-        vitals: Arc::clone(&vitals),
+        vitals,
         signals: signals.into(),
     };
     pin_main_loop(&board.cores.main);
     let end = run_main_loop(fixed, neighbours, devices);
+    control.finish();
+    file_jobs.finish();
     listen.finish();
     keeper.finish();
     report_allocations();
-    judge(end)
+    Ok(end)
 }
 
 /// Pins this thread, on which the main loop runs, where the board has these cores.
@@ -203,17 +232,27 @@ fn run_main_loop(fixed: Fixed, neighbours: Neighbours, devices: Devices) -> End 
     end
 }
 
-fn fixed(board: &Board, config: &Config, place: &Place) -> Fixed {
+fn fixed(plan: &Plan, journal: &Journal<Folder>, safe_mode: bool) -> Fixed {
+    let Plan { board, config, .. } = plan;
     Fixed {
-        clock: clock(place),
+        clock: clock(&plan.place),
         session: config.session(),
         post_roll: config.tuning().utterance.post_roll,
-        boot: 0,
-        acknowledged: Mark::default(),
+        boot: journal.epoch(),
+        acknowledged: journal.acknowledged(),
         board: pressel_wire::text::name(&board.name),
         model: pressel_wire::text::name(&config.model.short_name()),
         cuda: board.worker.provider == Provider::Cuda,
-        safe_mode: false,
+        safe_mode,
+    }
+}
+
+fn facts(plan: &Plan, boot: u32, safe_mode: Option<String>) -> Facts {
+    Facts {
+        board: plan.board.name.clone(),
+        model: plan.config.model.short_name(),
+        boot,
+        safe_mode,
     }
 }
 

@@ -6,9 +6,11 @@ pub mod args;
 pub mod demo;
 pub mod devices;
 pub mod history;
+pub mod jobs;
 pub mod monitor;
 pub mod replay;
 pub mod run;
+pub mod status;
 mod telemetry;
 pub mod transcribe;
 
@@ -56,6 +58,8 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Devices(arguments) => devices::devices(&arguments),
         Command::Monitor(arguments) => monitor::monitor(&arguments),
         Command::History(arguments) => history::history(&arguments),
+        Command::Status(arguments) => status::status(&arguments),
+        Command::Jobs(arguments) => jobs::jobs(&arguments),
         Command::Worker(arguments) => worker::serve::serve(&arguments.setup(), arguments.slots)
             .map_err(|error| {
                 let why = format!("the worker is started by Pressel itself, not by hand ({error})");

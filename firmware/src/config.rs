@@ -24,7 +24,7 @@ pub struct Config {
     pub trigger: Trigger,
     /// Folder of the journal.
     pub state_dir: PathBuf,
-    /// Unix socket of `pressel status` and `pressel jobs`.
+    /// Unix socket of `pressel status` and `pressel jobs`; empty is none.
     pub control_socket: PathBuf,
     /// Speech model: `nano`, or the path of a folder.
     pub model: Model,

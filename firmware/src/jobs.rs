@@ -5,8 +5,35 @@
 //! stick holds up nobody else. It gives one chunk at a time to the main loop, whose arbiter decides
 //! when the worker hears it; the voice path always goes first.
 //!
-//! [`doors`] is how others reach it.
+//! [`doors`] is how others reach it. [`spool`] finds recordings; [`record`] and [`job`] are what is
+//! kept of one, [`store`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers requests
+//! in it, [`work`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and [`results`] are the files.
 
 pub mod doors;
 
-pub use doors::{JobClient, JobInfo, JobNews, JobRequest, JobsEnds};
+pub mod spool;
+
+pub mod job;
+pub mod record;
+pub mod store;
+
+pub mod recordings;
+pub mod results;
+
+mod desk;
+pub mod turn;
+mod work;
+
+mod endings;
+
+pub mod thread;
+
+pub use doors::{JobAnswer, JobClient, JobInfo, JobNews, JobRequest, JobsEnds};
+pub use thread::{JobTools, JobsThread};
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;

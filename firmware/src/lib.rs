@@ -30,9 +30,13 @@ pub mod jobs;
 
 pub mod vitals;
 
+pub mod control;
+
 pub mod config;
 
 pub mod failure;
+
+pub mod starts;
 
 pub mod appliance;
 

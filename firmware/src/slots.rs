@@ -131,6 +131,12 @@ impl FileSlot {
     }
 }
 
+impl AsMut<[i16]> for FileSlot {
+    fn as_mut(&mut self) -> &mut [i16] {
+        self.memory()
+    }
+}
+
 /// The worker's map of all slots: read only.
 pub struct SlotReader {
     map: Mmap,
@@ -182,6 +188,12 @@ impl<'a> LiveSlots<'a> {
             free,
             kept: all_slots(),
         }
+    }
+
+    /// Returns the free slots that have left the ring.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.kept
     }
 }
 

@@ -5,8 +5,9 @@
 //! be a turn apart.
 
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::time::Duration;
 
-use pressel_wire::{Counters, DeviceState, Provider, State};
+use pressel_wire::{Alert, Counters, DeviceState, Provider, State};
 
 /// A thread whose progress is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,12 @@ impl Watched {
             Self::Worker => "worker",
         }
     }
+
+    /// Returns the thread of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|thread| thread.name() == name)
+    }
 }
 
 /// What the main loop publishes once a turn.
@@ -62,6 +69,16 @@ pub struct Published {
     pub commands: u8,
     /// A file's chunk waits or is at the worker.
     pub chunk: bool,
+    /// Alerts that are on, a bit for each code.
+    pub alerts: u8,
+}
+
+impl Published {
+    /// Returns whether an alert is on.
+    #[must_use]
+    pub fn is_on(&self, alert: Alert) -> bool {
+        1_u8.checked_shl(alert as u32).unwrap_or(0) & self.alerts != 0
+    }
 }
 
 /// The numbers. Share it in an `Arc`.
@@ -77,7 +94,13 @@ pub struct Vitals {
     outbox: AtomicU8,
     errands: AtomicU8,
     commands: AtomicU8,
+    alerts: AtomicU8,
+    /// The thread that is to hang.
+    hang: AtomicU8,
 }
+
+/// No thread is to hang.
+const NONE: u8 = u8::MAX;
 
 const MICROPHONE: u8 = 1;
 const WORKER: u8 = 2;
@@ -99,12 +122,26 @@ impl Vitals {
             outbox: AtomicU8::new(0),
             errands: AtomicU8::new(0),
             commands: AtomicU8::new(0),
+            alerts: AtomicU8::new(0),
+            hang: AtomicU8::new(NONE),
         }
     }
 
     /// Counts a turn of a thread. Each beats at least once a second while it is well.
     pub fn beat(&self, thread: Watched) {
+        // Only in a test of the watchdog, see `hang`.
+        while self.hang.load(Ordering::Relaxed) == thread as u8 {
+            if thread == Watched::Worker {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
         self.beats[thread as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets a thread hang for ever in its next beat, for tests of the watchdog.
+    pub fn hang(&self, thread: Watched) {
+        self.hang.store(thread as u8, Ordering::Relaxed);
     }
 
     /// Returns the turns of a thread since start; the number wraps.
@@ -133,6 +170,7 @@ impl Vitals {
             errands,
             commands,
             chunk,
+            alerts,
         } = *published;
         for (place, (_, value)) in self.counters.iter().zip(counters.fields()) {
             place.store(value, Ordering::Relaxed);
@@ -150,6 +188,7 @@ impl Vitals {
             (&self.outbox, outbox),
             (&self.errands, errands),
             (&self.commands, commands),
+            (&self.alerts, alerts),
         ] {
             place.store(value, Ordering::Relaxed);
         }
@@ -180,6 +219,7 @@ impl Vitals {
             errands: number(&self.errands),
             commands: number(&self.commands),
             chunk: flags & CHUNK != 0,
+            alerts: number(&self.alerts),
         }
     }
 }
@@ -215,7 +255,10 @@ mod tests {
             errands: 2,
             commands: 4,
             chunk: true,
+            alerts: 1 << Alert::JournalDown as u8,
         };
+        assert!(published.is_on(Alert::JournalDown) && !published.is_on(Alert::SafeMode));
+        assert!(!published.is_on(Alert::Unknown));
         vitals.publish(&published);
         assert_eq!(vitals.read(), published);
         vitals.beat(Watched::Jobs);

@@ -18,7 +18,7 @@ use crate::rig::{Rig, Setting};
 static GUARD: AllocGuard = AllocGuard;
 
 /// The threads of the appliance; the main loop is the process's first, and named as it.
-const APPLIANCE: [&str; 3] = ["pressel", "listen", "keeper"];
+const APPLIANCE: [&str; 5] = ["pressel", "control", "listen", "keeper", "jobs"];
 
 /// Tells the test below that it is the child.
 const CHILD: &str = "PRESSEL_TESTS_ABORT";

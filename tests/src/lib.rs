@@ -50,9 +50,19 @@ mod storm;
 mod worker;
 
 #[cfg(test)]
+mod control;
+#[cfg(test)]
+mod safe_mode;
+#[cfg(test)]
+mod watchdog;
+
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod stop;
+
+#[cfg(test)]
+mod files;
 
 #[cfg(test)]
 mod bad_file;

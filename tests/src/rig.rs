@@ -36,6 +36,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) config: &'a str,
     /// More of the command line.
     pub(crate) arguments: &'a [&'a str],
+    /// More of its environment.
+    pub(crate) variables: &'a [(&'a str, &'a str)],
     /// A board's file instead of the built-in board.
     pub(crate) board: Option<&'a str>,
     /// Whether the host reads the serial line.
@@ -49,6 +51,7 @@ impl Default for Setting<'_> {
             pace: 8,
             config: "",
             arguments: &[],
+            variables: &[],
             board: None,
             reads: true,
         }
@@ -109,6 +112,7 @@ impl Rig {
         }
         command
             .args(setting.arguments)
+            .envs(setting.variables.iter().copied())
             .env("ALSA_CONFIG_PATH", &board.alsa);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let events = Events::of(child.stdout.take().unwrap());

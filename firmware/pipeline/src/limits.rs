@@ -226,3 +226,65 @@ const _: () = assert!(REASON_BYTES_MAX + 16 <= WORKER_FRAME_BYTES);
 pub const MICROPHONE_RETRY_MS: (u64, u64) = (250, 5_000);
 /// First and longest wait before a lost serial line is opened again; it doubles from try to try.
 pub const LINK_RETRY_MS: (u64, u64) = (500, 5_000);
+
+/// File jobs that are known, ended ones included. Memory: about 300 bytes each.
+///
+/// When full: the oldest ended one is forgotten. When none has ended, new recordings stay in the
+/// spool until there is room, and `pressel jobs add` is refused.
+pub const JOBS_MAX: usize = 1_000;
+/// Bytes of a recording's path. A longer one is refused.
+pub const JOB_PATH_BYTES_MAX: usize = 1_024;
+/// Bytes of a recording's name: so many that the longest name of a result is a file's name as well.
+pub const JOB_NAME_BYTES_MAX: usize = 255 - ".error.txt".len();
+/// Bytes of a model's name in a checkpoint; a longer one is cut.
+pub const JOB_MODEL_BYTES_MAX: usize = 128;
+/// Bytes of the reason why a job failed; a longer one is cut.
+pub const JOB_WHY_BYTES_MAX: usize = TEXT_BYTES_MAX;
+/// Bytes of one job's checkpoints; with more, the job fails as too long.
+///
+/// Why 32 MiB: at 100 bytes a chunk, weeks of speech.
+pub const JOB_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Milliseconds between two looks into the spool, and at a recording that is away. A recording is
+/// taken when it is the same in two looks.
+pub const SPOOL_EVERY_MS: u64 = 2_000;
+/// Recordings in the spool at a time; more wait until others have left.
+pub const SPOOL_FILES_MAX: usize = 10_000;
+/// Milliseconds between two tries to write results or checkpoints where that failed, or to read on
+/// where a disk failed.
+pub const JOB_RETRY_MS: u64 = 10_000;
+/// Tries to read a recording whose disk fails, before the job fails.
+pub const JOB_READ_TRIES_MAX: u8 = 6;
+/// Milliseconds before a chunk that was dropped is given to the main loop again.
+pub const CHUNK_AGAIN_MS: u64 = 100;
+/// Panics of the thread at one job after which the job is quarantined.
+pub const JOB_PANICS_MAX: u8 = 2;
+
+/// Clients that the control socket serves at once. Memory: 8 KiB each, and their answers.
+///
+/// When full: one more is told so and closed at once.
+pub const CONTROL_CLIENTS_MAX: usize = 4;
+/// Bytes in a request on the control socket.
+///
+/// Why 8 KiB: the longest path, escaped, fits. When hit: the request is refused.
+pub const CONTROL_REQUEST_BYTES_MAX: usize = 8_192;
+/// Milliseconds that a client of the control socket has for sending and reading together.
+pub const CONTROL_CLIENT_MS: u64 = 2_000;
+/// Milliseconds that jobs get to answer what a client of the control socket asked of them.
+pub const CONTROL_JOBS_MS: u64 = 5_000;
+/// Milliseconds that a status waits for the count of jobs; then it goes without.
+pub const CONTROL_COUNT_MS: u64 = 300;
+/// Milliseconds that the thread `control` gets at the end.
+pub const CONTROL_END_MS: u64 = 300;
+/// Panics of the thread `control` after which it stays away, so that systemd starts all anew.
+pub const CONTROL_PANICS_MAX: u32 = 8;
+/// A thread is stuck that has not beaten for half of systemd's watchdog interval, in milliseconds;
+/// at most this.
+pub const STUCK_MS_MAX: u64 = 5_000;
+/// At least this: a thread that is well beats once a second.
+pub const STUCK_MS_MIN: u64 = 2_000;
+/// A thread is stuck that has not begun to beat after so many milliseconds.
+pub const FIRST_BEAT_MS_MAX: u64 = 30_000;
+/// Crashes inside [`CRASH_WINDOW_MS`] after which the next start is in safe mode.
+pub const CRASHES_MAX: usize = 3;
+/// Window in which crashes are counted, and after which a start is a usual one again: a minute.
+pub const CRASH_WINDOW_MS: u64 = 60_000;

@@ -2,6 +2,10 @@
 //!
 //! The command line in, typed arguments out. Nothing is opened or run here.
 
+mod control;
+
+pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments};
+
 use std::path::PathBuf;
 
 use clap::builder::RangedI64ValueParser;
@@ -9,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Trigger;
 use crate::transcript::Format;
+use crate::vitals::Watched;
 use crate::worker::Setup;
 use crate::worker::faults::Plan;
 
@@ -23,7 +28,9 @@ use crate::worker::faults::Plan;
                   pressel run --board rpi-5         the appliance\n  \
                   pressel transcribe note.wav       a recording as text\n  \
                   pressel monitor /dev/ttyUSB0      the other end of the serial line\n  \
-                  pressel history --since 2h        what was said\n\n\
+                  pressel history --since 2h        what was said\n  \
+                  pressel status                    how the running appliance is\n  \
+                  pressel jobs add talk.mp3         a recording, in the background\n\n\
                   Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
                   3 device, 4 model, 5 disk."
 )]
@@ -53,6 +60,10 @@ pub enum Command {
     Monitor(MonitorArguments),
     /// Print past transcripts.
     History(HistoryArguments),
+    /// Tell how the running appliance is.
+    Status(StatusArguments),
+    /// Let the running appliance transcribe recordings, while nobody speaks to it.
+    Jobs(JobsArguments),
     /// The worker process; started by the appliance itself.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -104,6 +115,17 @@ pub struct RunArguments {
     /// Folder of the journal [default: the configuration's state_dir; SIM_DIR/state when simulated]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Folder whose recordings are transcribed in the background, or "" for none [default: the
+    /// configuration's jobs.spool; SIM_DIR/spool when simulated]
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Socket for `pressel status` and `pressel jobs` [default: the configuration's control_socket;
+    /// SIM_DIR/control when simulated]
+    #[arg(long, value_name = "SOCKET")]
+    pub control: Option<PathBuf>,
+    /// Start as configured, also after three crashes in a minute
+    #[arg(long)]
+    pub no_safe_mode: bool,
     /// Folder of the simulated board's pipes
     #[arg(long, value_name = "DIR")]
     pub sim_dir: Option<PathBuf>,
@@ -113,9 +135,17 @@ pub struct RunArguments {
     /// Abort on any allocation of the main loop or listen after start-up (for tests)
     #[arg(long, hide = true)]
     pub strict_memory: bool,
+    /// Let this thread hang for ever, a second after the start (for tests of the watchdog)
+    #[arg(long, hide = true, value_name = "NAME", value_parser = thread)]
+    pub hang_thread: Option<Watched>,
     /// Let the worker fail in this way (for tests)
     #[arg(long, hide = true, value_name = "PLAN")]
     pub worker_fault: Option<Plan>,
+}
+
+/// Returns the thread of a name.
+fn thread(name: &str) -> Result<Watched, String> {
+    Watched::from_name(name).ok_or_else(|| "there is no such thread".to_owned())
 }
 
 /// Returns what `--sim-speed` takes.

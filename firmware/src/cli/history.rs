@@ -110,20 +110,21 @@ fn since(text: &str, now_ms: u64) -> Result<u64, String> {
 }
 
 /// Returns wall time as RFC 3339, to the second.
-fn time(at_ms: u64) -> String {
+pub(super) fn time(at_ms: u64) -> String {
     let seconds = i64::try_from(at_ms / 1_000).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |at| at.to_string())
+}
+
+/// Returns what was said, or a name, so that it cannot move the cursor.
+pub(super) fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(plain).collect()
 }
 
 fn words(spoken: &Spoken) -> String {
     let (time, result) = (time(spoken.at_ms), result_name(&spoken.outcome.result));
     match spoken.outcome.result {
-        // What was said cannot move the cursor.
-        OutcomeResult::Text { .. } => {
-            let plain = |c: char| if c.is_control() { ' ' } else { c };
-            let text: String = spoken.text.chars().map(plain).collect();
-            format!("{time}  {result}  {text}")
-        }
+        OutcomeResult::Text { .. } => format!("{time}  {result}  {}", plain(&spoken.text)),
         _ => format!("{time}  {result}"),
     }
 }

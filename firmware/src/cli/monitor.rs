@@ -14,8 +14,8 @@ use pressel_hal::linux::{SerialLink, poll};
 use pressel_hal::{Link, LinkError, PollFd};
 use pressel_wire::limits::FRAME_BYTES_MAX;
 use pressel_wire::{
-    Assembler, Decoder, DeviceMessage, HostMessage, Mark, Outcome, OutcomeResult, Received,
-    Receiver, Transcript, encode_host,
+    Assembler, Decoder, DeviceMessage, HostMessage, Job, LEFT_UNKNOWN, Mark, Outcome,
+    OutcomeResult, Received, Receiver, Transcript, encode_host,
 };
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -225,8 +225,29 @@ impl<W: io::Write> Screen<W> {
                 &json!({"event": "pong", "nonce": nonce}),
                 &format!("-  pong {nonce}"),
             ),
+            DeviceMessage::Job(job) => self.job(*job),
+            DeviceMessage::Alert { alert, on } => self.print(
+                &json!({"event": "alert", "alert": alert.name(), "on": on}),
+                &format!(
+                    "{}  alert {alert} {}",
+                    if *on { "!" } else { "-" },
+                    if *on { "begins" } else { "is over" }
+                ),
+            ),
             _ => Ok(()), // A newer appliance says more than this monitor knows.
         }
+    }
+
+    fn job(&mut self, job: Job) -> io::Result<()> {
+        let left_s = (job.left_s != LEFT_UNKNOWN).then_some(job.left_s);
+        let object = json!({
+            "event": "job", "job": job.number, "state": job.state.name(),
+            "percent": job.percent, "left_s": left_s,
+        });
+        let left = left_s.map_or(String::new(), |left_s| format!(", {left_s} s left"));
+        let (number, state, percent) = (job.number, job.state, job.percent);
+        let words = format!("-  job {number} {state} {percent} %{left}");
+        self.print(&object, &words)
     }
 
     fn gap(&mut self, from: Mark, to: Mark) -> io::Result<()> {

@@ -2,11 +2,13 @@
 //!
 //! Arguments in, a plan for `appliance` out; it stays there until the appliance ends.
 
+use std::path::PathBuf;
+
 use pressel_boards::{Backend, Board};
 
 use super::args::RunArguments;
 use crate::appliance::{self, Place, Plan};
-use crate::config::Config;
+use crate::config::{Config, Jobs};
 use crate::failure::{Failure, Kind};
 
 /// Runs the appliance on the chosen board until SIGINT or SIGTERM.
@@ -37,16 +39,50 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
         (None, Place::Sim { dir, .. }) => dir.join("state"),
         (None, Place::Linux) => config.state_dir.clone(),
     };
+    let spool = spool(arguments, &config, &place)?;
+    let control_socket = match (&arguments.control, &place) {
+        (Some(path), _) => path.clone(),
+        (None, Place::Sim { dir, .. }) => dir.join("control"),
+        (None, Place::Linux) => config.control_socket.clone(),
+    };
     log::info!("board {} ({})", board.name, board.title);
     appliance::run(Plan {
         board,
         config,
         place,
         state_dir,
+        spool,
         json: arguments.json,
         strict_memory: arguments.strict_memory,
+        control_socket,
+        no_safe_mode: arguments.no_safe_mode,
+        jobs_paused: false,
+        hang: arguments.hang_thread,
         worker_fault: arguments.worker_fault,
     })
+}
+
+/// Returns the whole path of the watched folder, if there is to be one.
+fn spool(
+    arguments: &RunArguments,
+    config: &Config,
+    place: &Place,
+) -> Result<Option<PathBuf>, Failure> {
+    let is_named = config.jobs != Jobs::default();
+    let folder = match (&arguments.spool, place) {
+        (Some(folder), _) => folder.clone(),
+        (None, Place::Sim { dir, .. }) if !is_named => dir.join("spool"),
+        (None, _) => config.jobs.spool.clone(),
+    };
+    if folder.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    // The whole path: it stands in checkpoints and results.
+    let whole = std::path::absolute(&folder).map_err(|error| {
+        let why = format!("{}: cannot be the spool ({error})", folder.display());
+        Failure::new(Kind::Usage, why)
+    })?;
+    Ok(Some(whole))
 }
 
 /// Returns the board that was named, or the one that this is.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use pressel_pipeline::limits::CONTROL_JOBS_MS;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{Job, JobState};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,10 @@ use crate::outcome::Finished;
 pub const JOB_NEWS_MAX: usize = 8;
 
 /// How long a request waits for its answer: the thread may be reading from a slow stick.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_millis(CONTROL_JOBS_MS);
+
+/// The answer to a request that finds no room, or that was not answered in time.
+pub const LATE: &str = "the jobs are busy with a slow disk: try again";
 
 /// From `jobs` to the main loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +59,15 @@ pub struct JobsInside {
     pub calls: Receiver<JobCall>,
 }
 
+/// What is answered: the jobs that were asked for, or why not and what to do, in one line.
+pub type JobAnswer = Result<Vec<JobInfo>, String>;
+
 /// One request on its way, and where its answer goes.
 pub struct JobCall {
     /// What is wanted.
     pub request: JobRequest,
     /// One answer, in a queue of one place; nobody may wait for it any more.
-    pub reply: Sender<Result<Vec<JobInfo>, String>>,
+    pub reply: Sender<JobAnswer>,
 }
 
 /// What can be asked about jobs.
@@ -113,7 +120,7 @@ impl JobInfo {
     }
 }
 
-/// The way to `jobs` for those who manage them. Blocks: not for the main loop, listen or keeper.
+/// The way to `jobs` for those who manage them.
 #[derive(Clone)]
 pub struct JobClient {
     calls: Sender<JobCall>,
@@ -121,19 +128,27 @@ pub struct JobClient {
 }
 
 impl JobClient {
-    /// Asks, and waits some seconds for the answer.
+    /// Asks, and waits some seconds for the answer: not for the appliance's own threads.
     ///
     /// # Errors
     /// Why it was refused and what to do, in one line.
-    pub fn ask(&self, request: JobRequest) -> Result<Vec<JobInfo>, String> {
+    pub fn ask(&self, request: JobRequest) -> JobAnswer {
+        let answer = self.send(request)?;
+        let late = |_| Err(LATE.to_owned());
+        answer.recv_timeout(PATIENCE).unwrap_or_else(late)
+    }
+
+    /// Asks and does not wait. The answer comes out of the receiver, which ends without one should
+    /// `jobs` end.
+    ///
+    /// # Errors
+    /// As [`JobClient::ask`].
+    pub fn send(&self, request: JobRequest) -> Result<Receiver<JobAnswer>, String> {
         let (reply, answer) = bounded(1);
-        let late = "the jobs are busy with a slow disk: try again";
         let sent = self.calls.try_send(JobCall { request, reply });
-        sent.map_err(|_| late.to_owned())?;
+        sent.map_err(|_| LATE.to_owned())?;
         self.bell.ring();
-        answer
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| Err(late.to_owned()))
+        Ok(answer)
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use pressel_pipeline::limits::JOURNAL_BYTES_MAX;
+use pressel_pipeline::limits::{JOB_FILE_BYTES_MAX, JOURNAL_BYTES_MAX};
 
 /// Bytes read of one file at most: a larger one is not of our making.
 const READ_BYTES_MAX: u64 = 2 * JOURNAL_BYTES_MAX as u64;
@@ -57,10 +57,19 @@ pub trait Disk: Send {
     fn remove(&mut self, file: u32) -> io::Result<()>;
 }
 
-/// The journal's files in a folder: `transcripts-NUMBER.journal`.
+/// The disk is mounted read-only.
+const READ_ONLY: io::ErrorKind = io::ErrorKind::ReadOnlyFilesystem;
+/// First part of the names of the journal's files.
+const TRANSCRIPTS: &str = "transcripts";
+/// First part of the names of file jobs' checkpoints.
+const JOB: &str = "job";
+
+/// The journal's files in a folder: `transcripts-NUMBER.journal`; or those of jobs, `job-...`.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    prefix: &'static str,
+    bytes_max: u64,
     /// Keeps other appliances out while it is open.
     lock: Option<File>,
     open: Option<(u32, File)>,
@@ -72,8 +81,20 @@ impl Folder {
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            prefix: TRANSCRIPTS,
+            bytes_max: READ_BYTES_MAX,
             lock: None,
             open: None,
+        }
+    }
+
+    /// Takes a folder of jobs' checkpoints by its path.
+    #[must_use]
+    pub fn of_jobs(path: &Path) -> Self {
+        Self {
+            prefix: JOB,
+            bytes_max: JOB_FILE_BYTES_MAX as u64,
+            ..Self::new(path)
         }
     }
 
@@ -84,7 +105,7 @@ impl Folder {
     }
 
     fn name(&self, file: u32) -> PathBuf {
-        self.path.join(format!("transcripts-{file}.journal"))
+        name(&self.path, self.prefix, file)
     }
 
     fn open(&mut self, file: u32) -> io::Result<&File> {
@@ -108,6 +129,11 @@ impl Folder {
             .recursive(true)
             .mode(0o700)
             .create(&self.path)?;
+        // So that the folder's own name survives a power cut; a parent that cannot be opened is not
+        // ours.
+        if let Some(parent) = self.path.parent().and_then(|path| File::open(path).ok()) {
+            parent.sync_all()?;
+        }
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).write(true).mode(0o600);
         let lock = options.open(self.path.join("lock"))?;
@@ -129,16 +155,24 @@ impl Folder {
     }
 }
 
+fn name(folder: &Path, prefix: &str, file: u32) -> PathBuf {
+    folder.join(format!("{prefix}-{file}.journal"))
+}
+
 /// Returns the numbers of the journal files in a folder, in order.
 ///
 /// # Errors
 /// The folder cannot be read.
 pub fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
+    numbers_of(folder, TRANSCRIPTS)
+}
+
+fn numbers_of(folder: &Path, prefix: &str) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| {
-            let name = name.strip_prefix("transcripts-")?;
+            let name = name.strip_prefix(prefix)?.strip_prefix('-')?;
             name.strip_suffix(".journal")?.parse::<u32>().ok()
         });
         numbers.extend(number);
@@ -152,20 +186,28 @@ pub fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
 /// # Errors
 /// The file cannot be read.
 pub fn read(folder: &Path, file: u32) -> io::Result<Vec<u8>> {
-    let file = File::open(folder.join(format!("transcripts-{file}.journal")))?;
+    read_whole(&name(folder, TRANSCRIPTS, file), READ_BYTES_MAX)
+}
+
+fn read_whole(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    file.take(bytes_max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 impl Disk for Folder {
     fn list(&mut self) -> io::Result<Vec<u32>> {
-        self.take_lock()?;
-        numbers(&self.path)
+        match self.take_lock() {
+            // Jobs that cannot be locked can be read all the same, and go on from memory.
+            Err(error) if error.kind() == READ_ONLY && self.prefix == JOB => {}
+            taken => taken?,
+        }
+        numbers_of(&self.path, self.prefix)
     }
 
     fn read(&mut self, file: u32) -> io::Result<Vec<u8>> {
-        read(&self.path, file)
+        read_whole(&self.name(file), self.bytes_max)
     }
 
     fn read_at(&mut self, file: u32, offset: usize, count: usize) -> io::Result<Vec<u8>> {

@@ -86,6 +86,11 @@ impl SimDisk {
         self.0.lock().unwrap().is_off
     }
 
+    /// Takes the power away.
+    pub(crate) fn cut(&self) {
+        self.0.lock().unwrap().is_off = true;
+    }
+
     /// Returns the tears that the next power cut may leave: `all` of them, or the edges.
     pub(crate) fn tears(&self, all: bool) -> Vec<Tear> {
         let inside = self.0.lock().unwrap();

@@ -3,8 +3,11 @@
 //! Frames in, probabilities out. Runs on listen. A model call that fails hands over to the
 //! level-based detector for good, and says so once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pressel_models::vad::{FRAME_SAMPLES, LevelVad};
-use pressel_models::{Vad, WakeWord, wake_word};
+use pressel_models::{ModelError, Vad, WakeWord, wake_word};
 
 use crate::alloc_guard;
 
@@ -30,6 +33,13 @@ impl Ears {
     #[must_use]
     pub fn by_level() -> Self {
         Self::new(Box::new(LevelVad::new()), None)
+    }
+
+    /// Hears nothing more, at once, when `stop` is set: who hears a long recording can end in the
+    /// middle of it.
+    pub fn end_with(&mut self, stop: Arc<AtomicBool>) {
+        let voice = std::mem::replace(&mut self.voice, Box::new(LevelVad::new()));
+        self.voice = Box::new(Ending { voice, stop });
     }
 
     /// Returns the probability of speech, and whether the model has just been given up.
@@ -72,9 +82,27 @@ impl Ears {
     }
 }
 
+/// A voice activity model that is not asked any more once `stop` is set.
+struct Ending {
+    voice: Box<dyn Vad + Send>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Vad for Ending {
+    fn hear(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Result<f32, ModelError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(0.0);
+        }
+        self.voice.hear(frame)
+    }
+
+    fn reset(&mut self) {
+        self.voice.reset();
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use pressel_models::ModelError;
     use pressel_models::fake::{ScriptedVad, ScriptedWakeWord};
 
     use super::*;
@@ -113,6 +141,16 @@ mod tests {
         assert!(0.9 < speech && !fell_back);
         ears.reset();
         assert!(ears.voice(&silence).0 < 0.1);
+    }
+
+    #[test]
+    fn ears_that_are_to_end_hear_nothing_more() {
+        let mut ears = Ears::by_level();
+        let stop = Arc::new(AtomicBool::new(false));
+        ears.end_with(Arc::clone(&stop));
+        assert!(0.9 < ears.voice(&loud()).0);
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(ears.voice(&loud()), (0.0, false));
     }
 
     #[test]

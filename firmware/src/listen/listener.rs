@@ -95,6 +95,12 @@ impl<S: Slots> Listener<S> {
         &mut self.slots
     }
 
+    /// Returns the slot of the open utterance.
+    #[cfg(test)]
+    pub(crate) fn slot_held(&self) -> Option<u8> {
+        self.writing.and_then(|writing| writing.slot)
+    }
+
     /// Obeys a command whose sample time has been reached: what was not heard until then was lost.
     pub fn obey(&mut self, command: Command, events: &mut Events) {
         self.fill_gap(command.at, events);

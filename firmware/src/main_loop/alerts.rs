@@ -26,6 +26,12 @@ impl Alerts {
         self.on & bit(alert) != 0
     }
 
+    /// Returns which alerts are on, a bit for each code.
+    #[must_use]
+    pub(super) fn bits(&self) -> u8 {
+        self.on
+    }
+
     /// Returns the next change that the host has not been told.
     #[must_use]
     pub(super) fn news(&self) -> Option<(Alert, bool)> {

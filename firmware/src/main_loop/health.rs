@@ -87,6 +87,7 @@ impl MainLoop {
             errands: byte(self.errands.len() + self.neighbours.keeper.waiting_count()),
             commands: byte(commands),
             chunk: self.recogniser.has_chunk(),
+            alerts: self.alerts.bits(),
         };
         let vitals = &self.neighbours.vitals;
         vitals.publish(&published);

@@ -6,6 +6,7 @@
 mod files;
 mod panics;
 mod rig;
+mod slots;
 mod stop;
 mod trouble;
 mod wire;

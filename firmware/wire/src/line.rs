@@ -6,10 +6,12 @@
 
 use core::fmt;
 
-use crate::codes::{DeviceState, DropReason, FailCode, Provider};
+use crate::codes::{Alert, DeviceState, DropReason, FailCode, JobState, Provider};
 use crate::frame::EncodeError;
 use crate::limits::LINE_BYTES_MAX;
-use crate::message::{Counters, DeviceMessage, Hello, HostMessage, Outcome, OutcomeResult};
+use crate::message::{
+    Counters, DeviceMessage, Hello, HostMessage, Job, LEFT_UNKNOWN, Outcome, OutcomeResult,
+};
 use crate::text::name;
 
 mod decoder;
@@ -60,6 +62,15 @@ pub enum DeviceLine<'a> {
         /// The number from the ping.
         nonce: u32,
     },
+    /// `JOB 3 running 40 95`: number, state, percent, seconds left.
+    Job(Job),
+    /// `ALERT journaldown on`
+    Alert {
+        /// What.
+        alert: Alert,
+        /// It has begun; false when it is over.
+        on: bool,
+    },
 }
 
 impl<'a> DeviceLine<'a> {
@@ -77,12 +88,15 @@ impl<'a> DeviceLine<'a> {
             DeviceMessage::Transcript(_)
             | DeviceMessage::Part(_)
             | DeviceMessage::Delivered(_)
-            | DeviceMessage::Gap { .. }
-            | DeviceMessage::Job(_)
-            | DeviceMessage::Alert { .. } => return None,
+            | DeviceMessage::Gap { .. } => return None,
             DeviceMessage::Outcome(outcome) => Self::from_outcome(outcome, text),
             DeviceMessage::Counters(counters) => Self::Counters(*counters),
             DeviceMessage::Pong { nonce } => Self::Pong { nonce: *nonce },
+            DeviceMessage::Job(job) => Self::Job(*job),
+            DeviceMessage::Alert { alert, on } => Self::Alert {
+                alert: *alert,
+                on: *on,
+            },
         })
     }
 
@@ -130,6 +144,15 @@ impl<'a> DeviceLine<'a> {
             "PONG" => Self::Pong {
                 nonce: number(&mut words)?,
             },
+            "JOB" => Self::Job(parse_job(&mut words)?),
+            "ALERT" => Self::Alert {
+                alert: Alert::from_name(words.next()?),
+                on: match words.next()? {
+                    "on" => true,
+                    "off" => false,
+                    _ => return None,
+                },
+            },
             _ => return None,
         })
     }
@@ -157,6 +180,22 @@ impl fmt::Display for DeviceLine<'_> {
                     .try_for_each(|(key, value)| write!(f, " {key}={value}"))
             }
             Self::Pong { nonce } => write!(f, "PONG {nonce}"),
+            Self::Job(job) => {
+                let Job {
+                    number,
+                    state,
+                    percent,
+                    left_s,
+                } = job;
+                write!(f, "JOB {number} {state} {percent} ")?;
+                match *left_s {
+                    LEFT_UNKNOWN => f.write_str("-"),
+                    left_s => write!(f, "{left_s}"),
+                }
+            }
+            Self::Alert { alert, on } => {
+                write!(f, "ALERT {alert} {}", if *on { "on" } else { "off" })
+            }
         }
     }
 }
@@ -308,6 +347,18 @@ fn parse_hello<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Hello> {
         board,
         model,
         boot: number(words)?,
+    })
+}
+
+fn parse_job<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Job> {
+    Some(Job {
+        number: number(words)?,
+        state: JobState::from_name(words.next()?),
+        percent: words.next()?.parse().ok()?,
+        left_s: match words.next()? {
+            "-" => LEFT_UNKNOWN,
+            left_s => left_s.parse().ok()?,
+        },
     })
 }
 

@@ -7,7 +7,7 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-use crate::codes::{DeviceState, DropReason, FailCode, Provider, Trigger};
+use crate::codes::{Alert, DeviceState, DropReason, FailCode, JobState, Provider, Trigger};
 use crate::frame::{STUFFED_BYTES_MAX, checksum};
 use crate::limits::{
     FRAME_BYTES_MAX, HOST_LINE_BYTES_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX,
@@ -121,6 +121,20 @@ fn lists_of_codes_are_complete() {
     row(
         "FailCode",
         FailCode::ALL
+            .iter()
+            .map(|&code| (code.into(), code.name()))
+            .collect(),
+    );
+    row(
+        "JobState",
+        JobState::ALL
+            .iter()
+            .map(|&code| (code.into(), code.name()))
+            .collect(),
+    );
+    row(
+        "Alert",
+        Alert::ALL
             .iter()
             .map(|&code| (code.into(), code.name()))
             .collect(),

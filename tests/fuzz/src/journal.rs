@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use pressel::journal::record::{STUFFED_BYTES_MAX, decode, encode};
+use pressel::journal::frame::STUFFED_BYTES_MAX;
+use pressel::journal::record::{decode, encode};
 use pressel::journal::{Disk, Journal, Limits, Record, Spoken, scan};
 use pressel::outcome::Finished;
 use pressel_wire::{Mark, OutcomeResult, Trigger};

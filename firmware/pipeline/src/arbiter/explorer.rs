@@ -268,6 +268,27 @@ fn check_chunk(before: &State, event: Event, step: &Step) {
     }
 }
 
+/// What is at the worker ends when it must: no third try, and what is done is done.
+fn check_end_is_due(before: &State, event: Event, step: &Step) {
+    let Some(Request { task, fate, .. }) = before.at_worker else {
+        return;
+    };
+    let is_due = match (event, fate) {
+        (Event::Stop, _) | (Event::Answered(_), Fate::Answer) => true,
+        (Event::Answered(_) | Event::Lost { .. }, Fate::Verdict(_)) => true,
+        (Event::Answered(answer), Fate::Place) => {
+            matches!(answer, TEXT | OutcomeResult::NoSpeech)
+        }
+        (Event::Lost { .. }, _) => task.is_second_try,
+        _ => false,
+    };
+    let ends = |action: &Action| matches!(action, Action::End { utterance, .. } if *utterance == task.utterance);
+    assert!(
+        !is_due || step.actions.iter().any(ends),
+        "{before:?} {event:?}"
+    );
+}
+
 /// With silence, a worker and answers, everything inside ends, and the chunk with its text.
 fn check_way_out(state: &State) {
     let mut state = state.clone();
@@ -327,6 +348,7 @@ fn prove_model_arbiter() {
             check_order(&state, event, &step);
             check_busy(&state, event, &step);
             check_chunk(&state, event, &step);
+            check_end_is_due(&state, event, &step);
             if event == Event::Stop {
                 assert_eq!(inside(&step.next), Inside::new());
             }

@@ -4,7 +4,8 @@
 
 use pressel_hal::sim::MemoryLink;
 use pressel_wire::{
-    Counters, DeviceState, DropReason, Hello, Provider, State, Timing, Trigger, transcript_parts,
+    Alert, Counters, DeviceState, DropReason, Hello, JobState, Provider, State, Timing, Trigger,
+    transcript_parts,
 };
 
 use super::*;
@@ -105,6 +106,39 @@ fn who_speaks_and_what_it_does_are_shown() {
         (&printed["event"], &printed["texts"]),
         (&json!("counters"), &json!(5))
     );
+}
+
+#[test]
+fn jobs_and_alerts_are_shown() {
+    let job = |left_s| Job {
+        number: 3,
+        state: JobState::Running,
+        percent: 40,
+        left_s,
+    };
+    check(
+        DeviceMessage::Job(job(95)),
+        "-  job 3 running 40 %, 95 s left",
+        &json!({"event": "job", "job": 3, "state": "running", "percent": 40, "left_s": 95}),
+    );
+    check(
+        DeviceMessage::Job(job(LEFT_UNKNOWN)),
+        "-  job 3 running 40 %",
+        &json!({"event": "job", "job": 3, "state": "running", "percent": 40, "left_s": null}),
+    );
+    for (on, words) in [
+        (true, "!  alert journaldown begins"),
+        (false, "-  alert journaldown is over"),
+    ] {
+        check(
+            DeviceMessage::Alert {
+                alert: Alert::JournalDown,
+                on,
+            },
+            words,
+            &json!({"event": "alert", "alert": "journaldown", "on": on}),
+        );
+    }
 }
 
 #[test]

@@ -248,6 +248,12 @@ fn life_of_the_worker_is_told() {
         Some(json!({"event": "worker_lost", "reason": "it hangs"})),
     );
     check(
+        &Record::WorkerFellBack,
+        Level::Error,
+        "worker failed too often on cuda, the processor takes over",
+        Some(json!({"event": "worker_fell_back", "provider": "cpu"})),
+    );
+    check(
         &Record::WorkerLeftOff { ms: 60_000 },
         Level::Error,
         "worker failed too often, left off wait_ms=60000",

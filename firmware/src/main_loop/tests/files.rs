@@ -179,7 +179,7 @@ fn chunk_that_takes_too_long_fails_and_one_without_a_worker_waits() {
     rig.worker = None;
     rig.turn();
     rig.job(chunk());
-    for _ in 0..4 {
+    for _ in 0..3 {
         rig.deliver(Delivery::NoWorker);
     }
     assert!(rig.main_loop.recogniser.is_left_off());

@@ -1,0 +1,37 @@
+//! Safe mode: what an appliance does without that could not stay up.
+//!
+//! A plan in, the same with the built-in model on the processor and without a wake word out.
+
+use pressel_boards::Provider;
+use pressel_models::places;
+
+use super::Plan;
+use crate::config::Model;
+
+/// Model of the safe mode.
+const MODEL: &str = "nano";
+
+/// Makes a plan safe, and says so. Returns why, and how to leave it. Wake words are not listened for
+/// in any mode yet.
+pub(super) fn make_safe(plan: &mut Plan) -> String {
+    let folder = places::builtin(MODEL);
+    // A package without the built-in model goes on with its own.
+    if folder.is_dir() {
+        // Texts of another model than the owner's choice would be no use.
+        plan.jobs_paused = plan.config.model.folder() != folder;
+        plan.config.model = Model {
+            name: MODEL.to_owned(),
+            ..Model::default()
+        };
+    }
+    plan.board.worker.provider = Provider::Cpu;
+    let model = plan.config.model.short_name();
+    let jobs = if plan.jobs_paused { ", jobs wait" } else { "" };
+    let why = format!(
+        "it crashed three times within a minute: model {model} on the processor, no wake \
+         word{jobs}; see the log before this start. It ends with the first start after an end in \
+         order or a minute later than the last, or with `pressel run --no-safe-mode`"
+    );
+    log::warn!("safe mode: {why}");
+    why
+}

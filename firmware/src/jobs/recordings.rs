@@ -1,0 +1,226 @@
+//! Recordings as the jobs see them: which version is there, and its chunks in order.
+//!
+//! Paths in; stamps and chunks out. [`Files`] are the real ones; a test has its own, so that it can
+//! take them away at any time. Runs on the thread `jobs`.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::record::Stamp;
+use crate::audio_file::{AudioFileError, Damage};
+use crate::chunks::{Chunk, Chunks};
+use crate::listen::Ears;
+use crate::listen::listener::Tuning;
+
+/// Where recordings are.
+pub trait Recordings: Send {
+    /// Returns which version of a file is there.
+    ///
+    /// # Errors
+    /// The system's own: it is away, it may not be seen, or it is not a file.
+    fn stamp(&mut self, path: &Path) -> io::Result<Stamp>;
+    /// Returns the regular files in a folder itself, without links.
+    ///
+    /// # Errors
+    /// The folder is away or may not be read.
+    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>>;
+    /// Opens a recording at sample `from`, which is 0 or where another chunk ended.
+    ///
+    /// # Errors
+    /// It cannot be read; in one line what is wrong and what to do.
+    fn open(&mut self, path: &Path, from: u64) -> Result<Box<dyn Reader>, AudioFileError>;
+}
+
+/// An open recording.
+pub trait Reader: Send {
+    /// Returns its length in samples, when it says it.
+    fn duration(&self) -> Option<u64>;
+    /// Returns what was wrong with it so far.
+    fn damage(&self) -> Damage;
+    /// Returns whether the level told speech from silence, because the model failed.
+    fn fell_back(&self) -> bool;
+    /// Returns where it is, in samples; behind its last chunk that is its length.
+    fn position(&self) -> u64;
+    /// Writes the next chunk into the slot; `None` is the end.
+    ///
+    /// # Errors
+    /// It cannot be read on.
+    fn next(&mut self, ears: &mut Ears, slot: &mut [i16]) -> Result<Option<Chunk>, AudioFileError>;
+}
+
+/// The real files.
+#[derive(Debug)]
+pub struct Files {
+    /// How they are cut.
+    pub tuning: Tuning,
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    let nanoseconds = u32::try_from(metadata.mtime_nsec()).unwrap_or(0);
+    Stamp {
+        bytes: metadata.len(),
+        changed: (metadata.mtime(), nanoseconds),
+    }
+}
+
+impl Recordings for Files {
+    fn stamp(&mut self, path: &Path) -> io::Result<Stamp> {
+        let metadata = fs::metadata(path)?;
+        if metadata.is_file() {
+            Ok(stamp(&metadata))
+        } else {
+            Err(io::Error::other("it is not a file"))
+        }
+    }
+
+    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // One that has left meanwhile is none; links are not followed.
+            if let Ok(metadata) = entry.metadata()
+                && metadata.is_file()
+            {
+                files.push((entry.path(), stamp(&metadata)));
+            }
+        }
+        Ok(files)
+    }
+
+    fn open(&mut self, path: &Path, from: u64) -> Result<Box<dyn Reader>, AudioFileError> {
+        Ok(Box::new(Chunks::open(path, from, self.tuning)?))
+    }
+}
+
+impl Reader for Chunks {
+    fn duration(&self) -> Option<u64> {
+        self.info().duration_samples
+    }
+
+    fn damage(&self) -> Damage {
+        Self::damage(self)
+    }
+
+    fn fell_back(&self) -> bool {
+        Self::fell_back(self)
+    }
+
+    fn position(&self) -> u64 {
+        Self::position(self)
+    }
+
+    fn next(&mut self, ears: &mut Ears, slot: &mut [i16]) -> Result<Option<Chunk>, AudioFileError> {
+        Self::next(self, ears, slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::os::unix::fs::{FileExt as _, symlink};
+    use std::time::Instant;
+
+    use pressel_pipeline::limits::{RATE_HZ, UTTERANCE_SAMPLES_MAX};
+
+    use super::*;
+    use crate::config::{Config, Trigger};
+
+    const SECONDS: u64 = 40 * 60;
+
+    /// Forty minutes of silence with two seconds of sound in each minute, as 16-bit WAV. What is
+    /// silent takes no room on the disk.
+    fn long_recording(path: &Path) {
+        let bytes = u32::try_from(SECONDS * RATE_HZ as u64 * 2).unwrap();
+        let mut header = Vec::new();
+        for part in [
+            &b"RIFF"[..],
+            &(bytes + 36).to_le_bytes(),
+            b"WAVEfmt ",
+            &16_u32.to_le_bytes(),
+            &[1, 0, 1, 0],
+            &16_000_u32.to_le_bytes(),
+            &32_000_u32.to_le_bytes(),
+            &[2, 0, 16, 0],
+            b"data",
+            &bytes.to_le_bytes(),
+        ] {
+            header.extend_from_slice(part);
+        }
+        let mut file = File::create(path).unwrap();
+        file.write_all(&header).unwrap();
+        file.set_len(u64::from(bytes) + 44).unwrap();
+        for minute in 0..40 {
+            let sound: Vec<u8> = (0..2 * RATE_HZ)
+                .flat_map(|at| sample(minute, at as u64).to_le_bytes())
+                .collect();
+            let place = 44 + (minute * 60 + 30) * RATE_HZ as u64 * 2;
+            file.write_all_at(&sound, place).unwrap();
+        }
+    }
+
+    fn sample(minute: u64, at: u64) -> i16 {
+        let loud = 3_000 + i16::try_from(minute).unwrap();
+        if at % 8 < 4 { loud } else { -loud }
+    }
+
+    /// Bytes that this thread has read of files.
+    fn bytes_read() -> u64 {
+        let text = fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
+        line.map_or(0, |count| count.parse().unwrap())
+    }
+
+    #[test]
+    fn late_chunk_of_a_long_recording_is_found_without_reading_what_is_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.wav");
+        long_recording(&path);
+        let config = Config {
+            trigger: Trigger::Voice,
+            ..Config::default()
+        };
+        let mut files = Files {
+            tuning: config.tuning(),
+        };
+        let mut slot = vec![0; UTTERANCE_SAMPLES_MAX];
+        let from = (39 * 60 + 20) * RATE_HZ as u64;
+        let (began, before) = (Instant::now(), bytes_read());
+        let mut reader = files.open(&path, from).unwrap();
+        let (took, read) = (began.elapsed(), bytes_read() - before);
+        println!("resume of 40 minutes: {took:?}, {read} bytes read");
+        assert!(read < 200_000, "{read}");
+        assert_eq!(reader.position(), from);
+        let mut ears = Ears::by_level();
+        let chunk = reader.next(&mut ears, &mut slot).unwrap().unwrap();
+        let sound = (39 * 60 + 30) * RATE_HZ as u64;
+        assert!(from < chunk.start && chunk.start <= sound, "{chunk:?}");
+        let first = usize::try_from(sound - chunk.start).unwrap();
+        let expected: Vec<_> = (0..8_000).map(|at| sample(39, at)).collect();
+        assert_eq!(slot[first..first + 8_000], expected);
+        assert!(bytes_read() - before < 2_000_000);
+    }
+
+    #[test]
+    fn only_regular_files_are_listed_and_a_changed_one_has_another_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note.wav");
+        fs::write(&path, "one").unwrap();
+        symlink(&path, folder.path().join("link.wav")).unwrap();
+        fs::create_dir(folder.path().join("deeper.wav")).unwrap();
+        let mut files = Files {
+            tuning: Config::default().tuning(),
+        };
+        let listed = files.list(folder.path()).unwrap();
+        let stamp = files.stamp(&path).unwrap();
+        assert_eq!(listed, [(path.clone(), stamp)]);
+        fs::write(&path, "three").unwrap();
+        assert_ne!(files.stamp(&path).unwrap(), stamp);
+        assert!(files.stamp(folder.path()).is_err());
+        fs::remove_file(&path).unwrap();
+        let gone = files.stamp(&path).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,264 @@
+//! Results beside a recording: `NAME.json`, `NAME.txt`, `NAME.srt`, and `NAME.error.txt`.
+//!
+//! A transcript in; whole files out. Each is written under a temporary name in the same folder, made
+//! durable, and only then renamed, so that nobody ever sees half of one. Runs on the thread `jobs`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use pressel_pipeline::limits::{JOB_NAME_BYTES_MAX, JOB_PATH_BYTES_MAX};
+
+use super::record::Stamp;
+use super::recordings::Recordings;
+use crate::transcript::{Format, Transcript, WriteError, write};
+
+/// The results of a recording, and what is added to its name for each. The JSON comes last: who
+/// waits for it finds the others.
+pub const RESULTS: [(Format, &str); 3] = [
+    (Format::Txt, "txt"),
+    (Format::Srt, "srt"),
+    (Format::Json, "json"),
+];
+/// What is added to the name of a recording that could not be transcribed.
+const ERROR: &str = "error.txt";
+/// How temporary names begin. Recordings whose names begin with a dot are left alone.
+const TEMPORARY: &str = ".pressel";
+
+/// The few things that results ask of a folder, so that a test can cut the power at each. Each
+/// error is the system's own; nothing is retried here.
+pub trait Shelf: Send {
+    /// Makes a file anew with this content. Neither is durable yet.
+    ///
+    /// # Errors
+    /// The disk is full, away or read-only; some of the content may be there.
+    fn write(&mut self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// Makes the content of a file durable that was written last.
+    ///
+    /// # Errors
+    /// It may or may not be durable.
+    fn sync(&mut self, path: &Path) -> io::Result<()>;
+    /// Gives a file another name, instead of the file that has it. Not durable yet.
+    ///
+    /// # Errors
+    /// The name may or may not have changed.
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file; one that is not there is fine. Not durable yet.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    ///
+    /// # Errors
+    /// They may or may not be durable.
+    fn sync_names(&mut self, folder: &Path) -> io::Result<()>;
+}
+
+/// Returns the name of a result or of the error.
+#[must_use]
+pub fn beside(recording: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(recording);
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Returns why a recording cannot be a job, by its path alone.
+#[must_use]
+pub fn refuse(path: &Path) -> Option<String> {
+    let name_bytes = path.file_name().map_or(0, OsStr::len);
+    let why = if !path.is_absolute() {
+        "its path does not begin with /: give the whole path"
+    } else if JOB_PATH_BYTES_MAX < path.as_os_str().len() {
+        "its path is too long: move it"
+    } else if JOB_NAME_BYTES_MAX < name_bytes {
+        "its name is too long for its results' names: rename it"
+    } else if name_bytes == 0 {
+        "is not the path of a file"
+    } else {
+        return None;
+    };
+    Some(format!("{}: {why}", super::job::one_line(path)))
+}
+
+/// Returns whether all results of a recording are there and newer than this version of it.
+pub fn are_there(recordings: &mut dyn Recordings, recording: &Path, stamp: Stamp) -> bool {
+    RESULTS
+        .iter()
+        .all(|(_, ending)| is_newer(recordings, &beside(recording, ending), stamp))
+}
+
+/// Returns whether this version of a recording was given up before.
+pub fn was_given_up(recordings: &mut dyn Recordings, recording: &Path, stamp: Stamp) -> bool {
+    is_newer(recordings, &beside(recording, ERROR), stamp)
+}
+
+fn is_newer(recordings: &mut dyn Recordings, result: &Path, stamp: Stamp) -> bool {
+    let found = recordings.stamp(result);
+    found.is_ok_and(|found| stamp.changed <= found.changed)
+}
+
+/// Writes all results of a recording and makes them durable. `number` makes temporary names
+/// unique.
+///
+/// # Errors
+/// The disk's own; none of the results is ever half there. Call again later.
+pub fn write_all(
+    shelf: &mut dyn Shelf,
+    recording: &Path,
+    number: u32,
+    transcript: &Transcript,
+) -> io::Result<()> {
+    for (format, ending) in RESULTS {
+        let mut content = Vec::new();
+        let one = std::slice::from_ref(transcript);
+        write(format, one, &mut content).map_err(|error| match error {
+            WriteError::Io(error) => error,
+            error @ WriteError::OneFileOnly => io::Error::other(error),
+        })?;
+        put(shelf, recording, number, ending, &content)?;
+    }
+    shelf.remove(&beside(recording, ERROR))?;
+    shelf.sync_names(folder(recording))
+}
+
+/// Writes why a recording could not be transcribed.
+///
+/// # Errors
+/// The disk's own.
+pub fn write_error(
+    shelf: &mut dyn Shelf,
+    recording: &Path,
+    number: u32,
+    why: &str,
+) -> io::Result<()> {
+    let line = format!("{}\n", why.replace(char::is_control, " "));
+    put(shelf, recording, number, ERROR, line.as_bytes())?;
+    shelf.sync_names(folder(recording))
+}
+
+/// Puts a whole file beside a recording.
+fn put(
+    shelf: &mut dyn Shelf,
+    recording: &Path,
+    number: u32,
+    ending: &str,
+    content: &[u8],
+) -> io::Result<()> {
+    let temporary = folder(recording).join(format!("{TEMPORARY}-{number}.{ending}"));
+    let mut work = || {
+        shelf.write(&temporary, content)?;
+        shelf.sync(&temporary)?;
+        shelf.rename(&temporary, &beside(recording, ending))
+    };
+    let result = work();
+    if result.is_err() {
+        // Makes room again; if that fails as well, the next try writes over it.
+        shelf.remove(&temporary).ok();
+    }
+    result
+}
+
+fn folder(recording: &Path) -> &Path {
+    recording.parent().unwrap_or(recording)
+}
+
+/// The real folders.
+#[derive(Debug, Default)]
+pub struct Folders {
+    /// What was written last.
+    open: Option<File>,
+}
+
+impl Shelf for Folders {
+    fn write(&mut self, path: &Path, content: &[u8]) -> io::Result<()> {
+        // A link of that name must not lead elsewhere: always a new file.
+        self.remove(path)?;
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .create_new(true)
+            .write(true)
+            .mode(0o644)
+            .open(path)?;
+        file.write_all(content)?;
+        self.open = Some(file);
+        Ok(())
+    }
+
+    fn sync(&mut self, _path: &Path) -> io::Result<()> {
+        match self.open.take() {
+            Some(file) => file.sync_all(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_names(&mut self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::transcript::Segment;
+
+    fn transcript(path: &Path) -> Transcript {
+        let segment = Segment {
+            start: 0.5,
+            end: 1.5,
+            text: "stop".to_owned(),
+        };
+        Transcript::new(path, [segment], "en", 2.0).unwrap()
+    }
+
+    #[test]
+    fn results_lie_beside_the_recording_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("note.wav");
+        let shelf = &mut Folders::default();
+        write_error(shelf, &path, 7, "no\nroom").unwrap();
+        let error = fs::read_to_string(beside(&path, ERROR)).unwrap();
+        assert_eq!(error, "no room\n");
+        // Links of the temporary and the last name are replaced, not followed.
+        let other = folder.path().join("other");
+        fs::write(&other, "mine").unwrap();
+        symlink(&other, folder.path().join(".pressel-7.txt")).unwrap();
+        symlink(&other, beside(&path, "json")).unwrap();
+        write_all(shelf, &path, 7, &transcript(&path)).unwrap();
+        write_all(shelf, &path, 7, &transcript(&path)).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
+        fs::remove_file(&other).unwrap();
+        let mut names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["note.wav.json", "note.wav.srt", "note.wav.txt"]);
+        assert_eq!(fs::read_to_string(beside(&path, "txt")).unwrap(), "stop\n");
+    }
+
+    #[test]
+    fn folder_that_is_away_is_an_error_and_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("away/note.wav");
+        let shelf = &mut Folders::default();
+        assert!(write_all(shelf, &path, 1, &transcript(&path)).is_err());
+        assert!(write_error(shelf, &path, 1, "why").is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! What the thread `jobs` does in a turn.
+//!
+//! ```text
+//! requests ──┐                                       ┌─▶ chunk in its slot ─▶ main loop
+//! spool ─────┼─▶ jobs and their checkpoints ─▶ work ─┤
+//! finished ──┘                                       └─▶ results beside the recording
+//! ```
+//!
+//! [`Core::turn`] is one turn: it never waits, and takes as long as one chunk to read and hear. The
+//! time comes from outside, so that a test has its own.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use pressel_pipeline::time::Millis;
+use pressel_wire::{Job as Told, LEFT_UNKNOWN};
+
+use super::doors::{JOB_NEWS_MAX, JobNews, JobsInside};
+use super::job::Stand;
+use super::record::{Head, Record};
+use super::recordings::Recordings;
+use super::results::{self, Shelf};
+use super::spool::Spool;
+use super::store::Store;
+use super::work::Hand;
+use crate::bell::Bell;
+use crate::listen::Ears;
+use crate::vitals::Vitals;
+
+/// Longest time between two turns.
+pub const TURN_MS_MAX: Millis = 1_000;
+
+/// Loads the ears, or says why not.
+pub type LoadEars = Box<dyn FnMut() -> Result<Ears, String> + Send>;
+
+/// What jobs work with.
+pub struct Parts {
+    /// Jobs and their checkpoints.
+    pub store: Store,
+    /// The watched folder, if there is one.
+    pub spool: Option<Spool>,
+    /// Where recordings are read.
+    pub recordings: Box<dyn Recordings>,
+    /// Where results are written.
+    pub shelf: Box<dyn Shelf>,
+    /// The doors.
+    pub inside: JobsInside,
+    /// Wakes the main loop.
+    pub main_bell: Bell,
+    /// Where a chunk is written. Shape: `[480_000] i16`.
+    pub slot: Box<dyn AsMut<[i16]> + Send>,
+    /// Loads what tells speech from silence.
+    pub load_ears: LoadEars,
+    /// Which version of which model hears the chunks.
+    pub model: String,
+    /// Jobs are only kept, none is begun: safe mode.
+    pub paused: bool,
+    /// Where panics are counted.
+    pub vitals: Arc<Vitals>,
+    /// The end has come: what is being heard is not heard to its end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The inside of the thread.
+pub struct Core {
+    pub(super) parts: Parts,
+    pub(super) ears: Option<Ears>,
+    /// The job that is being worked at.
+    pub(super) hand: Option<Hand>,
+    /// The chunk that the main loop has: the slot is not ours. Its job may be gone.
+    pub(super) under_way: Option<u32>,
+    /// Number of the last chunk.
+    pub(super) id: u32,
+}
+
+impl Core {
+    /// Puts the parts together; nothing is read yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            ears: None,
+            hand: None,
+            under_way: None,
+            id: 0,
+        }
+    }
+
+    /// Does what there is to do now, and returns how long there is nothing more, if nobody rings.
+    pub fn turn(&mut self, now: Millis) -> Millis {
+        self.parts.store.flush(now);
+        // Jobs of a disk that has come back may have taken its number.
+        let store = &self.parts.store;
+        self.hand.take_if(|hand| {
+            let job = store.job(hand.number);
+            job.is_none_or(|job| job.stand != Stand::Running)
+        });
+        self.answer_requests(now);
+        self.take_finished(now);
+        self.look_into_spool(now);
+        let is_busy = !self.parts.paused && self.work(now);
+        self.tell();
+        if is_busy { 0 } else { self.rest(now) }
+    }
+
+    /// Goes on after a panic in a turn: what was in hand is put down, twice at most.
+    pub fn recover(&mut self, now: Millis) {
+        self.parts.vitals.panicked();
+        self.ears = None;
+        if let Some(hand) = self.hand.take() {
+            self.blame(hand.number, now);
+        }
+    }
+
+    /// Makes durable what waits, at the end.
+    pub fn finish(&mut self, now: Millis) {
+        self.hand = None;
+        self.parts.store.flush(now);
+    }
+
+    /// Makes jobs of recordings in the spool that have stopped growing.
+    fn look_into_spool(&mut self, now: Millis) {
+        let Parts {
+            spool,
+            recordings,
+            store,
+            model,
+            ..
+        } = &mut self.parts;
+        let Some(spool) = spool else { return };
+        for (path, stamp) in spool.look(now, recordings.as_mut()) {
+            let head = Head::new(&path, stamp, model);
+            if let Some(job) = store.number_of(&path).and_then(|number| store.job(number)) {
+                // Another version of one that has not ended is found when its turn comes.
+                if job.has_ended() && job.stamp != stamp {
+                    let number = job.number;
+                    log::info!("job begins anew, its recording has changed number={number}");
+                    store.note(number, Record::Head(head), now);
+                }
+            } else if let Some(why) = results::refuse(&path) {
+                log::warn!("{why}");
+            } else if !results::are_there(recordings.as_mut(), &path, stamp)
+                && !results::was_given_up(recordings.as_mut(), &path, stamp)
+            {
+                match store.add(head, now) {
+                    Ok(number) => log::info!("job added number={number} by=spool"),
+                    // It stays in the spool.
+                    Err(_) => break,
+                }
+            }
+            spool.settle(&path);
+        }
+    }
+
+    /// Tells the main loop how far the jobs are.
+    fn tell(&mut self) {
+        let mut rings = false;
+        for job in self.parts.store.jobs_mut() {
+            let now = (job.code(), job.percent());
+            // One place is the chunk's.
+            if job.told == Some(now) || JOB_NEWS_MAX <= self.parts.inside.news.len() + 1 {
+                continue;
+            }
+            let told = Told {
+                number: job.number,
+                state: now.0,
+                percent: now.1,
+                left_s: job.left_s.unwrap_or(LEFT_UNKNOWN),
+            };
+            if self
+                .parts
+                .inside
+                .news
+                .try_send(JobNews::Progress(told))
+                .is_ok()
+            {
+                job.told = Some(now);
+                rings = true;
+            }
+        }
+        if rings {
+            self.parts.main_bell.ring();
+        }
+    }
+
+    fn rest(&self, now: Millis) -> Millis {
+        // A chunk that the main loop has rings when it is back.
+        let hand = self.hand.as_ref().filter(|_| self.under_way.is_none());
+        let again_at = hand.and_then(Hand::again_at);
+        let is_told = |job: &super::job::Job| job.told == Some((job.code(), job.percent()));
+        let rest = again_at.map_or(TURN_MS_MAX, |at| at.saturating_sub(now));
+        // The link takes progress as fast as it can.
+        let rest_told = if self.parts.store.jobs().all(is_told) {
+            TURN_MS_MAX
+        } else {
+            100
+        };
+        rest.min(rest_told).min(TURN_MS_MAX)
+    }
+}

@@ -1,0 +1,376 @@
+//! The job in hand: opened, read chunk by chunk, ended.
+//!
+//! ```text
+//! begin ─▶ read a chunk ─▶ main loop has it ─┬─ text, no speech: checkpoint ─▶ read the next
+//!   │          │ end           ▲              ├─ dropped: ─┐
+//!   │          ▼               └──────────────────────────┘
+//!   │      write results ─▶ done              └─ failed: quarantined
+//!   └─ away, changing, disk fails: paused, tried again; not a recording: failed
+//! ```
+//!
+//! One chunk is under way at a time. A chunk counts once its checkpoint is made; whatever happens
+//! before that, it is done again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use std::io;
+
+use pressel_pipeline::limits::{
+    CHUNK_AGAIN_MS, FILE_SLOT, JOB_MODEL_BYTES_MAX, JOB_RETRY_MS, SPOOL_EVERY_MS,
+};
+use pressel_pipeline::time::Millis;
+use pressel_pipeline::waiting::Utterance;
+use pressel_wire::{FailCode, OutcomeResult, Trigger};
+
+use super::doors::JobNews;
+use super::job::Stand;
+use super::record::{Head, Record, Said, cut};
+use super::recordings::Reader;
+use super::turn::Core;
+use crate::audio_file::Damage;
+use crate::keeper::report::seconds;
+use crate::outcome::Finished;
+
+/// The job that is being worked at.
+pub(super) struct Hand {
+    pub(super) number: u32,
+    reader: Option<Box<dyn Reader>>,
+    pub(super) said: Vec<Said>,
+    chunk: Option<Pending>,
+    /// When, and where in the recording, it was begun this time.
+    began: (Millis, u64),
+}
+
+/// The chunk in the slot.
+struct Pending {
+    utterance: Utterance,
+    from: u64,
+    next: u64,
+    again_at: Millis,
+}
+
+impl Hand {
+    /// Returns when its chunk is given to the main loop again.
+    pub(super) fn again_at(&self) -> Option<Millis> {
+        self.chunk.as_ref().map(|chunk| chunk.again_at)
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.said.last().map_or(0, |said| said.next)
+    }
+}
+
+impl Core {
+    /// Does one step of work. Returns false when there is nothing to do.
+    pub(super) fn work(&mut self, now: Millis) -> bool {
+        let Some(hand) = &mut self.hand else {
+            return self.begin_next(now);
+        };
+        if self.under_way.is_some() {
+            return false;
+        }
+        match &hand.chunk {
+            Some(chunk) if now < chunk.again_at => false,
+            Some(_) => self.send(now),
+            None => {
+                self.read_on(now);
+                true
+            }
+        }
+    }
+
+    /// Takes the oldest job whose turn it is.
+    fn begin_next(&mut self, now: Millis) -> bool {
+        let due = self.parts.store.jobs().find(|job| job.is_due(now));
+        let Some(number) = due.map(|job| job.number) else {
+            return false;
+        };
+        // In hand before anything is opened: a panic from here on is counted against it.
+        self.hand = Some(Hand {
+            number,
+            reader: None,
+            said: Vec::new(),
+            chunk: None,
+            began: (now, 0),
+        });
+        self.begin(number, now);
+        true
+    }
+
+    fn begin(&mut self, number: u32, now: Millis) {
+        if !self.is_same_recording(number, now) {
+            return;
+        }
+        let Some(job) = self.parts.store.job(number).cloned() else {
+            return self.hand = None;
+        };
+        if job.model != cut(&self.parts.model, JOB_MODEL_BYTES_MAX) {
+            log::info!("job begins anew, the model has changed number={number}");
+            let head = Head::new(&job.path, job.stamp, &self.parts.model);
+            self.parts.store.note(number, Record::Head(head), now);
+        }
+        let said = match self.parts.store.said(number) {
+            Ok(said) => said,
+            Err(error) => {
+                let why = format!("its checkpoints cannot be read ({error}): check the disk");
+                return self.pause(number, why, now + JOB_RETRY_MS);
+            }
+        };
+        let position = said.last().map_or(0, |said| said.next);
+        let heard = self.parts.store.job(number).and_then(|job| job.heard);
+        let mut reader = None;
+        if heard.is_none() {
+            match self.parts.recordings.open(&job.path, position) {
+                Ok(opened) if opened.position() == position => reader = Some(opened),
+                // It is shorter than it was: its checkpoints are of something else.
+                Ok(_) => {
+                    let head = Head::new(&job.path, job.stamp, &self.parts.model);
+                    self.parts.store.note(number, Record::Head(head), now);
+                    return self.hand = None;
+                }
+                Err(error) => return self.reading_failed(number, &error, now),
+            }
+        }
+        if let Some(job) = self.parts.store.job_mut(number) {
+            if let Some(reader) = &reader {
+                job.duration = reader.duration();
+            }
+            job.stand = Stand::Running;
+        }
+        log::info!("job begun number={number} at={:.1}", seconds(position));
+        self.hand = Some(Hand {
+            number,
+            reader,
+            said,
+            chunk: None,
+            began: (now, position),
+        });
+    }
+
+    /// Returns whether the recording is the version that the job is about; otherwise the job is put
+    /// down.
+    fn is_same_recording(&mut self, number: u32, now: Millis) -> bool {
+        let Some(job) = self.parts.store.job_mut(number) else {
+            self.hand = None;
+            return false;
+        };
+        let stamp = match self.parts.recordings.stamp(&job.path) {
+            Ok(stamp) => stamp,
+            Err(error) => {
+                self.stamp_failed(number, &error, now);
+                return false;
+            }
+        };
+        if stamp == job.stamp {
+            job.other = None;
+            return true;
+        }
+        match job.other {
+            // It is another one, and has stopped growing.
+            Some((other, since)) if other == stamp && since + SPOOL_EVERY_MS <= now => {
+                log::info!("job begins anew, its recording has changed number={number}");
+                let head = Head::new(&job.path, stamp, &self.parts.model);
+                self.parts.store.note(number, Record::Head(head), now);
+                true
+            }
+            other => {
+                if other.is_none_or(|(other, _)| other != stamp) {
+                    job.other = Some((stamp, now));
+                }
+                let why = "the recording is changing: it is taken when it has stopped growing";
+                self.pause(number, why.to_owned(), now + SPOOL_EVERY_MS);
+                false
+            }
+        }
+    }
+
+    fn stamp_failed(&mut self, number: u32, error: &io::Error, now: Millis) {
+        let why = if error.kind() == io::ErrorKind::NotFound {
+            "the recording is away: put it back, or cancel the job".to_owned()
+        } else {
+            format!("the recording cannot be read ({error}): check the disk and the cable")
+        };
+        self.pause(number, why, now + SPOOL_EVERY_MS);
+    }
+
+    /// Reads the next chunk, or ends the job behind its last one.
+    fn read_on(&mut self, now: Millis) {
+        let Some(number) = self.hand.as_ref().map(|hand| hand.number) else {
+            return;
+        };
+        if !self.is_same_recording(number, now) {
+            return;
+        }
+        if self.parts.store.is_full(number) {
+            let why = "the recording is too long: cut it into parts".to_owned();
+            return self.give_up(number, why, now);
+        }
+        let Some(hand) = &mut self.hand else { return };
+        let from = hand.position();
+        let Some(reader) = &mut hand.reader else {
+            return self.write_results(now);
+        };
+        if self.ears.is_none() {
+            match (self.parts.load_ears)() {
+                Ok(mut ears) => {
+                    ears.end_with(Arc::clone(&self.parts.stop));
+                    self.ears = Some(ears);
+                }
+                Err(why) => return self.pause(number, why, now + JOB_RETRY_MS),
+            }
+        }
+        let Some(ears) = &mut self.ears else { return };
+        let slot = (*self.parts.slot).as_mut();
+        let chunk = match reader.next(ears, slot) {
+            Ok(chunk) => chunk,
+            Err(error) => return self.reading_failed(number, &error, now),
+        };
+        if self.parts.stop.load(Ordering::Relaxed) {
+            return self.hand = None; // It was not heard to its end.
+        }
+        if let Some(job) = self.parts.store.job_mut(number) {
+            job.read_tries = 0;
+        }
+        match chunk {
+            None => self.heard_all(now),
+            Some(chunk) if chunk.samples == 0 || chunk.speech.is_none() => {
+                self.checkpoint(silence(from, chunk.next), now);
+            }
+            Some(chunk) => {
+                hand.chunk = Some(Pending {
+                    utterance: Utterance {
+                        id: 0,
+                        slot: FILE_SLOT,
+                        trigger: Trigger::File,
+                        start: chunk.start,
+                        samples: chunk.samples,
+                        speech: chunk.speech,
+                        closed_at: now,
+                        capture_ms: 0,
+                    },
+                    from,
+                    next: chunk.next,
+                    again_at: now,
+                });
+                self.send(now);
+            }
+        }
+    }
+
+    fn heard_all(&mut self, now: Millis) {
+        let Some(hand) = &mut self.hand else { return };
+        let Some(reader) = hand.reader.take() else {
+            return;
+        };
+        let (number, from) = (hand.number, hand.position());
+        let damage = reader.damage();
+        if damage != Damage::default() {
+            log::warn!(
+                "job has a damaged recording number={number} truncated={} broken_frames={}",
+                damage.truncated,
+                damage.broken_frames
+            );
+        }
+        if reader.fell_back() {
+            log::warn!("voice activity model failed, the level decided job={number}");
+        }
+        let samples = reader.position().max(from);
+        let heard = Record::Heard { from, samples };
+        self.parts.store.note(number, heard, now);
+    }
+
+    /// Gives the chunk to the main loop. Returns false when there is no room.
+    fn send(&mut self, now: Millis) -> bool {
+        let Some(chunk) = self.hand.as_mut().and_then(|hand| hand.chunk.as_mut()) else {
+            return false;
+        };
+        self.id = self.id.wrapping_add(1);
+        chunk.utterance.id = self.id;
+        let sent = self
+            .parts
+            .inside
+            .news
+            .try_send(JobNews::Chunk(chunk.utterance));
+        if sent.is_err() {
+            chunk.again_at = now + CHUNK_AGAIN_MS;
+            return false;
+        }
+        self.under_way = Some(self.id);
+        self.parts.main_bell.ring();
+        true
+    }
+
+    /// Takes what became of the chunk.
+    pub(super) fn take_finished(&mut self, now: Millis) {
+        while let Ok(finished) = self.parts.inside.done.try_recv() {
+            let id = finished.outcome.utterance;
+            if self.under_way == Some(id) {
+                self.under_way = None;
+                let of_hand = |hand: &Hand| {
+                    let chunk = hand.chunk.as_ref();
+                    chunk.is_some_and(|chunk| chunk.utterance.id == id)
+                };
+                if self.hand.as_ref().is_some_and(of_hand) {
+                    self.conclude(finished, now);
+                }
+            }
+        }
+    }
+
+    fn conclude(&mut self, finished: Finished, now: Millis) {
+        let Some(hand) = &mut self.hand else { return };
+        let Some(chunk) = &mut hand.chunk else { return };
+        match finished.outcome.result {
+            OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => {
+                let said = Said {
+                    from: chunk.from,
+                    next: chunk.next,
+                    start: chunk.utterance.start,
+                    samples: chunk.utterance.samples,
+                    text: finished.text.as_str().to_owned(),
+                    language: finished.language,
+                    confidence: finished.outcome.confidence,
+                };
+                hand.chunk = None;
+                self.checkpoint(said, now);
+            }
+            OutcomeResult::Dropped(_) => chunk.again_at = now + CHUNK_AGAIN_MS,
+            // There is no worker: it waits.
+            OutcomeResult::Failed(FailCode::WorkerDown | FailCode::ModelMissing) => {
+                chunk.again_at = now + JOB_RETRY_MS;
+            }
+            OutcomeResult::Failed(code) => {
+                let (number, at) = (hand.number, seconds(chunk.utterance.start));
+                let why = format!(
+                    "the speech at {at:.1} s brings the recognition down ({code}): it is left \
+                     alone; `pressel jobs retry {number}` tries again"
+                );
+                self.quarantine(number, why, now);
+            }
+        }
+    }
+
+    fn checkpoint(&mut self, said: Said, now: Millis) {
+        let Some(hand) = &mut self.hand else { return };
+        let number = hand.number;
+        hand.said.push(said.clone());
+        self.parts.store.note(number, Record::Chunk(said), now);
+        let (began, from) = hand.began;
+        if let Some(job) = self.parts.store.job_mut(number) {
+            job.pace(job.position.saturating_sub(from), now.saturating_sub(began));
+        }
+    }
+}
+
+fn silence(from: u64, next: u64) -> Said {
+    Said {
+        from,
+        next,
+        start: from,
+        samples: 0,
+        text: String::new(),
+        language: [0; 2],
+        confidence: 0,
+    }
+}

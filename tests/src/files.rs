@@ -1,0 +1,148 @@
+//! File jobs: recordings in the spool become results beside them.
+//!
+//! In: WAV files in the spool of the simulated board, kills, presses. Out: the results, byte for byte
+//! those of `pressel transcribe`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::program::{PATIENCE, command, need_models, run, until};
+use crate::rig::{Rig, Setting};
+use crate::voice::{clips, silence, wav, word};
+
+/// What is added to a recording's name.
+const RESULTS: [&str; 3] = ["txt", "srt", "json"];
+
+/// Folders that outlive one run of the appliance.
+struct Folders {
+    folder: TempDir,
+    arguments: Vec<String>,
+}
+
+impl Folders {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, state) = (folder.path().join("spool"), folder.path().join("state"));
+        fs::create_dir(&spool).unwrap();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let arguments = vec![
+            "--spool".to_owned(),
+            text(&spool),
+            "--state-dir".to_owned(),
+            text(&state),
+        ];
+        Self { folder, arguments }
+    }
+
+    fn start(&self) -> Rig {
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        Rig::ready(&Setting {
+            arguments: &arguments,
+            ..Setting::default()
+        })
+    }
+
+    /// Puts a recording into the spool.
+    fn put(&self, name: &str, samples: &[i16]) -> PathBuf {
+        let path = self.folder.path().join("spool").join(name);
+        fs::write(&path, wav(samples)).unwrap();
+        path
+    }
+}
+
+fn beside(recording: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{ending}", recording.display()))
+}
+
+/// Waits for the last of the results.
+fn wait_for_results(rig: &Rig, recording: &Path) {
+    let json = beside(recording, "json");
+    let found = until(PATIENCE, || json.is_file().then_some(()));
+    assert!(found.is_some(), "no results:\n{}", rig.log());
+}
+
+/// Compares the results with what `transcribe` prints.
+fn check(recording: &Path) {
+    for ending in RESULTS {
+        let ran = run(command(&["transcribe", "--format", ending]).arg(recording));
+        assert_eq!(ran.status.code(), Some(0), "{}", ran.stderr);
+        let result = fs::read_to_string(beside(recording, ending)).unwrap();
+        assert_eq!(result, ran.stdout, "{ending}");
+        assert!(ending == "json" || !result.is_empty());
+    }
+}
+
+/// All recordings of the demo with pauses between them, again and again.
+fn talk(repeats: usize) -> Vec<i16> {
+    let mut samples = silence(0.5);
+    for _ in 0..repeats {
+        for clip in clips() {
+            samples.extend_from_slice(&clip.samples);
+            samples.extend(silence(1.3));
+        }
+    }
+    samples
+}
+
+#[test]
+fn recordings_in_the_spool_give_what_transcribe_gives() {
+    need_models!();
+    let folders = Folders::new();
+    let talk = folders.put("talk.wav", &talk(1));
+    let nothing = folders.put("nothing.wav", &silence(45.0));
+    let broken = folders.put("broken.wav", &[]);
+    fs::write(&broken, "this is no recording").unwrap();
+    let rig = folders.start();
+    for path in [&talk, &nothing] {
+        wait_for_results(&rig, path);
+    }
+    let error = beside(&broken, "error.txt");
+    let line = until(PATIENCE, || fs::read_to_string(&error).ok());
+    let line = line.unwrap_or_else(|| panic!("no error:\n{}", rig.log()));
+    assert!(line.contains("broken.wav"), "{line}");
+    let ended = rig.finish(0);
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(ended.log.contains("job done number="), "{}", ended.log);
+    check(&talk);
+    let json = fs::read_to_string(beside(&nothing, "json")).unwrap();
+    assert!(json.contains("\"duration\": 45.0"), "{json}");
+    // Nothing else is left beside them.
+    let count = fs::read_dir(talk.parent().unwrap()).unwrap().count();
+    assert_eq!(count, 3 + 3 + 3 + 1);
+}
+
+#[test]
+fn job_of_an_appliance_that_is_killed_goes_on_where_it_was() {
+    need_models!();
+    let folders = Folders::new();
+    let path = folders.put("talk.wav", &talk(3));
+    let checkpoints = folders.folder.path().join("state/jobs/job-1.journal");
+    let mut size = 0;
+    for _ in 0..3 {
+        let rig = folders.start();
+        // Two more checkpoints, then the power goes.
+        for _ in 0..2 {
+            let grown = until(PATIENCE, || {
+                let now = fs::metadata(&checkpoints).map_or(0, |file| file.len());
+                (size < now).then_some(now)
+            });
+            size = grown.unwrap_or_else(|| panic!("no checkpoint:\n{}", rig.log()));
+        }
+        rig.end(Signal::KILL);
+    }
+    let mut rig = folders.start();
+    // Somebody speaks meanwhile.
+    rig.say(&word());
+    rig.wait_for("outcome", 1);
+    wait_for_results(&rig, &path);
+    let ended = rig.end(Signal::TERM);
+    assert!(
+        !ended.log.contains("job begun number=1 at=0.0"),
+        "{}",
+        ended.log
+    );
+    check(&path);
+}
