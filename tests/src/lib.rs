@@ -62,6 +62,8 @@ mod watchdog;
 mod replay;
 #[cfg(test)]
 mod stop;
+#[cfg(test)]
+mod transcribe;
 
 #[cfg(test)]
 mod files;
