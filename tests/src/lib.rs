@@ -52,6 +52,8 @@ mod worker;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod safe_mode;
 #[cfg(test)]
 mod watchdog;
@@ -65,6 +67,10 @@ mod transcribe;
 
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod yielding;
 
 #[cfg(test)]
 mod bad_file;
