@@ -148,8 +148,8 @@ impl AudioFile {
     ///
     /// # Errors
     /// [`AudioFileError`] when the disk fails, when the sample rate changes inside the file, or
-    /// when not one frame could be decoded. All sound before the place is given out first, but for a
-    /// disk that fails. Broken frames are no error, see [`Damage`].
+    /// when not one frame could be decoded. All sound before the place is given out first, unless
+    /// the disk fails. Broken frames are no error, see [`Damage`].
     pub fn read(&mut self, samples: &mut [i16]) -> Result<usize, AudioFileError> {
         self.read_inner(samples)
             .map_err(|fault| AudioFileError::new(&self.path, fault))

@@ -6,8 +6,8 @@
 //! Vorbis and MP3 overlap with the one before. Frames of FLAC are not even read, see `leap`.
 //!
 //! Opus never quite forgets. So that its recordings can be entered in the middle all the same, the
-//! decoder begins anew every 20 s, also when all is read: with the packets before, far more than the
-//! 80 ms after which nobody hears a difference. Source: RFC 7845 section 4.6.
+//! decoder begins anew every 20 s, also when all is read: with the packets before, far more than
+//! the 80 ms after which nobody hears a difference. Source: RFC 7845 section 4.6.
 //!
 //! What may not happen: a sample that differs from what reading from the start gives. So the first
 //! packet of a stream is always decoded, and so is the end, where padding is cut off.
@@ -20,8 +20,8 @@ use crate::audio_file::contain::contain;
 
 /// Packets that are decoded before the target.
 ///
-/// Why 64: MP3 reaches back 511 bytes at most, which are 22 packets of 8 kbit/s, and its filters two
-/// more; Vorbis needs one, FLAC none. Opus: 1.3 s of packets as all encoders make them.
+/// Why 64: MP3 reaches back 511 bytes at most, which are 22 packets of 8 kbit/s, and its filters
+/// two more; Vorbis needs one, FLAC none. Opus: 1.3 s of packets as all encoders make them.
 const LEAD_IN_PACKETS: usize = 64;
 
 /// Shortest jump for which frames of FLAC are looked for.
@@ -85,8 +85,8 @@ impl Packets {
         Ok(walked)
     }
 
-    /// Jumps in a FLAC file whose frames have followed each other so far and go on to do so. Returns
-    /// the frames passed over.
+    /// Jumps in a FLAC file whose frames have followed each other so far and go on to do so.
+    /// Returns the frames passed over.
     fn leap(&mut self, frames: u64) -> Result<u64, Fault> {
         let least = LEAP_SECONDS_MIN * u64::from(self.head.rate_hz);
         let here = self.expected.and_then(|here| u64::try_from(here).ok());
