@@ -25,121 +25,128 @@ use pressel_wire::{
 /// # Errors
 /// A file cannot be read or written.
 pub fn write(into: &Path, repository: &Path) -> io::Result<()> {
-    let (device, host) = (device_messages(), host_messages());
-    let save = |target: &str, name: String, bytes: &[u8]| {
-        let folder = into.join(target);
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join(name), bytes)
-    };
-    let mut all = Vec::new();
-    for (number, message) in device.iter().enumerate() {
-        let content = content(message);
-        save(
-            "messages",
-            format!("device-{number}"),
-            &[&[0], &content[..]].concat(),
-        )?;
-        save("frames", format!("device-{number}"), &whole_frame(message))?;
-        let count = u8::try_from(content.len()).expect("a message is shorter than a frame");
-        all.push(count);
-        all.extend(content);
-        save("lines", format!("device-{number}"), &device_line(message))?;
-    }
-    save("receiver", "all".to_owned(), &all)?;
-    for (number, message) in host.iter().enumerate() {
-        save(
-            "messages",
-            format!("host-{number}"),
-            &[&[1], &content(message)[..]].concat(),
-        )?;
-        save("frames", format!("host-{number}"), &whole_frame(message))?;
-        let mut room = [0; LINE_BYTES_MAX];
-        let count = line::write_host_line(message, &mut room).unwrap_or(0);
-        save("lines", format!("host-{number}"), &room[..count])?;
-    }
-    let mut file = vec![0];
-    for (number, record) in records().iter().enumerate() {
-        let bytes = encode(record);
-        save(
-            "journal",
-            format!("record-{number}"),
-            &[&[0], &bytes[..]].concat(),
-        )?;
-        file.extend(bytes);
-    }
-    save("journal", "file".to_owned(), &file)?;
+    let folder = Folder(into);
+    link(&folder)?;
+    logs(&folder)?;
     for (number, packet) in packets().iter().enumerate() {
-        save("worker", format!("packet-{number}"), packet)?;
+        folder.save("worker", &format!("packet-{number}"), packet)?;
     }
     for (number, line) in REQUESTS.iter().enumerate() {
-        save("control", format!("request-{number}"), line.as_bytes())?;
+        folder.save("control", &format!("request-{number}"), line.as_bytes())?;
     }
-    let mut file = vec![0];
-    for (number, record) in checkpoints().iter().enumerate() {
-        let bytes = frame::encode(record);
-        save(
-            "checkpoints",
-            format!("record-{number}"),
-            &[&[0], &bytes[..]].concat(),
-        )?;
-        file.extend(bytes);
-        save("checkpoints", format!("file-{number}"), &file)?;
+    settings(&folder, repository)?;
+    recordings(&folder, repository)
+}
+
+/// Where the corpus goes.
+struct Folder<'a>(&'a Path);
+
+impl Folder<'_> {
+    fn save(&self, target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let folder = self.0.join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)
     }
-    let config = fs::read_to_string(repository.join("firmware/pressel.toml"))?;
-    let plain: String = config
-        .lines()
-        .filter(|l| !l.starts_with("# "))
-        .fold(String::new(), |all, line| {
-            all + line.strip_prefix("#: ").unwrap_or(line) + "\n"
-        });
-    save("settings", "pressel".to_owned(), plain.as_bytes())?;
-    for entry in fs::read_dir(repository.join("boards"))? {
-        let path = entry?.path();
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if path.extension().is_some_and(|end| end == "toml") && name != "Cargo" {
-            let text = fs::read_to_string(&path)?;
-            let lines = text.lines().filter(|line| !line.starts_with('#'));
-            let plain: String = lines.map(|line| line.to_owned() + "\n").collect();
-            save("settings", name, plain.as_bytes())?;
-        }
+}
+
+/// Messages of both directions, as frames and as lines.
+fn link(folder: &Folder) -> io::Result<()> {
+    let mut all = Vec::new();
+    for (number, message) in device_messages().iter().enumerate() {
+        let (name, content) = (format!("device-{number}"), content(message));
+        folder.save("messages", &name, &[&[0], &content[..]].concat())?;
+        folder.save("frames", &name, &whole_frame(message))?;
+        folder.save("lines", &name, &device_line(message))?;
+        all.push(u8::try_from(content.len()).expect("a message is shorter than a frame"));
+        all.extend(content);
     }
-    for entry in fs::read_dir(repository.join("firmware/fixtures/audio"))? {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if name.starts_with("tone") {
-            // The beginning is enough: the rest is more of the same.
-            let bytes = fs::read(&path)?;
-            let bytes = &bytes[..bytes.len().min(6_000)];
-            save("recordings", name, &[&[0, 8], bytes].concat())?;
-        }
+    folder.save("receiver", "all", &all)?;
+    for (number, message) in host_messages().iter().enumerate() {
+        let name = format!("host-{number}");
+        folder.save("messages", &name, &[&[1], &content(message)[..]].concat())?;
+        folder.save("frames", &name, &whole_frame(message))?;
+        let mut room = [0; LINE_BYTES_MAX];
+        let count = line::write_host_line(message, &mut room).unwrap_or(0);
+        folder.save("lines", &name, &room[..count])?;
     }
-    for (tag, bits) in [
-        (1, 8),
-        (1, 16),
-        (1, 24),
-        (1, 32),
-        (3, 32),
-        (3, 64),
-        (6, 8),
-        (7, 8),
-    ] {
-        for (channels, rate_hz) in [(1, 16_000), (2, 44_100)] {
-            let bytes = wav(tag, bits, channels, rate_hz);
-            let name = format!("wav-{tag}-{bits}-{channels}");
-            save("recordings", name.clone(), &[&[0, 1], &bytes[..]].concat())?;
-            save("wav", name, &[&[0, 1], &bytes[12..]].concat())?;
+    Ok(())
+}
+
+/// The journal and the checkpoints of a job: each record alone, and files of them.
+fn logs(folder: &Folder) -> io::Result<()> {
+    let journal = records().iter().map(encode).collect();
+    let checkpoints = checkpoints().iter().map(frame::encode).collect();
+    for (target, records) in [("journal", journal), ("checkpoints", checkpoints)] {
+        let records: Vec<Vec<u8>> = records;
+        let mut file = vec![0];
+        for (number, record) in records.iter().enumerate() {
+            let alone = [&[0], &record[..]].concat();
+            folder.save(target, &format!("record-{number}"), &alone)?;
+            file.extend(record);
+            folder.save(target, &format!("file-{number}"), &file)?;
         }
     }
     Ok(())
 }
+
+/// The configuration with every key, and every board, without most of their comments.
+fn settings(folder: &Folder, repository: &Path) -> io::Result<()> {
+    let config = fs::read_to_string(repository.join("firmware/pressel.toml"))?;
+    let lines = config.lines().filter(|line| !line.starts_with("# "));
+    let plain = lines.map(|line| line.strip_prefix("#: ").unwrap_or(line));
+    folder.save("settings", "pressel", &joined(plain))?;
+    for entry in fs::read_dir(repository.join("boards"))? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if path.extension().is_some_and(|end| end == "toml") && name != "Cargo" {
+            let text = fs::read_to_string(&path)?;
+            let plain = text.lines().filter(|line| !line.starts_with('#'));
+            folder.save("settings", &name, &joined(plain))?;
+        }
+    }
+    Ok(())
+}
+
+fn joined<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    lines
+        .flat_map(|line| [line, "\n"].concat().into_bytes())
+        .collect()
+}
+
+/// The recordings of other tests, and a WAV file of each kind.
+fn recordings(folder: &Folder, repository: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(repository.join("firmware/fixtures/audio"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("tone") {
+            // The beginning is enough: the rest is more of the same.
+            let bytes = fs::read(&path)?;
+            let bytes = &bytes[..bytes.len().min(6_000)];
+            folder.save("recordings", &name, &[&[0, 8], bytes].concat())?;
+        }
+    }
+    for (tag, bits) in WAV_KINDS {
+        for (channels, rate_hz) in [(1, 16_000), (2, 44_100)] {
+            let bytes = wav(tag, bits, channels, rate_hz);
+            let name = format!("wav-{tag}-{bits}-{channels}");
+            folder.save("recordings", &name, &[&[0, 1], &bytes[..]].concat())?;
+            folder.save("wav", &name, &[&[0, 1], &bytes[12..]].concat())?;
+        }
+    }
+    Ok(())
+}
+
+/// Format tag and bits of a sample: PCM, float, A-law and µ-law.
+const WAV_KINDS: [(u16, u16); 8] = [
+    (1, 8),
+    (1, 16),
+    (1, 24),
+    (1, 32),
+    (3, 32),
+    (3, 64),
+    (6, 8),
+    (7, 8),
+];
 
 /// Requests as `control/protocol.rs` shows them, and one that is none.
 const REQUESTS: [&str; 6] = [
