@@ -102,7 +102,7 @@ impl AudioFile {
             Container::Wav => Decoder::Wav(wav::Wav::open(file, len)?),
             other => {
                 let part = packets::Part::new(file, found.start, found.end);
-                Decoder::Packets(packets::Packets::open(part, other)?)
+                Decoder::Packets(Box::new(packets::Packets::open(part, other)?))
             }
         };
         let head = decoder.head();

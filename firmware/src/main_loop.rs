@@ -15,6 +15,7 @@ mod ledger;
 mod outbox;
 mod pins;
 mod recogniser;
+mod restarts;
 mod serial;
 mod tell;
 mod wait;

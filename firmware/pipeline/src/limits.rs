@@ -60,8 +60,9 @@ pub const SLOT_COUNT: usize = 6;
 pub const WAITING_UTTERANCES_MAX: usize = 3;
 const _: () = assert!(SLOT_COUNT == WAITING_UTTERANCES_MAX + 3); // at the worker, closed, open
 
-/// The slot behind those of utterances: it holds the chunk of a file job. Memory: 960,000 bytes more.
+/// The slot behind those of utterances: it holds the chunk of a file job.
 ///
+/// Memory: 960,000 bytes more.
 /// One, because one job runs, and one chunk of it is at the worker.
 pub const FILE_SLOT: u8 = SLOT_COUNT as u8;
 const _: () = assert!(SLOT_COUNT < u8::MAX as usize);

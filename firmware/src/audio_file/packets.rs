@@ -22,7 +22,6 @@ use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 pub(super) use self::part::Part;
 
 use self::codec::{Codec, audio_track, bad_start, lead_in, no_mp3, open_track};
-use self::skip::frames_of;
 use super::contain::contain;
 use super::downmix::Downmix;
 use super::head::Head;
@@ -261,8 +260,17 @@ impl Packets {
     /// Takes note of where the packet after this one should begin.
     fn expect_after(&mut self, packet: &Packet) {
         self.damage.broken_frames += u64::from(self.missing(packet).is_some());
-        let block = i64::try_from(packet.block_dur().get()).unwrap_or(i64::MAX);
-        self.expected = Some(packet.pts.get().saturating_add(block));
+        let frames = i64::try_from(self.frames_of(packet)).unwrap_or(i64::MAX);
+        self.expected = Some(packet.pts.get().saturating_add(frames));
+    }
+
+    /// Returns the frames in a packet before anything is cut off.
+    fn frames_of(&self, packet: &Packet) -> usize {
+        if let (Container::Mp3, [_, version, ..]) = (self.container, &*packet.data) {
+            // Symphonia 0.6.1 counts what is cut off twice there. Two bits tell MPEG 1 from 2.
+            return if version & 0x18 == 0x18 { 1_152 } else { 576 };
+        }
+        usize::try_from(packet.block_dur().get()).unwrap_or(usize::MAX)
     }
 
     /// Decodes a packet into `interleaved`; silence of the same length when it is broken.
@@ -276,7 +284,7 @@ impl Packets {
         if decoded {
             self.has_decoded = true;
         } else {
-            let frames = frames_of(packet).min(BROKEN_FRAMES_MAX);
+            let frames = self.frames_of(packet).min(BROKEN_FRAMES_MAX);
             self.interleaved.clear();
             self.interleaved.resize(frames * channels, 0.0);
         }

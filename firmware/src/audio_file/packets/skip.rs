@@ -61,7 +61,9 @@ impl Packets {
                 break;
             };
             self.expect_after(&packet);
-            self.lead_in -= self.lead_in.min(self.trims(&packet, frames_of(&packet)).0);
+            self.lead_in -= self
+                .lead_in
+                .min(self.trims(&packet, self.frames_of(&packet)).0);
             walked += length;
             let full = self.recent.len() == LEAD_IN_PACKETS && self.codec.forgets();
             if self.begins_segment(&packet) || full {
@@ -80,7 +82,7 @@ impl Packets {
 
     /// Returns the frames that decoding the packet would give; None when only decoding can tell.
     fn length(&self, packet: &Packet) -> Option<u64> {
-        let frames = frames_of(packet);
+        let frames = self.frames_of(packet);
         let (start, end) = self.trims(packet, frames);
         let plain = self.has_decoded && self.tail.is_empty() && end == frames;
         plain.then(|| self.missing(packet).unwrap_or(0) + (end - start) as u64)
@@ -107,7 +109,7 @@ impl Packets {
         let segment = self.played / (SEGMENT_SECONDS * u64::from(self.head.rate_hz));
         let begins = self.segment != segment && !self.codec.forgets();
         self.segment = segment;
-        self.played += frames_of(packet) as u64;
+        self.played += self.frames_of(packet) as u64;
         begins
     }
 
@@ -127,9 +129,4 @@ impl Packets {
     fn keep_recent(&mut self, count: usize) {
         self.recent.drain(..self.recent.len().saturating_sub(count));
     }
-}
-
-/// Returns the frames in a packet as its container tells them.
-pub(super) fn frames_of(packet: &Packet) -> usize {
-    usize::try_from(packet.block_dur().get()).unwrap_or(usize::MAX)
 }

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use pressel_wire::Trigger;
 
-use super::*;
+use crate::arbiter::*;
 
 /// The number of every chunk, which is also that of an utterance.
 const CHUNK: u32 = 1;
@@ -282,7 +282,10 @@ fn check_end_is_due(before: &State, event: Event, step: &Step) {
         (Event::Lost { .. }, _) => task.is_second_try,
         _ => false,
     };
-    let ends = |action: &Action| matches!(action, Action::End { utterance, .. } if *utterance == task.utterance);
+    let ends = |action: &Action| match action {
+        Action::End { utterance, .. } => *utterance == task.utterance,
+        _ => false,
+    };
     assert!(
         !is_due || step.actions.iter().any(ends),
         "{before:?} {event:?}"
