@@ -8,6 +8,7 @@
 //! past the claimed end are kept, unless they are few enough to be an encoder's padding.
 
 mod codec;
+mod leap;
 mod part;
 mod skip;
 
@@ -50,6 +51,7 @@ const NONSENSE: Fault = Fault::Header {
 
 /// A file of packets that is being read.
 pub(super) struct Packets {
+    part: Part,
     format: Box<dyn FormatReader>,
     container: Container,
     codec: Codec,
@@ -93,18 +95,11 @@ impl Packets {
 
     fn open_inner(part: Part, container: Container) -> Result<Self, Fault> {
         let container_bytes = part.byte_len().unwrap_or(0);
-        let stream = MediaSourceStream::new(Box::new(part), Default::default());
-        let options = FormatOptions::default();
-        let format: Box<dyn FormatReader> = match container {
-            Container::Flac => Box::new(FlacReader::try_new(stream, options).map_err(bad_start)?),
-            Container::Ogg => Box::new(OggReader::try_new(stream, options).map_err(bad_start)?),
-            Container::Mp3 | Container::Wav => {
-                Box::new(MpaReader::try_new(stream, options).map_err(no_mp3)?)
-            }
-        };
+        let format = open_container(part.clone(), container)?;
         let (track, params) = audio_track(format.as_ref())?;
         let (codec, head, downmix) = open_track(track, params)?;
         Ok(Self {
+            part,
             track_id: track.id,
             exact: container != Container::Mp3 || track.delay.is_some(),
             lead_in: lead_in(track, &codec),
@@ -325,6 +320,19 @@ impl Packets {
             self.exact = false;
         }
     }
+}
+
+/// Opens the container and reads its header.
+fn open_container(part: Part, container: Container) -> Result<Box<dyn FormatReader>, Fault> {
+    let stream = MediaSourceStream::new(Box::new(part), Default::default());
+    let options = FormatOptions::default();
+    Ok(match container {
+        Container::Flac => Box::new(FlacReader::try_new(stream, options).map_err(bad_start)?),
+        Container::Ogg => Box::new(OggReader::try_new(stream, options).map_err(bad_start)?),
+        Container::Mp3 | Container::Wav => {
+            Box::new(MpaReader::try_new(stream, options).map_err(no_mp3)?)
+        }
+    })
 }
 
 impl std::fmt::Debug for Packets {

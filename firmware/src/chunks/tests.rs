@@ -331,7 +331,8 @@ proptest! {
             if index % 2 == 1 {
                 let inside = cut.iter().map(|chunk| {
                     let (from, to) = (chunk.start as usize, chunk.next as usize);
-                    if chunk.speech.is_none() { 0 } else { to.min(end).saturating_sub(from.max(start)) }
+                    let spoken = to.min(end).saturating_sub(from.max(start));
+                    if chunk.speech.is_none() { 0 } else { spoken }
                 });
                 prop_assert_eq!(inside.sum::<usize>(), *part, "{}..{} in {:?}", start, end, cut);
             }
