@@ -102,7 +102,7 @@ impl AudioFile {
             Container::Wav => Decoder::Wav(wav::Wav::open(file, len)?),
             other => {
                 let part = packets::Part::new(file, found.start, found.end);
-                Decoder::Packets(packets::Packets::open(part, other)?)
+                Decoder::Packets(Box::new(packets::Packets::open(part, other)?))
             }
         };
         let head = decoder.head();
@@ -148,8 +148,8 @@ impl AudioFile {
     ///
     /// # Errors
     /// [`AudioFileError`] when the disk fails, when the sample rate changes inside the file, or
-    /// when not one frame could be decoded. All sound before the place is given out first, but for a
-    /// disk that fails. Broken frames are no error, see [`Damage`].
+    /// when not one frame could be decoded. All sound before the place is given out first, unless
+    /// the disk fails. Broken frames are no error, see [`Damage`].
     pub fn read(&mut self, samples: &mut [i16]) -> Result<usize, AudioFileError> {
         self.read_inner(samples)
             .map_err(|fault| AudioFileError::new(&self.path, fault))
@@ -218,8 +218,10 @@ impl AudioFile {
     /// The position is less than `sample` when the file ends before it, and stays where it is when
     /// it is past `sample` already.
     ///
-    /// Time: WAV jumps. The other codecs are decoded and thrown away, without resampling, because
-    /// seeking in them is not exact.
+    /// Time: WAV jumps. In the other formats everything before is passed over, but only the last
+    /// moment of it is decoded (Opus: up to 20 s). Forward 39 minutes: 15 to 50 ms on a desk
+    /// computer with the file in its cache; three times that for FLAC that is damaged before the
+    /// place. Broken frames that were passed over are not counted in [`Damage`].
     ///
     /// # Errors
     /// As [`AudioFile::read`].

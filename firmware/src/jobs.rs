@@ -7,7 +7,8 @@
 //!
 //! [`doors`] is how others reach it. [`spool`] finds recordings; [`record`] and [`job`] are what is
 //! kept of one, [`store`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers requests
-//! in it, [`work`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and [`results`] are the files.
+//! in it, [`work`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and
+//! [`results`] are the files.
 
 pub mod doors;
 

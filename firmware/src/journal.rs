@@ -4,8 +4,8 @@
 //! link, out again in order. The keeper's thread writes it, `pressel history` reads it; the main
 //! loop never comes here. A disk that fails costs the journal, never the voice path.
 //!
-//! [`frame`] makes records bytes, [`record`] is what the journal's say, [`disk`] the few things that a disk must do, and [`store`]
-//! the files, their order and their repair.
+//! [`frame`] makes records bytes, [`record`] is what the journal's say, [`disk`] the few things
+//! that a disk must do, and [`store`] the files, their order and their repair.
 
 pub mod disk;
 pub mod frame;

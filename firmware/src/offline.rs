@@ -1,8 +1,8 @@
 //! The same ears and the same worker on recordings, faster than real time.
 //!
-//! Two ways: a file in, listen's events and outcomes out, as the live path has them (`replay`); or a
-//! recording's chunks in, their outcomes out, as a file job has them (`transcribe`). Ears, slots and
-//! the worker process are those of the appliance, so the same audio gives the same texts.
+//! Two ways: a file in, listen's events and outcomes out, as the live path has them (`replay`); or
+//! a recording's chunks in, their outcomes out, as a file job has them (`transcribe`). Ears, slots
+//! and the worker process are those of the appliance, so the same audio gives the same texts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -26,7 +26,7 @@ pub(crate) fn socket(rig: &Rig) -> PathBuf {
 }
 
 /// Runs a command that reaches the appliance behind a socket.
-fn ask(socket: &Path, arguments: &[&str]) -> Ran {
+pub(crate) fn ask(socket: &Path, arguments: &[&str]) -> Ran {
     run(command(arguments).arg("--socket").arg(socket))
 }
 

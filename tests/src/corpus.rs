@@ -40,6 +40,20 @@ fn every_input_of_the_corpus_keeps_its_property() {
 }
 
 #[test]
+fn what_the_appliance_itself_writes_keeps_every_property() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fuzz::seeds::write(folder.path(), &repository).unwrap();
+    for (name, property) in fuzz::ALL {
+        let inputs: Vec<_> = fs::read_dir(folder.path().join(name)).unwrap().collect();
+        assert!(!inputs.is_empty(), "{name} has no seed");
+        for input in inputs {
+            property(&fs::read(input.unwrap().path()).unwrap());
+        }
+    }
+}
+
+#[test]
 fn each_property_is_a_fuzz_target() {
     let properties: BTreeSet<_> = fuzz::ALL
         .iter()

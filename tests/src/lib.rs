@@ -52,6 +52,8 @@ mod worker;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod safe_mode;
 #[cfg(test)]
 mod watchdog;
@@ -60,9 +62,15 @@ mod watchdog;
 mod replay;
 #[cfg(test)]
 mod stop;
+#[cfg(test)]
+mod transcribe;
 
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod yielding;
 
 #[cfg(test)]
 mod bad_file;

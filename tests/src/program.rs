@@ -55,6 +55,12 @@ fn build() -> PathBuf {
     folder.join("pressel")
 }
 
+/// Returns the root of the repository.
+pub(crate) fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
 /// Returns why tests that recognise speech cannot run here.
 pub(crate) fn lacking() -> Option<String> {
     let silero = places::silero();

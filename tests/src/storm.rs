@@ -129,7 +129,8 @@ fn prove_storm_of_triggers_at_a_worker_that_never_answers() {
     assert_eq!(after.0, before.0, "threads and processes");
     let grown = after.1.saturating_sub(before.1);
     assert!(grown * 50 <= before.1, "{} KiB, then {}", before.1, after.1);
-    // Some are open or with the hanging worker when the end comes.
+    // Every press has been read; some are open or with the hanging worker when the end comes.
+    storm.rig.wait_for("utterance_start", storm.triggers);
     let longest = longest();
     let (held_up, all) = (storm.held_up, storm.triggers);
     let ended = storm.rig.end(Signal::INT);

@@ -14,7 +14,7 @@ use crate::{Fallible, console, process, prove};
 const FUZZ: &str = "tests/fuzz";
 
 /// Longest time for one input in seconds, and most memory in MiB.
-const FUZZ_LIMITS: [&str; 3] = ["-timeout=20", "-rss_limit_mb=1024", "-malloc_limit_mb=256"];
+const FUZZ_LIMITS: [&str; 3] = ["-timeout=60", "-rss_limit_mb=1024", "-malloc_limit_mb=256"];
 
 /// A tool that a step needs.
 struct Tool {

@@ -127,7 +127,11 @@ impl Heard {
             Some(rest) => rest.split_once(" ... ").map_or(line, |(_, said)| said),
             None => line,
         };
-        if let Some(counts) = said.strip_prefix(&format!("proof {word}: ")) {
+        // A proof of several parts names them: `proof worker late: ...`.
+        if let Some(counts) = said.strip_prefix(&format!("proof {word}"))
+            && counts.starts_with([':', ' '])
+        {
+            let counts = counts.trim_start_matches([':', ' ']);
             self.lines.push((elapsed, counts.to_owned()));
             return true;
         }
@@ -193,9 +197,14 @@ mod tests {
     fn lines_of_a_proof_are_found_beside_and_below_the_test() {
         let output = format!(
             "running 2 tests\ntest a::prove_storm_x ... proof storm: full seed=1 a=2\nok\n\
-             test a::prove_storm_y ... other\nproof storm: full seed=1 b=3\nok\n{RESULT}\n"
+             test a::prove_storm_y ... other\nproof storm late: full seed=1 b=3\nok\n\
+             proof stormy: x\n{RESULT}\n"
         );
-        check(&output, true, Ok(&["full seed=1 a=2", "full seed=1 b=3"]));
+        check(
+            &output,
+            true,
+            Ok(&["full seed=1 a=2", "late: full seed=1 b=3"]),
+        );
     }
 
     #[test]

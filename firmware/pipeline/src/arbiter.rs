@@ -393,6 +393,4 @@ fn act(actions: &mut Actions, action: Action) {
 }
 
 #[cfg(test)]
-mod explorer;
-#[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@
 //! | listening | an utterance is recorded | muted: a short flash every four seconds |
 //! | thinking | an utterance waits or is recognised | |
 //! | sent | for 0.6 s after a text went out | |
-//! | error | for 1.5 s after a fault | fast: microphone lost; slow: worker down; a short flash every four seconds: safe mode, or the processor in place of CUDA |
+//! | error | for 1.5 s after a fault | fast: microphone lost; slow: worker down; rare: makeshift |
 //!
-//! A fault is an utterance that failed or was dropped, or a press without a microphone. The short
-//! flash of error is seen while nothing else is shown.
+//! A fault is an utterance that failed or was dropped, or a press without a microphone. Makeshift
+//! is safe mode, or the processor in place of CUDA: a short flash of error every four seconds while
+//! nothing else is shown.
 
 use crate::time::Millis;
 
@@ -76,7 +77,7 @@ pub fn lights(view: &View, now: Millis) -> Lights {
     }
 }
 
-/// Returns whether the error light flashes: there is a lasting shortcoming, and nothing else to show.
+/// Returns whether the error light flashes: something lasting is wrong, and nothing else to show.
 fn flashes_error(view: &View) -> bool {
     let has_news = view.recording || view.recognising || view.microphone_lost || view.worker_down;
     view.makeshift && !has_news

@@ -11,8 +11,8 @@ use crate::config::Model;
 /// Model of the safe mode.
 const MODEL: &str = "nano";
 
-/// Makes a plan safe, and says so. Returns why, and how to leave it. Wake words are not listened for
-/// in any mode yet.
+/// Makes a plan safe, and says so. Returns why, and how to leave it. Wake words are not listened
+/// for in any mode yet.
 pub(super) fn make_safe(plan: &mut Plan) -> String {
     let folder = places::builtin(MODEL);
     // A package without the built-in model goes on with its own.

@@ -13,7 +13,7 @@ pub(super) enum Decoder {
     /// WAV, read here: the headers of the world are too wild for a strict reader.
     Wav(Wav),
     /// FLAC, MP3 and OGG, through symphonia.
-    Packets(Packets),
+    Packets(Box<Packets>),
 }
 
 impl Decoder {

@@ -8,6 +8,7 @@
 //! past the claimed end are kept, unless they are few enough to be an encoder's padding.
 
 mod codec;
+mod leap;
 mod part;
 mod skip;
 
@@ -22,7 +23,6 @@ use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 pub(super) use self::part::Part;
 
 use self::codec::{Codec, audio_track, bad_start, lead_in, no_mp3, open_track};
-use self::skip::frames_of;
 use super::contain::contain;
 use super::downmix::Downmix;
 use super::head::Head;
@@ -51,6 +51,7 @@ const NONSENSE: Fault = Fault::Header {
 
 /// A file of packets that is being read.
 pub(super) struct Packets {
+    part: Part,
     format: Box<dyn FormatReader>,
     container: Container,
     codec: Codec,
@@ -94,18 +95,11 @@ impl Packets {
 
     fn open_inner(part: Part, container: Container) -> Result<Self, Fault> {
         let container_bytes = part.byte_len().unwrap_or(0);
-        let stream = MediaSourceStream::new(Box::new(part), Default::default());
-        let options = FormatOptions::default();
-        let format: Box<dyn FormatReader> = match container {
-            Container::Flac => Box::new(FlacReader::try_new(stream, options).map_err(bad_start)?),
-            Container::Ogg => Box::new(OggReader::try_new(stream, options).map_err(bad_start)?),
-            Container::Mp3 | Container::Wav => {
-                Box::new(MpaReader::try_new(stream, options).map_err(no_mp3)?)
-            }
-        };
+        let format = open_container(part.clone(), container)?;
         let (track, params) = audio_track(format.as_ref())?;
         let (codec, head, downmix) = open_track(track, params)?;
         Ok(Self {
+            part,
             track_id: track.id,
             exact: container != Container::Mp3 || track.delay.is_some(),
             lead_in: lead_in(track, &codec),
@@ -261,8 +255,17 @@ impl Packets {
     /// Takes note of where the packet after this one should begin.
     fn expect_after(&mut self, packet: &Packet) {
         self.damage.broken_frames += u64::from(self.missing(packet).is_some());
-        let block = i64::try_from(packet.block_dur().get()).unwrap_or(i64::MAX);
-        self.expected = Some(packet.pts.get().saturating_add(block));
+        let frames = i64::try_from(self.frames_of(packet)).unwrap_or(i64::MAX);
+        self.expected = Some(packet.pts.get().saturating_add(frames));
+    }
+
+    /// Returns the frames in a packet before anything is cut off.
+    fn frames_of(&self, packet: &Packet) -> usize {
+        if let (Container::Mp3, [_, version, ..]) = (self.container, &*packet.data) {
+            // Symphonia 0.6.1 counts what is cut off twice there. Two bits tell MPEG 1 from 2.
+            return if version & 0x18 == 0x18 { 1_152 } else { 576 };
+        }
+        usize::try_from(packet.block_dur().get()).unwrap_or(usize::MAX)
     }
 
     /// Decodes a packet into `interleaved`; silence of the same length when it is broken.
@@ -276,7 +279,7 @@ impl Packets {
         if decoded {
             self.has_decoded = true;
         } else {
-            let frames = frames_of(packet).min(BROKEN_FRAMES_MAX);
+            let frames = self.frames_of(packet).min(BROKEN_FRAMES_MAX);
             self.interleaved.clear();
             self.interleaved.resize(frames * channels, 0.0);
         }
@@ -317,6 +320,19 @@ impl Packets {
             self.exact = false;
         }
     }
+}
+
+/// Opens the container and reads its header.
+fn open_container(part: Part, container: Container) -> Result<Box<dyn FormatReader>, Fault> {
+    let stream = MediaSourceStream::new(Box::new(part), Default::default());
+    let options = FormatOptions::default();
+    Ok(match container {
+        Container::Flac => Box::new(FlacReader::try_new(stream, options).map_err(bad_start)?),
+        Container::Ogg => Box::new(OggReader::try_new(stream, options).map_err(bad_start)?),
+        Container::Mp3 | Container::Wav => {
+            Box::new(MpaReader::try_new(stream, options).map_err(no_mp3)?)
+        }
+    })
 }
 
 impl std::fmt::Debug for Packets {

@@ -4,6 +4,7 @@
 
 mod damaged;
 mod hostile;
+mod skip;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -287,47 +288,6 @@ fn every_fixture_has_its_tone_at_its_time() {
 }
 
 #[test]
-fn skipping_gives_what_reading_gives() {
-    let mut paths: Vec<PathBuf> = ["tone.flac", "tone.mp3", "tone_vorbis.ogg", "tone_opus.ogg"]
-        .map(fixture)
-        .to_vec();
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    for rate_hz in [16_000, 8_000, 44_100, 96_000] {
-        let path = folder.path().join(format!("{rate_hz}.wav"));
-        let bytes = Wav::pcm16(rate_hz, 1, &tone(rate_hz, 2.0)).bytes();
-        std::fs::write(&path, bytes).expect("a temporary file can be written");
-        paths.push(path);
-    }
-    for path in paths {
-        let (whole, ..) = read_path(&path);
-        for (first, target) in [(0, 0), (0, 1), (100, 9_999), (5_000, 5_001), (777, 20_000)] {
-            let mut file = AudioFile::open(&path).expect("the file can be opened");
-            file.read(&mut vec![0; first])
-                .expect("the file can be read");
-            let target = target.max(first);
-            assert_eq!(file.skip_to(target as u64).ok(), Some(target as u64));
-            assert_eq!(file.position(), target as u64);
-            let rest = read_to_end(&mut file);
-            assert_eq!(
-                rest.len(),
-                whole.len() - target,
-                "{path:?} {first} {target}"
-            );
-            let wrong = rest
-                .iter()
-                .zip(&whole[target..])
-                .position(|(one, other)| one != other);
-            assert_eq!(wrong, None, "{path:?} {first} {target}");
-        }
-        let mut file = AudioFile::open(&path).expect("the file can be opened");
-        assert_eq!(file.skip_to(1 << 40).ok(), Some(whole.len() as u64));
-        assert_eq!(file.read(&mut [0; 10]).ok(), Some(0));
-        // Backwards: it stays.
-        assert_eq!(file.skip_to(5).ok(), Some(whole.len() as u64));
-    }
-}
-
-#[test]
 fn any_name_works() {
     let bytes = Wav::pcm16(16_000, 1, &[1, 2, 3]).bytes();
     let names: [&[u8]; 5] = [
@@ -343,42 +303,5 @@ fn any_name_works() {
         std::os::unix::fs::symlink(&path, &link).expect("a link can be made");
         assert_eq!(read_path(&path).0, [1, 2, 3]);
         assert_eq!(read_path(&link).0, [1, 2, 3]);
-    }
-}
-
-#[test]
-fn measure_skip() {
-    for path in std::env::var("SKIP_FILES")
-        .unwrap_or_default()
-        .split_whitespace()
-    {
-        let path = Path::new(path);
-        let began = std::time::Instant::now();
-        let mut file = AudioFile::open(path).unwrap();
-        let opened = began.elapsed();
-        let began = std::time::Instant::now();
-        let at = file.skip_to(39 * 60 * 16_000 + 12_345).unwrap();
-        println!(
-            "{} open {opened:?} skip to {at}: {:?} {:?}",
-            path.display(),
-            began.elapsed(),
-            file.info()
-        );
-        let rest = read_to_end(&mut file);
-        println!("   rest {} {:?}", rest.len(), file.damage());
-        if std::env::var("SKIP_WHOLE").is_ok() {
-            let began = std::time::Instant::now();
-            let (whole, ..) = read_path(path);
-            let wrong = rest
-                .iter()
-                .zip(&whole[whole.len() - rest.len()..])
-                .filter(|(a, b)| a != b)
-                .count();
-            println!(
-                "   read whole in {:?}: {} of which {wrong} differ",
-                began.elapsed(),
-                whole.len()
-            );
-        }
     }
 }

@@ -238,6 +238,70 @@ fn recording_that_ends_early_gives_what_it_has() {
     assert_eq!(chunks.next(&mut loud(), &mut vec![0; FULL]), Ok(None));
 }
 
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// The recording of these bytes, and what can be read of it.
+fn compressed(bytes: &[u8]) -> (Recording, Result<usize, AudioFileError>) {
+    let recording = Recording::of_bytes(bytes, Vec::new());
+    let mut file = AudioFile::open(&recording.path).unwrap();
+    let mut samples = vec![0; 100 * SECOND];
+    let count = file.read(&mut samples).unwrap();
+    samples.truncate(count);
+    let end = file.read(&mut [0; 1]);
+    (
+        Recording {
+            samples,
+            ..recording
+        },
+        end,
+    )
+}
+
+#[test]
+fn broken_frames_do_not_shift_what_comes_after() {
+    for name in ["long.mp3", "long_vorbis.ogg", "long_opus.ogg", "long.flac"] {
+        let mut bytes = fixture(name);
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 600].fill(0x55);
+        let (recording, end) = compressed(&bytes);
+        assert_eq!(end, Ok(0));
+        let cut = recording.cut(0, &mut Ears::by_level());
+        assert!(!cut.is_empty());
+        recording.check_resumed(&cut, Ears::by_level);
+        let mut chunks = Chunks::open(&recording.path, 0, tuning()).unwrap();
+        let mut slot = vec![0; FULL];
+        while chunks.next(&mut loud(), &mut slot).unwrap().is_some() {}
+        assert!(0 < chunks.damage().broken_frames, "{name}");
+    }
+}
+
+#[test]
+fn recording_that_changes_its_rate_gives_all_before_and_then_says_so() {
+    let glued = [fixture("tone_vorbis.ogg"), fixture("long_vorbis.ogg")].concat();
+    let (recording, end) = compressed(&glued);
+    assert_eq!(recording.samples.len(), 24_000);
+    let fault = end.unwrap_err();
+    let mut chunks = Chunks::open(&recording.path, 0, tuning()).unwrap();
+    let mut slot = vec![0; FULL];
+    let mut spoken = 0;
+    loop {
+        match chunks.next(&mut loud(), &mut slot) {
+            Ok(Some(chunk)) => spoken += chunk.samples,
+            ended => {
+                assert_eq!(ended, Err(fault.clone()));
+                break;
+            }
+        }
+    }
+    assert_eq!(chunks.position(), 24_000);
+    assert!(8_000 < spoken, "{spoken}");
+    let again = Chunks::open(&recording.path, 24_000, tuning());
+    assert_eq!(again.unwrap().next(&mut loud(), &mut slot), Err(fault));
+}
+
 #[test]
 fn model_that_fails_is_told_and_the_level_decides() {
     use pressel_models::fake::ScriptedVad;
@@ -267,7 +331,8 @@ proptest! {
             if index % 2 == 1 {
                 let inside = cut.iter().map(|chunk| {
                     let (from, to) = (chunk.start as usize, chunk.next as usize);
-                    if chunk.speech.is_none() { 0 } else { to.min(end).saturating_sub(from.max(start)) }
+                    let spoken = to.min(end).saturating_sub(from.max(start));
+                    if chunk.speech.is_none() { 0 } else { spoken }
                 });
                 prop_assert_eq!(inside.sum::<usize>(), *part, "{}..{} in {:?}", start, end, cut);
             }

@@ -159,12 +159,20 @@ fn judge(job: &JobInfo) -> Result<(), Failure> {
     if job.code() == JobState::Done {
         return Ok(());
     }
-    let (path, why) = (job.path.display(), job.why.as_deref());
+    let (path, why) = (job.path.display(), reason(job));
     let why = why.unwrap_or("try again with `pressel jobs retry`");
     Err(Failure::new(
         Kind::Result,
         format!("{path}: {}: {why}", job.state),
     ))
+}
+
+/// Returns why a job is as it is, without the path, which stands before it.
+fn reason(job: &JobInfo) -> Option<&str> {
+    let why = job.why.as_deref()?;
+    let rest = why.strip_prefix(&*job.path.to_string_lossy());
+    let rest = rest.and_then(|rest| rest.strip_prefix(": "));
+    Some(rest.unwrap_or(why))
 }
 
 fn show(control: &ControlArguments, jobs: &[JobInfo]) -> Result<(), Failure> {
@@ -187,7 +195,7 @@ fn table(jobs: &[JobInfo]) -> String {
         let left = job.left_s.filter(|_| !has_ended(job.code()));
         let left = left.map_or_else(|| "-".to_owned(), |left| length(left.into()));
         let path = plain(&job.path.to_string_lossy());
-        let why = job.why.as_deref().map(|why| format!("  ({})", plain(why)));
+        let why = reason(job).map(|why| format!("  ({})", plain(why)));
         let why = why.unwrap_or_default();
         let (number, state, percent) = (job.number, &job.state, job.percent);
         // Writing into a string cannot fail.
@@ -250,7 +258,8 @@ mod tests {
     #[test]
     fn only_done_is_a_success() {
         assert_eq!(judge(&job(1, JobState::Done, None, None)), Ok(()));
-        let failed = judge(&job(1, JobState::Failed, None, Some("why"))).unwrap_err();
+        let why = "/spool/a\u{1b}.wav: why";
+        let failed = judge(&job(1, JobState::Failed, None, Some(why))).unwrap_err();
         assert_eq!(failed.exit_code(), 1);
         assert!(failed.message.ends_with(".wav: failed: why"));
     }

@@ -1,7 +1,7 @@
 //! `pressel transcribe`: recordings as text.
 //!
-//! A recording is cut into chunks at pauses, as a file job's is; each chunk with text is one segment.
-//! Asked to end, it prints what it has.
+//! A recording is cut into chunks at pauses, as a file job's is; each chunk with text is one
+//! segment. Asked to end, it prints what it has.
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;

@@ -91,8 +91,8 @@ impl Core {
             _ => {
                 let state = job.code();
                 Err(format!(
-                    "job {number} is {state}: only failed, cancelled and quarantined jobs are tried \
-                     again"
+                    "job {number} is {state}: only failed, cancelled and quarantined jobs are \
+                     tried again"
                 ))
             }
         }

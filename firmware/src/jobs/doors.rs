@@ -28,9 +28,9 @@ pub const LATE: &str = "the jobs are busy with a slow disk: try again";
 /// From `jobs` to the main loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobNews {
-    /// A chunk stands in [`FILE_SLOT`](pressel_pipeline::limits::FILE_SLOT): trigger `File`, `id` is
-    /// the chunk's own number since start, `start` its place in the recording. The slot belongs to
-    /// the main loop until its [`Finished`] comes back; there is never a second one before that.
+    /// A chunk stands in [`FILE_SLOT`](pressel_pipeline::limits::FILE_SLOT): trigger `File`, `id`
+    /// is the chunk's own number since start, `start` its place in the recording. The slot belongs
+    /// to the main loop until its [`Finished`] comes back; there is never a second one before that.
     Chunk(Utterance),
     /// How far a job is, for the link.
     Progress(Job),
@@ -40,8 +40,8 @@ pub enum JobNews {
 pub struct JobsEnds {
     /// What `jobs` tells.
     pub news: Receiver<JobNews>,
-    /// What became of the chunk: text, no speech, or a failure; `Dropped` means that it is to be done
-    /// again. One chunk is under way at a time, so there is always room.
+    /// What became of the chunk: text, no speech, or a failure; `Dropped` means that it is to be
+    /// done again. One chunk is under way at a time, so there is always room.
     pub done: Sender<Finished>,
     /// Wakes `jobs`.
     pub bell: Bell,
@@ -86,7 +86,8 @@ pub enum JobRequest {
         /// Number of the job.
         number: u32,
     },
-    /// Begins a failed, cancelled or quarantined job anew; answered by it.
+    /// Takes up a failed, cancelled or quarantined job again, behind its last checkpoint; answered
+    /// by it.
     Retry {
         /// Number of the job.
         number: u32,

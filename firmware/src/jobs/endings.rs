@@ -1,7 +1,7 @@
 //! How the job in hand ends, or is put down for a while.
 //!
-//! Its results or its fault in; files beside the recording and a record out. Runs in the turn of the
-//! thread `jobs`.
+//! Its results or its fault in; files beside the recording and a record out. Runs in the turn of
+//! the thread `jobs`.
 
 use pressel_pipeline::limits::{
     JOB_PANICS_MAX, JOB_READ_TRIES_MAX, JOB_RETRY_MS, JOB_WHY_BYTES_MAX, SPOOL_EVERY_MS,

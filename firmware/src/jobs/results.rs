@@ -1,7 +1,8 @@
 //! Results beside a recording: `NAME.json`, `NAME.txt`, `NAME.srt`, and `NAME.error.txt`.
 //!
-//! A transcript in; whole files out. Each is written under a temporary name in the same folder, made
-//! durable, and only then renamed, so that nobody ever sees half of one. Runs on the thread `jobs`.
+//! A transcript in; whole files out. Each is written under a temporary name in the same folder,
+//! made durable, and only then renamed, so that nobody ever sees half of one. Runs on the thread
+//! `jobs`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};

@@ -1,7 +1,7 @@
 //! The spool: a folder whose recordings become jobs once they have stopped growing.
 //!
-//! A look every two seconds in; the recordings that were the same in two looks out. A folder that is
-//! away is an empty one. Runs on the thread `jobs`.
+//! A look every two seconds in; the recordings that were the same in two looks out. A folder that
+//! is away is an empty one. Runs on the thread `jobs`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -48,8 +48,8 @@ impl Spool {
         }
     }
 
-    /// Looks into the folder if it is time. Returns the recordings that have stopped growing and are
-    /// not settled, the oldest first.
+    /// Looks into the folder if it is time. Returns the recordings that have stopped growing and
+    /// are not settled, the oldest first.
     pub fn look(&mut self, now: Millis, recordings: &mut dyn Recordings) -> Vec<(PathBuf, Stamp)> {
         if now < self.due_at {
             return Vec::new();

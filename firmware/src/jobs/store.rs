@@ -1,7 +1,7 @@
 //! The jobs and their files: one append-only file of checkpoints each.
 //!
 //! ```text
-//! load: read every file ─▶ note: append, fsync ─▶ note ... ─▶ too many jobs: forget the oldest ended
+//! load: read every file ─▶ note: append, fsync ─▶ note ... ─▶ too many: forget the oldest ended
 //!                             │ error          ▲
 //!                             ▼                │ ten seconds later
 //!                           waits in memory ───┘

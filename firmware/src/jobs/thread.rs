@@ -1,8 +1,8 @@
 //! The thread `jobs`, as its owner sees it.
 //!
-//! It sleeps in `poll(2)` beside its bell, a second at most, and does a turn of [`Core`]. A panic is
-//! caught at the top, counted and logged, and the thread goes on. It runs with lower priority than
-//! the voice path.
+//! It sleeps in `poll(2)` beside its bell, a second at most, and does a turn of [`Core`]. A panic
+//! is caught at the top, counted and logged, and the thread goes on. It runs with lower priority
+//! than the voice path.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! The lines of the journal.
 //!
-//! As bytes each is a record of [`frame`]. Variants are only appended, and their fields never change:
-//! a journal outlives an update. Pure functions.
+//! As bytes each is a record of [`frame`]. Variants are only appended, and their fields never
+//! change: a journal outlives an update. Pure functions.
 
 use pressel_pipeline::limits::TEXT_BYTES_MAX;
 use pressel_wire::{Mark, Outcome};

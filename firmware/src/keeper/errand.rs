@@ -115,6 +115,11 @@ pub enum Record {
         /// Milliseconds that loading took.
         load_ms: u32,
     },
+    /// A file's chunk gave way to somebody who speaks.
+    ChunkYielded {
+        /// Milliseconds from the cancel to the worker's answer.
+        after_ms: u32,
+    },
     /// The worker cannot load its model.
     WorkerCannotLoad(heapless::String<REASON_BYTES_MAX>),
     /// The worker is gone or is ended because of this.

@@ -32,6 +32,9 @@ pub fn log_line(record: &Record) -> (Level, String) {
                 format!("worker ready provider={provider} load_ms={load_ms}"),
             )
         }
+        Record::ChunkYielded { after_ms } => {
+            (Level::Debug, format!("chunk yielded after_ms={after_ms}"))
+        }
         Record::WorkerCannotLoad(reason) => (Level::Error, format!("worker cannot load: {reason}")),
         Record::WorkerLost(why) => (Level::Error, format!("worker lost: {why}")),
         Record::WorkerLeftOff { ms } => (
@@ -176,6 +179,9 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
         Record::Link(error) => json!({"event": "link", "error": error.to_string()}),
         Record::WorkerReady { cuda, load_ms } => {
             json!({"event": "worker_ready", "cuda": cuda, "load_ms": load_ms})
+        }
+        Record::ChunkYielded { after_ms } => {
+            json!({"event": "chunk_yielded", "after_ms": after_ms})
         }
         Record::WorkerCannotLoad(reason) => {
             json!({"event": "worker_lost", "reason": reason.as_str()})

@@ -1,7 +1,8 @@
 //! Health of the main loop: a panic that does not end it, and what it publishes of itself.
 //!
-//! Turns in; vitals, and the reason to end, out. A panic is caught at the top of a turn, counted and
-//! reported, what was being recorded is given up, and the loop goes on, a bounded number of times.
+//! Turns in; vitals, and the reason to end, out. A panic is caught at the top of a turn, counted
+//! and reported, what was being recorded is given up, and the loop goes on, a bounded number of
+//! times.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,7 +28,8 @@ pub(super) struct InHand {
 }
 
 impl MainLoop {
-    /// Runs until it is told to end, or has panicked too often. Every utterance has its outcome then.
+    /// Runs until it is told to end, or has panicked too often. Every utterance has its outcome
+    /// then.
     pub fn run(&mut self) -> End {
         loop {
             if let Some(end) = self.turn_safely() {

@@ -8,22 +8,22 @@
 //!
 //! Utterances and chunks of files in, results out. Runs on the main loop and never waits. What goes
 //! to the worker, and what becomes of it, the arbiter of `pipeline` decides; here are the socket,
-//! the numbers of requests, the deadlines, and the waits between restarts.
+//! the numbers of requests and the deadlines.
 
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::arbiter::{self, Action, Event};
 use pressel_pipeline::limits::{
-    ARBITER_ACTIONS_MAX, CANCEL_MS_MAX, LEFT_OFF_MS, LOAD_MS_MAX, REASON_BYTES_MAX,
-    RECOGNISE_BASE_MS, RECOGNISE_FACTOR, RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
-    WORKER_OVERDUE_MS,
+    ARBITER_ACTIONS_MAX, CANCEL_MS_MAX, LOAD_MS_MAX, REASON_BYTES_MAX, RECOGNISE_BASE_MS,
+    RECOGNISE_FACTOR, WORKER_OVERDUE_MS,
 };
 use pressel_pipeline::time::{Millis, millis};
 use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{CONFIDENCE_UNKNOWN, OutcomeResult};
 
-use crate::outcome::{Finished, of_answer};
+use super::restarts::{Restart, Restarts};
+use crate::outcome::{Finished, of_answer, short};
 use crate::worker::message::Fault;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -44,6 +44,8 @@ struct Sent {
     number: u32,
     at: Millis,
     deadline: Millis,
+    /// When it was cancelled first.
+    cancelled_at: Option<Millis>,
 }
 
 /// What happened at the worker.
@@ -63,12 +65,17 @@ pub enum News {
     CannotLoad(String<REASON_BYTES_MAX>),
     /// An utterance or a chunk is done; its slot is free.
     Done(Finished, u8),
+    /// A chunk has given way to somebody who speaks, and waits in its place again.
+    Yielded {
+        /// Milliseconds from the cancel to the worker's answer.
+        after_ms: u32,
+    },
     /// The worker is to be ended and another one started.
     Lost(&'static str),
 }
 
 /// What follows the loss of a worker.
-pub struct Restart {
+pub struct Loss {
     /// The lost worker's socket, if it had one.
     pub socket: Option<WorkerSocket>,
     /// Milliseconds to wait before the next one is started.
@@ -92,14 +99,10 @@ pub struct Recogniser {
     taken: (bool, bool),
     /// CUDA runs the model.
     cuda: bool,
-    /// CUDA is to run the model, until it falls back.
-    wants_cuda: bool,
-    fell_back: bool,
+    restarts: Restarts,
     /// The provider, and what the known clip gave there the first time.
     canary: Option<(bool, u32)>,
     was_ready: bool,
-    restarts: u32,
-    restarted_at: Deque<Millis, RESTARTS_MAX>,
 }
 
 impl Recogniser {
@@ -117,12 +120,9 @@ impl Recogniser {
             ended: Deque::new(),
             taken: (false, false),
             cuda: false,
-            wants_cuda,
-            fell_back: false,
+            restarts: Restarts::new(wants_cuda),
             canary: None,
             was_ready: false,
-            restarts: 0,
-            restarted_at: Deque::new(),
         }
     }
 
@@ -141,7 +141,7 @@ impl Recogniser {
     /// Returns whether a worker that should answer does not: it was there, or has failed to come.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        !self.is_ready() && (self.was_ready || 0 < self.restarts)
+        !self.is_ready() && (self.was_ready || 0 < self.restarts.count())
     }
 
     /// Returns whether no worker is started for a while.
@@ -159,13 +159,13 @@ impl Recogniser {
     /// Returns whether the processor may still take over from CUDA.
     #[must_use]
     pub fn may_fall_back(&self) -> bool {
-        self.wants_cuda && !self.fell_back
+        self.restarts.may_fall_back()
     }
 
     /// Returns whether workers are to be started on the processor, whatever is configured.
     #[must_use]
     pub fn has_fallen_back(&self) -> bool {
-        self.fell_back
+        self.restarts.has_fallen_back()
     }
 
     /// Returns whether an utterance is at the worker; a file's chunk is none.
@@ -189,7 +189,7 @@ impl Recogniser {
     /// Returns starts of the worker after the first.
     #[must_use]
     pub fn restarts(&self) -> u32 {
-        self.restarts
+        self.restarts.count()
     }
 
     /// Returns what to wait for.
@@ -242,8 +242,8 @@ impl Recogniser {
         self.tell(Event::Chunk(chunk), now);
     }
 
-    /// Says whether somebody talks, and whether an utterance is being recorded. A chunk at the worker
-    /// is cancelled at once.
+    /// Says whether somebody talks, and whether an utterance is being recorded. A chunk at the
+    /// worker is cancelled at once.
     pub fn attend(&mut self, talking: bool, open: bool, now: Millis) {
         if self.taken == (talking, open) {
             return;
@@ -285,6 +285,7 @@ impl Recogniser {
             number: self.number,
             at: now,
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
+            cancelled_at: None,
         });
         let request = Request::Recognise {
             id: self.number,
@@ -331,7 +332,7 @@ impl Recogniser {
                     self.worker = Worker::Ready { socket };
                 }
                 (self.cuda, self.was_ready) = (cuda, true);
-                self.wants_cuda |= cuda;
+                self.restarts.ran_with(cuda);
                 self.tell(Event::Ready, now);
                 Some(News::Ready { cuda, load_ms })
             }
@@ -350,7 +351,7 @@ impl Recogniser {
         }
     }
 
-    /// Takes the answer to the request at the worker; `None` when the arbiter keeps it for later.
+    /// Takes the answer to the request at the worker; the arbiter may keep a chunk for later.
     fn take_result(&mut self, answer: Answer, now: Millis) -> Option<News> {
         let sent = self.sent.take()?;
         let utterance = *self.arbiter.at_worker()?;
@@ -358,7 +359,9 @@ impl Recogniser {
         let ended_before = self.ended.len();
         self.tell(Event::Answered(finished.outcome.result), now);
         if self.ended.len() <= ended_before {
-            return None;
+            let after_ms = now.saturating_sub(sent.cancelled_at.unwrap_or(now));
+            let after_ms = short(after_ms);
+            return Some(News::Yielded { after_ms });
         }
         let (_, result) = self.ended.pop_back()?;
         if result != finished.outcome.result {
@@ -386,40 +389,20 @@ impl Recogniser {
 
     /// Lets go of a lost worker and says how to go on. The first time, what it had is kept for the
     /// next one.
-    pub fn lose(&mut self, now: Millis) -> Restart {
+    pub fn lose(&mut self, now: Millis) -> Loss {
         let worker = core::mem::replace(&mut self.worker, Worker::Absent);
         let socket = match worker {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        while self
-            .restarted_at
-            .front()
-            .is_some_and(|at| at + RESTART_WINDOW_MS < now)
-        {
-            self.restarted_at.pop_front();
-        }
-        self.restarts = self.restarts.saturating_add(1);
-        let wait = RESTART_WAIT_MS.get(self.restarted_at.len()).copied();
-        let fell_back = wait.is_none() && self.may_fall_back();
-        let (wait_ms, left_off) = match wait {
-            Some(wait_ms) => {
-                // The list has as many places as there are waits.
-                self.restarted_at.push_back(now).ok();
-                (wait_ms, false)
-            }
-            None => {
-                self.restarted_at.clear();
-                self.fell_back |= fell_back;
-                (if fell_back { 0 } else { LEFT_OFF_MS }, !fell_back)
-            }
-        };
+        let next = self.restarts.next(now);
         self.sent = None;
+        let left_off = matches!(next, Restart::LeftOff { .. });
         self.tell(Event::Lost { left_off }, now);
-        Restart {
+        Loss {
             socket,
-            wait_ms,
-            fell_back,
+            wait_ms: next.wait_ms(),
+            fell_back: next == Restart::OnProcessor,
         }
     }
 
@@ -447,6 +430,7 @@ impl Recogniser {
     fn cancel_sent(&mut self, now: Millis) {
         let Some(sent) = &mut self.sent else { return };
         sent.deadline = now + CANCEL_MS_MAX * self.scale;
+        sent.cancelled_at.get_or_insert(now);
         if let Worker::Ready { socket } = &mut self.worker {
             // A worker that does not read is killed at the deadline.
             socket.send(&Request::Cancel { id: sent.number }).ok();

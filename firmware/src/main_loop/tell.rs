@@ -131,8 +131,8 @@ impl MainLoop {
         }
     }
 
-    /// Tells who speaks; the state follows in the same turn, and then alerts that are on and the job
-    /// that runs.
+    /// Tells who speaks; the state follows in the same turn, and then alerts that are on and the
+    /// job that runs.
     pub(super) fn greet(&mut self) {
         let hello = Hello {
             protocol: PROTOCOL,

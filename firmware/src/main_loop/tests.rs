@@ -1,7 +1,8 @@
 //! Tests of a whole main loop in memory, turn by turn.
 //!
 //! The test plays everything around it, see `rig`. Here: what happens when all is well; `trouble`
-//! takes things away, `panics` breaks it, `files` gives it recordings to transcribe, `stop` ends it.
+//! takes things away, `panics` breaks it, `files` gives it recordings to transcribe, `stop` ends
+//! it.
 
 mod files;
 mod panics;

@@ -78,6 +78,7 @@ impl MainLoop {
         match news {
             News::Ready { cuda, load_ms } => self.note(Record::WorkerReady { cuda, load_ms }),
             News::Done(finished, slot) => self.conclude(finished, slot),
+            News::Yielded { after_ms } => self.note(Record::ChunkYielded { after_ms }),
             News::CannotLoad(reason) => self.miss_model(reason, now),
             News::Lost(why) => self.lose_worker(why, now),
         }

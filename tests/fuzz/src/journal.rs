@@ -4,16 +4,13 @@
 //! be written again; a record behind the damage is found; a journal of such files starts, takes an
 //! outcome and has it after the next start.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
-
 use pressel::journal::frame::STUFFED_BYTES_MAX;
 use pressel::journal::record::{decode, encode};
-use pressel::journal::{Disk, Journal, Limits, Record, Spoken, scan};
+use pressel::journal::{Journal, Limits, Record, Spoken, scan};
 use pressel::outcome::Finished;
 use pressel_wire::{Mark, OutcomeResult, Trigger};
 
+use super::memory::Memory;
 use super::sums;
 
 /// Checks any bytes as a file of the journal.
@@ -53,8 +50,7 @@ fn check_scan(file: &[u8]) {
 }
 
 fn check_journal(file: &[u8]) {
-    let disk = Memory::default();
-    disk.files().insert(4, file.to_vec());
+    let disk = Memory::with_file(4, file);
     let mut journal = Journal::new(disk.clone(), Limits::default());
     journal.start(0).expect("any files are repaired");
     let epoch = journal.epoch();
@@ -77,60 +73,4 @@ fn check_journal(file: &[u8]) {
     again.start(0).expect("what was repaired stays good");
     assert!(epoch < again.epoch());
     assert_eq!(again.next_after(spoken.mark()).spoken, Some(spoken));
-}
-
-/// Files in memory, which never fail.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<BTreeMap<u32, Vec<u8>>>>);
-
-impl Memory {
-    fn files(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<u8>>> {
-        self.0.lock().expect("one thread")
-    }
-
-    /// Does something with a file that is there.
-    fn with<T>(&self, file: u32, work: impl FnOnce(&mut Vec<u8>) -> T) -> io::Result<T> {
-        let mut files = self.files();
-        let found = files.get_mut(&file);
-        found
-            .map(work)
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-impl Disk for Memory {
-    fn list(&mut self) -> io::Result<Vec<u32>> {
-        Ok(self.files().keys().copied().collect())
-    }
-    fn read(&mut self, file: u32) -> io::Result<Vec<u8>> {
-        self.with(file, |bytes| bytes.clone())
-    }
-    fn read_at(&mut self, file: u32, offset: usize, count: usize) -> io::Result<Vec<u8>> {
-        let part = self.with(file, |bytes| {
-            let part = bytes.get(offset..offset + count);
-            part.map(<[u8]>::to_vec)
-        })?;
-        part.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
-    fn create(&mut self, file: u32) -> io::Result<()> {
-        self.files().entry(file).or_default();
-        Ok(())
-    }
-    fn write_at(&mut self, file: u32, offset: usize, bytes: &[u8]) -> io::Result<()> {
-        self.with(file, |content| {
-            let end = content.len().max(offset + bytes.len());
-            content.resize(end, 0);
-            content[offset..offset + bytes.len()].copy_from_slice(bytes);
-        })
-    }
-    fn truncate(&mut self, file: u32, length: usize) -> io::Result<()> {
-        self.with(file, |content| content.resize(length, 0))
-    }
-    fn sync(&mut self, _: u32) -> io::Result<()> {
-        Ok(())
-    }
-    fn remove(&mut self, file: u32) -> io::Result<()> {
-        self.files().remove(&file);
-        Ok(())
-    }
 }

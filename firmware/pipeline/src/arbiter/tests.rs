@@ -1,5 +1,7 @@
 //! The arbiter, one story a test. `explorer` tries all of them.
 
+mod explorer;
+
 use std::string::String;
 use std::vec::Vec;
 

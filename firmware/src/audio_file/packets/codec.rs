@@ -1,7 +1,7 @@
 //! Tracks and their decoders.
 //!
-//! In: a container that symphonia has opened, then its packets. Out: the first track with sound, and
-//! interleaved frames. Runs on the caller's thread.
+//! In: a container that symphonia has opened, then its packets. Out: the first track with sound,
+//! and interleaved frames. Runs on the caller's thread.
 
 use symphonia::core::audio::Channels;
 use symphonia::core::codecs::CodecParameters;

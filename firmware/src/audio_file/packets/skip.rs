@@ -3,24 +3,29 @@
 //! In: a number of frames. Out: the decoder in the state in which reading would have left it. A
 //! packet tells its length, so packets are passed over whole; only the last ones before the target
 //! are decoded, because what comes next needs them: MP3 takes bits out of earlier packets, and
-//! Vorbis and MP3 overlap with the one before.
+//! Vorbis and MP3 overlap with the one before. Frames of FLAC are not even read, see `leap`.
 //!
 //! Opus never quite forgets. So that its recordings can be entered in the middle all the same, the
-//! decoder begins anew every 20 s, also when all is read: with the packets before, far more than the
-//! 80 ms after which nobody hears a difference. Source: RFC 7845 section 4.6.
+//! decoder begins anew every 20 s, also when all is read: with the packets before, far more than
+//! the 80 ms after which nobody hears a difference. Source: RFC 7845 section 4.6.
 //!
 //! What may not happen: a sample that differs from what reading from the start gives. So the first
 //! packet of a stream is always decoded, and so is the end, where padding is cut off.
 
 use symphonia::core::packet::Packet;
 
-use super::{Fault, Packets};
+use super::leap::leap;
+use super::{Container, Fault, Packets, open_container};
+use crate::audio_file::contain::contain;
 
 /// Packets that are decoded before the target.
 ///
-/// Why 64: MP3 reaches back 511 bytes at most, which are 22 packets of 8 kbit/s, and its filters two
-/// more; Vorbis needs one, FLAC none. Opus: 1.3 s of packets as all encoders make them.
+/// Why 64: MP3 reaches back 511 bytes at most, which are 22 packets of 8 kbit/s, and its filters
+/// two more; Vorbis needs one, FLAC none. Opus: 1.3 s of packets as all encoders make them.
 const LEAD_IN_PACKETS: usize = 64;
+
+/// Shortest jump for which frames of FLAC are looked for.
+const LEAP_SECONDS_MIN: u64 = 2;
 
 /// Seconds after which an Opus decoder begins anew.
 const SEGMENT_SECONDS: u64 = 20;
@@ -50,7 +55,7 @@ impl Packets {
     /// Passes over whole packets, at most `frames` frames, and makes the decoder ready for the next
     /// one. Returns the frames passed over.
     fn walk(&mut self, frames: u64) -> Result<u64, Fault> {
-        let mut walked = 0;
+        let mut walked = self.leap(frames)?;
         // Packets that the decoder has heard, and whether it must forget them.
         let mut heard = self.recent.len();
         let mut anew = false;
@@ -61,7 +66,9 @@ impl Packets {
                 break;
             };
             self.expect_after(&packet);
-            self.lead_in -= self.lead_in.min(self.trims(&packet, frames_of(&packet)).0);
+            self.lead_in -= self
+                .lead_in
+                .min(self.trims(&packet, self.frames_of(&packet)).0);
             walked += length;
             let full = self.recent.len() == LEAD_IN_PACKETS && self.codec.forgets();
             if self.begins_segment(&packet) || full {
@@ -78,9 +85,41 @@ impl Packets {
         Ok(walked)
     }
 
+    /// Jumps in a FLAC file whose frames have followed each other so far and go on to do so.
+    /// Returns the frames passed over.
+    fn leap(&mut self, frames: u64) -> Result<u64, Fault> {
+        let least = LEAP_SECONDS_MIN * u64::from(self.head.rate_hz);
+        let here = self.expected.and_then(|here| u64::try_from(here).ok());
+        let Some(here) = here.filter(|here| *here == self.frames && least < frames) else {
+            return Ok(0);
+        };
+        if self.container != Container::Flac || self.waiting.is_some() {
+            return Ok(0);
+        }
+        let mut part = self.part.without(0, 0);
+        let landing = leap(&mut part, here + frames).map_err(Fault::from_io)?;
+        let Some(landing) = landing.filter(|landing| here < landing.start) else {
+            return Ok(0);
+        };
+        let part = self.part.without(landing.first, landing.at);
+        let Some(Ok(mut format)) = contain(|| open_container(part, self.container)) else {
+            return Ok(0);
+        };
+        // Does it come out where it should?
+        match contain(|| format.next_packet()) {
+            Some(Ok(Some(packet))) if u64::try_from(packet.pts.get()) == Ok(landing.start) => {
+                self.waiting = Some(packet);
+            }
+            _ => return Ok(0),
+        }
+        self.format = format;
+        self.expected = i64::try_from(landing.start).ok();
+        Ok(landing.start - here)
+    }
+
     /// Returns the frames that decoding the packet would give; None when only decoding can tell.
     fn length(&self, packet: &Packet) -> Option<u64> {
-        let frames = frames_of(packet);
+        let frames = self.frames_of(packet);
         let (start, end) = self.trims(packet, frames);
         let plain = self.has_decoded && self.tail.is_empty() && end == frames;
         plain.then(|| self.missing(packet).unwrap_or(0) + (end - start) as u64)
@@ -107,7 +146,7 @@ impl Packets {
         let segment = self.played / (SEGMENT_SECONDS * u64::from(self.head.rate_hz));
         let begins = self.segment != segment && !self.codec.forgets();
         self.segment = segment;
-        self.played += frames_of(packet) as u64;
+        self.played += self.frames_of(packet) as u64;
         begins
     }
 
@@ -127,9 +166,4 @@ impl Packets {
     fn keep_recent(&mut self, count: usize) {
         self.recent.drain(..self.recent.len().saturating_sub(count));
     }
-}
-
-/// Returns the frames in a packet as its container tells them.
-pub(super) fn frames_of(packet: &Packet) -> usize {
-    usize::try_from(packet.block_dur().get()).unwrap_or(usize::MAX)
 }

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, WAITING_UTTERANCES_MAX};
+use pressel_pipeline::limits::{
+    FILE_SLOT, LEFT_OFF_MS, RESTART_WINDOW_MS, RESTARTS_MAX, SLOT_COUNT, WAITING_UTTERANCES_MAX,
+};
 use pressel_pipeline::waiting::SpeechSpan;
 use pressel_wire::{DropReason, FailCode, Trigger};
 use proptest::prelude::*;
@@ -53,7 +55,7 @@ impl Desk {
     /// What the main loop does with news; returns false for a model that cannot be loaded.
     fn take(&mut self, news: News) -> bool {
         match news {
-            News::Ready { .. } => {}
+            News::Ready { .. } | News::Yielded { .. } => {}
             News::CannotLoad(_) => return false,
             News::Done(finished, slot) => self.done.push((finished, slot)),
             News::Lost(why) => {

@@ -1,8 +1,9 @@
 //! Every way of a slot: from listen over the main loop and the worker back to listen.
 //!
-//! The real listener, the real rings, the real main loop with its arbiter, and a worker that the test
-//! plays. Breadth first over all that can happen; states that differ in numbers only are one. From
-//! each new state everything is let run out, and all slots must be listen's again, each once.
+//! The real listener, the real rings, the real main loop with its arbiter, and a worker that the
+//! test plays. Breadth first over all that can happen; states that differ in numbers only are one.
+//! From each new state everything is let run out, and all slots must be listen's again, each once.
+//! Which try of a request it is does not count here; the explorer of the arbiter knows.
 
 use std::collections::{HashSet, VecDeque};
 
