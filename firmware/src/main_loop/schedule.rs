@@ -7,13 +7,15 @@
 //!
 //! Everything that is ours is real, but for the threads: their turns are taken here, in any order.
 //! `air` is what can be heard, `worker`, `keeper` and `host` are played; `life` is the appliance from
-//! start to kill, `checks` what must hold. The same seed gives the same run.
+//! start to kill, `rest` the end of a storm,
+//! `checks` what must hold. The same seed gives the same run.
 
 mod air;
 mod checks;
 mod host;
 mod keeper;
 mod life;
+mod rest;
 mod worker;
 mod world;
 

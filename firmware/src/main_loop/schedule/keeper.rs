@@ -6,7 +6,6 @@ use pressel_hal::sim::MemoryLink;
 use pressel_pipeline::limits::JOURNAL_RETRY_MS;
 use pressel_wire::{Alert, Mark};
 
-use super::air::text_of;
 use super::worker::PlayedWorker;
 use super::world::World;
 use crate::journal::Spoken;
@@ -131,12 +130,4 @@ impl World {
             desk.failing.0 = true;
         }
     }
-}
-
-/// What the worker says about a chunk is what an undisturbed run gives.
-pub(super) fn undisturbed(
-    name: &str,
-    tape: &crate::jobs::sim::Tape,
-) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
-    crate::jobs::undisturbed::results(name, tape, text_of)
 }

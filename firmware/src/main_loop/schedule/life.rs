@@ -143,6 +143,32 @@ fn core(
     })
 }
 
+fn journal(place: &Place, now: u64) -> Journal<SimDisk> {
+    let limits = Limits {
+        outcomes_max: OUTCOMES_MAX,
+        ..Limits::default()
+    };
+    let mut journal = Journal::new(place.journal.clone(), limits);
+    journal.start(now).unwrap();
+    journal
+}
+
+fn fixed(time: &Arc<Time>, config: &Config, journal: &Journal<SimDisk>) -> Fixed {
+    let name = pressel_wire::text::name("sim");
+    Fixed {
+        clock: Box::new(TestClock(Arc::clone(time))),
+        session: config.session(),
+        post_roll: config.tuning().utterance.post_roll,
+        boot: journal.epoch(),
+        acknowledged: journal.acknowledged(),
+        board: name.clone(),
+        model: name,
+        cuda: false,
+        safe_mode: false,
+        hears_by_level: false,
+    }
+}
+
 impl Life {
     /// Begins a life; `voice` opens utterances as well. Returns the far end of its line.
     pub(super) fn begin(place: &Place, now: u64, voice: bool) -> (Self, MemoryPeer) {
@@ -150,15 +176,7 @@ impl Life {
         if voice {
             config.trigger = crate::config::Trigger::Voice;
         }
-        let mut journal = Journal::new(
-            place.journal.clone(),
-            Limits {
-                outcomes_max: OUTCOMES_MAX,
-                ..Limits::default()
-            },
-        );
-        // A disk that fails is named, and tried again.
-        journal.start(now).ok();
+        let journal = journal(place, now);
         let (ends, listen_ends) = rings::fresh();
         let memory = SharedMemory::create().unwrap();
         let bell = || Bell::new().unwrap();
@@ -184,18 +202,7 @@ impl Life {
         };
         let time = Arc::new(Time::default());
         time.now_ms.store(now, Ordering::Relaxed);
-        let name = pressel_wire::text::name("sim");
-        let fixed = Fixed {
-            clock: Box::new(TestClock(Arc::clone(&time))),
-            session: config.session(),
-            post_roll: config.tuning().utterance.post_roll,
-            boot: journal.epoch(),
-            acknowledged: journal.acknowledged(),
-            board: name.clone(),
-            model: name,
-            cuda: false,
-            safe_mode: false,
-        };
+        let fixed = fixed(&time, &config, &journal);
         let (link, peer) = MemoryLink::pair(16_384).unwrap();
         let capture = Capture::new(place.air.open().unwrap());
         let serial = Serial::new(Some(Box::new(link)), LinkMode::Frames);

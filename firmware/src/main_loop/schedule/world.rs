@@ -1,44 +1,29 @@
 //! The world of the schedule: time, lives, and the turns of all threads in any order.
 //!
-//! Random numbers in; turns of the appliance's parts out, until all has come to rest. Compiled for
-//! tests only.
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+//! Random numbers in; turns of the appliance's parts, kills and other lives out. Compiled for tests
+//! only.
 
 use crossbeam_channel::Receiver;
-use pressel_pipeline::limits::{JOB_RETRY_MS, SLOT_COUNT};
+use pressel_pipeline::limits::SLOT_COUNT;
 use pressel_pipeline::session;
-use pressel_wire::{HostMessage, JobState};
 
 use super::air::{Air, Dice};
 use super::checks::Checks;
 use super::host::Host;
-use super::keeper::undisturbed;
 use super::life::{Life, Place};
+use super::rest::Recording;
 use super::worker::Work;
-use crate::jobs::results::beside;
-use crate::jobs::sim::{Piece, Tape, World as Folder};
+use crate::jobs::sim::World as Folder;
 use crate::jobs::{JobAnswer, JobInfo, JobRequest};
 use crate::journal::sim_disk::SimDisk;
 use crate::main_loop::End;
 
 /// When the first life begins, so that a start's number is its time.
 const BEGIN_MS: u64 = 1_000_000_000;
-/// Recordings that wait at most.
-const RECORDINGS_MAX: usize = 12;
-/// All must come to rest within this time, and this for each recording.
-const REST_MS: (u64, u64) = (400_000, 60_000);
 
 /// Main loop, listen, jobs, keeper, worker, host, and how long each is held up at most.
 const PARTS: usize = 6;
 const STUCK_MS: [u64; PARTS] = [800, 3_500, 5_000, 1_500, 4_000, 70_000];
-
-/// A recording that is not done, and the files that an undisturbed run gives.
-struct Recording {
-    path: PathBuf,
-    results: BTreeMap<PathBuf, Vec<u8>>,
-}
 
 /// What is counted for the line of the proof.
 #[derive(Default)]
@@ -74,11 +59,11 @@ pub(super) struct World {
     stuck_until: [u64; PARTS],
     /// A disk has failed since the last rest.
     pub(super) has_failed: bool,
-    recordings: Vec<Recording>,
+    pub(super) recordings: Vec<Recording>,
     /// The list of jobs is on its way.
-    answer: Option<Receiver<JobAnswer>>,
+    pub(super) answer: Option<Receiver<JobAnswer>>,
     /// The jobs at the last look.
-    jobs: Vec<JobInfo>,
+    pub(super) jobs: Vec<JobInfo>,
 }
 
 impl World {
@@ -192,7 +177,7 @@ impl World {
             main_loop, room, ..
         } = &mut self.life;
         let ends = &main_loop.neighbours.ends;
-        if 0 < ends.events.len() || !room.events.is_empty() {
+        if !ends.events.is_empty() || !room.events.is_empty() {
             return;
         }
         let listens = room.listener.slots().kept().len()
@@ -201,30 +186,6 @@ impl World {
         let recogniser = &main_loop.recogniser;
         let taken = recogniser.waiting_count() + usize::from(recogniser.is_running());
         assert_eq!(listens + taken, SLOT_COUNT);
-    }
-
-    /// Puts a recording into the spool, and says so or not.
-    pub(super) fn record_tape(&mut self) {
-        if RECORDINGS_MAX <= self.recordings.len() {
-            return;
-        }
-        self.counts.jobs += 1;
-        let count = self.dice.between(1, 6);
-        let piece = |number| match self.dice.below(10) {
-            0 | 1 => Piece::Silence,
-            2 => Piece::Noise,
-            // Unlike all others, so that a chunk that is heard again is known.
-            _ => Piece::Words(format!("{} {number}", self.counts.jobs).leak()),
-        };
-        let pieces: Vec<_> = (0..count).map(piece).collect();
-        let tape = Tape::new(&pieces);
-        let name = format!("{}.wav", self.counts.jobs);
-        let results = undisturbed(&name, &tape);
-        let path = self.place.folder.put(&name, &tape);
-        if self.dice.chance(500) {
-            self.ask(JobRequest::Add { path: path.clone() });
-        }
-        self.recordings.push(Recording { path, results });
     }
 
     /// Asks the jobs; nobody waits for the answer.
@@ -295,151 +256,11 @@ impl World {
     }
 
     /// Everything is plugged in, and the disks are well.
-    fn mend(&mut self) {
+    pub(super) fn mend(&mut self) {
         self.place.air.plug(true);
         self.place.folder.set_faults(&[]);
         self.place.folder.disk.set_faults(&[]);
         self.place.journal.set_faults(&[]);
         self.has_line = true;
-    }
-
-    /// After the storm: with everything well, all comes to rest in bounded time.
-    pub(super) fn rest(&mut self) {
-        self.counts.rests += 1;
-        self.calm = true;
-        self.answer = None;
-        self.work.poison = 0;
-        self.mend();
-        self.place.button.put(false);
-        self.place.mute.put(false);
-        self.host.say(&HostMessage::Mute(false));
-        let recordings = self.recordings.len() as u64;
-        let until = self.now + REST_MS.0 + REST_MS.1 * recordings;
-        let mut ticks = 0;
-        while !self.is_at_rest() {
-            assert!(self.now < until, "no rest: {}", self.describe());
-            self.tick(50);
-            ticks += 1;
-            if ticks % 20 == 0 {
-                // What noise may have hidden is said again.
-                self.host.say(&HostMessage::Mute(false));
-                self.host.say(&HostMessage::PttUp);
-                self.take_results();
-            }
-        }
-        // Checkpoints that a failed disk did not take are written at the next try.
-        if std::mem::take(&mut self.has_failed) {
-            (0..JOB_RETRY_MS / 50 + 20).for_each(|_| self.tick(50));
-        }
-        self.checks.at_rest();
-        self.checks.delivery(&self.host);
-        let listener = &mut self.life.room.listener;
-        crate::slots::Slots::wipe_free(listener.slots());
-        let mut slots = listener.slots().kept().to_vec();
-        slots.sort_unstable();
-        assert_eq!(slots, Vec::from_iter(0..SLOT_COUNT as u8));
-        self.calm = false;
-    }
-
-    fn is_at_rest(&self) -> bool {
-        let Life {
-            main_loop,
-            room,
-            desk,
-            ..
-        } = &self.life;
-        let recogniser = &main_loop.recogniser;
-        let boot = desk.journal.epoch();
-        self.recordings.is_empty()
-            && main_loop.open.is_none()
-            && main_loop.session == session::State::Idle
-            && recogniser.is_ready()
-            && !recogniser.is_running()
-            && recogniser.waiting_count() == 0
-            && !recogniser.has_chunk()
-            && main_loop.commands.is_empty()
-            && main_loop.errands.is_empty()
-            && main_loop.neighbours.ends.events.len() == 0
-            && room.events.is_empty()
-            && desk.errands.is_empty()
-            && !desk.journal.is_behind()
-            && self.checks.end_mark(boot) <= self.host.mark()
-            && self.host.mark() <= main_loop.outbox.acknowledged()
-    }
-
-    fn describe(&self) -> String {
-        let main_loop = &self.life.main_loop;
-        let recordings = self.recordings.iter().map(|recording| &recording.path);
-        let mut unfinished = self.jobs.clone();
-        unfinished.retain(|job| recordings.clone().any(|path| *path == job.path));
-        format!(
-            "recordings={:?} jobs={unfinished:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
-             host={:?} acknowledged={:?} end={:?} journal_behind={}",
-            recordings.clone().collect::<Vec<_>>(),
-            main_loop.open,
-            main_loop.session,
-            main_loop.recogniser.is_ready(),
-            main_loop.recogniser.is_running(),
-            main_loop.recogniser.waiting_count(),
-            main_loop.recogniser.has_chunk(),
-            self.host.mark(),
-            main_loop.outbox.acknowledged(),
-            self.checks.end_mark(self.life.desk.journal.epoch()),
-            self.life.desk.journal.is_behind(),
-        )
-    }
-
-    /// Takes results of jobs that are done, and has others tried again that have ended.
-    fn take_results(&mut self) {
-        let answer = self.answer.take().and_then(|answer| answer.try_recv().ok());
-        self.answer = self.life.client.send(JobRequest::List).ok();
-        let Some(Ok(jobs)) = answer else { return };
-        self.jobs = jobs;
-        let mut index = 0;
-        while let Some(recording) = self.recordings.get(index) {
-            let mut jobs = self.jobs.iter();
-            let job = jobs.find(|job| job.path == recording.path);
-            match job.map(|job| (job.number, job.code())) {
-                Some((_, JobState::Done)) => {
-                    self.compare(index);
-                    continue;
-                }
-                Some((number, JobState::Failed | JobState::Cancelled | JobState::Quarantined)) => {
-                    self.counts.retried += 1;
-                    self.ask(JobRequest::Retry { number });
-                }
-                Some(_) => {}
-                None => self.ask_for_forgotten(index),
-            }
-            index += 1;
-        }
-    }
-
-    /// The results of a recording are those of an undisturbed run.
-    fn compare(&mut self, index: usize) {
-        let done = self.recordings.swap_remove(index);
-        let files = self.place.folder.files();
-        for (path, content) in &done.results {
-            assert_eq!(files.get(path), Some(content), "{}", path.display());
-        }
-        self.place.folder.take_away(&done.path);
-    }
-
-    /// A disk that failed may have cost the job's state: then the spool leaves a recording alone
-    /// that has results, or was given up, and who wants it done adds it by its name.
-    fn ask_for_forgotten(&mut self, index: usize) {
-        let path = self.recordings[index].path.clone();
-        let files = self.place.folder.files();
-        let has_results = files.contains_key(&beside(&path, "json"));
-        if !has_results && !files.contains_key(&beside(&path, "error.txt")) {
-            return; // The spool takes it soon.
-        }
-        assert!(self.has_failed, "a job is forgotten, and no disk failed");
-        self.counts.forgotten += 1;
-        if has_results {
-            self.compare(index);
-        } else {
-            self.ask(JobRequest::Add { path });
-        }
     }
 }
