@@ -203,8 +203,10 @@ impl World {
     /// begins.
     pub(super) fn kill(&mut self, loses_power: bool) {
         self.lose_errands();
-        if loses_power {
+        if loses_power || self.has_no_power() {
             self.counts.power_cuts += 1;
+            self.place.journal.cut();
+            self.place.folder.disk.cut();
             let tears = self.place.folder.disk.tears(false);
             let lefts = self.place.folder.lefts();
             let tear = tears[self.dice.below(tears.len() as u64) as usize];
@@ -222,12 +224,13 @@ impl World {
 
     /// The power may have gone in the middle of a write: then the next life begins.
     pub(super) fn look_at_power(&mut self) {
-        let (journal, jobs) = (&self.place.journal, &self.place.folder.disk);
-        if journal.is_off() || jobs.is_off() {
-            journal.cut();
-            jobs.cut();
+        if self.has_no_power() {
             self.kill(true);
         }
+    }
+
+    fn has_no_power(&self) -> bool {
+        self.place.journal.is_off() || self.place.folder.is_off()
     }
 
     /// The appliance ends in order, and begins again.
@@ -241,7 +244,11 @@ impl World {
         self.life.desk.journal_at = None;
         self.write_journal();
         self.checks.at_rest();
-        self.begin();
+        if self.has_no_power() {
+            self.kill(true);
+        } else {
+            self.begin();
+        }
     }
 
     fn begin(&mut self) {
