@@ -120,6 +120,16 @@ fn mute(world: &mut World) {
     match world.dice.below(8) {
         0 => world.place.mute.put(true),
         1 => world.host.say(&HostMessage::Mute(true)),
+        2 => {
+            // So short that a press right after it would reach back before it.
+            world.host.say(&HostMessage::Mute(true));
+            world.turn();
+            world.host.say(&HostMessage::Mute(false));
+            world.turn();
+            world.tick(30);
+            world.tick(30);
+            world.place.button.put(true);
+        }
         _ => world.host.say(&HostMessage::Mute(false)),
     }
     world.turn();
