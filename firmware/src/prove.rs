@@ -20,6 +20,15 @@ pub(crate) fn seed() -> u64 {
     })
 }
 
+/// Prints the seed of a proof before it begins, for the case that it does not hold.
+#[allow(
+    clippy::print_stdout,
+    reason = "without the seed it cannot be repeated"
+)]
+pub(crate) fn begin(name: &str, seed: u64) {
+    println!("{name} begins with PRESSEL_SEED={seed}");
+}
+
 /// Prints the line of a proof: its seed and what it counted.
 #[allow(clippy::print_stdout, reason = "the counts of a proof are its result")]
 pub(crate) fn say(name: &str, seed: u64, counts: &str) {

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Everything that is ours is real, but for the threads: their turns are taken here, in any order.
-//! `air` is what can be heard, `worker`, `keeper` and `host` are played; `life` is the appliance from
-//! start to kill, `rest` the end of a storm,
-//! `checks` what must hold. The same seed gives the same run.
+//! `air` is what can be heard; `worker`, `keeper` and `host` are played; `life` is the appliance
+//! from start to kill, `rest` the end of a storm, `checks` what must hold. The same seed gives the
+//! same run.
 
 mod air;
 mod checks;
@@ -206,7 +206,7 @@ fn prove_schedule_of_random_steps_loses_nothing_and_comes_to_rest() {
         prove::seed(),
         if prove::is_full() { 100_000 } else { 5_000 },
     );
-    println!("proof schedule: begins seed={seed}");
+    prove::begin("schedule", seed);
     let mut world = World::new(seed);
     for number in 1..=steps {
         step(&mut world);

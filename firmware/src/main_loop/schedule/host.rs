@@ -1,7 +1,7 @@
 //! The host of the schedule: a real receiver at the end of a line that comes and goes.
 //!
-//! Bytes of the serial line in, acknowledgements and presses out, and all that the receiver had from
-//! the first life to the last. Compiled for tests only.
+//! Bytes of the serial line in, acknowledgements and presses out, and all that the receiver had
+//! from the first life to the last. Compiled for tests only.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};

@@ -125,8 +125,8 @@ impl World {
         let mut unfinished = self.jobs.clone();
         unfinished.retain(|job| recordings.clone().any(|path| *path == job.path));
         format!(
-            "recordings={:?} jobs={unfinished:?} open={:?} session={:?} ready={} running={} waiting={} chunk={} \
-             host={:?} acknowledged={:?} end={:?} journal_behind={}",
+            "recordings={:?} jobs={unfinished:?} open={:?} session={:?} ready={} running={} \
+             waiting={} chunk={} host={:?} acknowledged={:?} end={:?} journal_behind={}",
             recordings.clone().collect::<Vec<_>>(),
             main_loop.open,
             main_loop.session,
