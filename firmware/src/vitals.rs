@@ -34,8 +34,8 @@ impl Watched {
         Self::Worker,
     ];
 
-    /// Returns whether the appliance is restarted when this thread is stuck. Not for `jobs`: a stick
-    /// that hangs must not cost the voice, and a restart does not mend it.
+    /// Returns whether the appliance is restarted when this thread is stuck. Not for `jobs`: a
+    /// stick that hangs must not cost the voice, and a restart does not mend it.
     #[must_use]
     pub const fn is_vital(self) -> bool {
         !matches!(self, Self::Jobs)
