@@ -35,6 +35,8 @@ pub use thread::{JobTools, JobsThread};
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
-mod sim;
+pub(crate) mod sim;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod undisturbed;

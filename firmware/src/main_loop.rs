@@ -305,4 +305,6 @@ impl MainLoop {
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod tests;

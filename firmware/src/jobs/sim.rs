@@ -31,13 +31,13 @@ use crate::outcome::Finished;
 use crate::vitals::Vitals;
 
 /// The watched folder.
-pub(super) const SPOOL: &str = "/spool";
+pub(crate) const SPOOL: &str = "/spool";
 /// One second of a recording.
-pub(super) const SECOND: u64 = RATE_HZ as u64;
+pub(crate) const SECOND: u64 = RATE_HZ as u64;
 
 /// What is said in ten seconds of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Nobody speaks, as the gate hears it.
     Silence,
     /// The recogniser finds no words.
@@ -50,16 +50,16 @@ pub(super) enum Piece {
 
 /// A recording.
 #[derive(Clone, Debug)]
-pub(super) struct Tape {
-    pub(super) stamp: Stamp,
+pub(crate) struct Tape {
+    pub(crate) stamp: Stamp,
     /// Ten seconds each.
-    pub(super) pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Piece>,
     /// Why it cannot be opened.
-    pub(super) fault: Option<AudioFault>,
+    pub(crate) fault: Option<AudioFault>,
 }
 
 impl Tape {
-    pub(super) fn new(pieces: &[Piece]) -> Self {
+    pub(crate) fn new(pieces: &[Piece]) -> Self {
         Self {
             stamp: Stamp {
                 bytes: 1_000,
@@ -73,7 +73,7 @@ impl Tape {
 
 /// What a power cut leaves of the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(crate) struct Left {
     /// So many of the name changes.
     names: usize,
     /// So many quarters of each content that was not synced.
@@ -112,9 +112,9 @@ struct Inside {
 
 /// The folder and its recordings; clones are the same one.
 #[derive(Clone, Debug)]
-pub(super) struct World {
+pub(crate) struct World {
     inside: Arc<Mutex<Inside>>,
-    pub(super) disk: SimDisk,
+    pub(crate) disk: SimDisk,
 }
 
 fn apply(names: &mut Names, change: &NameChange) {
@@ -134,7 +134,7 @@ fn apply(names: &mut Names, change: &NameChange) {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             inside: Arc::default(),
             disk: SimDisk::new(&[]),
@@ -148,35 +148,35 @@ impl World {
     }
 
     /// Puts a recording into the spool and returns its path.
-    pub(super) fn put(&self, name: &str, tape: &Tape) -> PathBuf {
+    pub(crate) fn put(&self, name: &str, tape: &Tape) -> PathBuf {
         let path = Path::new(SPOOL).join(name);
         self.inside(|inside| inside.tapes.insert(path.clone(), tape.clone()));
         path
     }
 
-    pub(super) fn take_away(&self, path: &Path) -> Option<Tape> {
+    pub(crate) fn take_away(&self, path: &Path) -> Option<Tape> {
         self.inside(|inside| inside.tapes.remove(path))
     }
 
-    pub(super) fn set_faults(&self, faults: &[(usize, Fault)]) {
+    pub(crate) fn set_faults(&self, faults: &[(usize, Fault)]) {
         self.inside(|inside| inside.faults = faults.to_vec());
     }
 
-    pub(super) fn operations(&self) -> usize {
+    pub(crate) fn operations(&self) -> usize {
         self.inside(|inside| inside.operations)
     }
 
-    pub(super) fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.disk.is_off()
     }
 
     /// Returns where recordings were opened since the start.
-    pub(super) fn opened(&self) -> Vec<u64> {
+    pub(crate) fn opened(&self) -> Vec<u64> {
         self.inside(|inside| inside.opened.clone())
     }
 
     /// Returns the files beside the recordings.
-    pub(super) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         self.inside(|inside| {
             let files = inside.seen.iter();
             files
@@ -186,13 +186,13 @@ impl World {
     }
 
     /// Returns a file's text.
-    pub(super) fn text(&self, path: &str) -> Option<String> {
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
         let bytes = self.files().remove(Path::new(path))?;
         Some(String::from_utf8(bytes).unwrap())
     }
 
     /// Returns what a power cut now may leave of the folder.
-    pub(super) fn lefts(&self) -> Vec<Left> {
+    pub(crate) fn lefts(&self) -> Vec<Left> {
         self.inside(|inside| {
             let is_whole = inside.contents.iter().all(|content| content.is_durable);
             let mut lefts = Vec::new();
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// Returns the world after the power is back, over a disk that was restarted.
-    pub(super) fn restart(&self, left: Left, disk: SimDisk, faults: &[(usize, Fault)]) -> Self {
+    pub(crate) fn restart(&self, left: Left, disk: SimDisk, faults: &[(usize, Fault)]) -> Self {
         self.inside(|inside| {
             let mut names = inside.durable.clone();
             for change in &inside.changes[..left.names] {
@@ -372,6 +372,25 @@ impl Recordings for World {
     }
 }
 
+/// Writes what can be heard of a piece: words as samples of their own, noise as nothing.
+fn play(piece: Piece, index: usize, slot: &mut [i16]) {
+    let words = match piece {
+        Piece::Words(words) => words,
+        _ => "",
+    };
+    let seed = words.bytes().fold(index as u32, |seed, byte| {
+        seed.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
+    for (place, sample) in slot.iter_mut().take(8 * RATE_HZ).enumerate() {
+        let value = seed.wrapping_add(place as u32).wrapping_mul(2_654_435_769);
+        *sample = if words.is_empty() {
+            0
+        } else {
+            (value >> 17) as i16
+        };
+    }
+}
+
 struct TapeReader {
     pieces: Vec<Piece>,
     position: u64,
@@ -400,7 +419,7 @@ impl Reader for TapeReader {
             return Ok(None);
         };
         assert_ne!(*piece, Piece::Panic, "on purpose");
-        slot[0] = i16::try_from(index).unwrap();
+        play(*piece, index, slot);
         let (begin, next) = (self.position, self.position + 10 * SECOND);
         self.position = next;
         let (samples, speech) = match piece {
@@ -423,26 +442,26 @@ impl Reader for TapeReader {
 }
 
 /// The thread's inside, stepped by a test that is the main loop and its clock.
-pub(super) struct Life {
-    pub(super) world: World,
-    pub(super) core: Core,
-    pub(super) now: Millis,
-    pub(super) vitals: Arc<Vitals>,
-    pub(super) ends: JobsEnds,
-    pub(super) client: JobClient,
+pub(crate) struct Life {
+    pub(crate) world: World,
+    pub(crate) core: Core,
+    pub(crate) now: Millis,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) ends: JobsEnds,
+    pub(crate) client: JobClient,
     /// Starts of the chunks that the main loop had.
-    pub(super) heard: Vec<u64>,
-    pub(super) told: Vec<Told>,
+    pub(crate) heard: Vec<u64>,
+    pub(crate) told: Vec<Told>,
     /// Turns in a row after which there was more to do at once.
     restless: usize,
 }
 
 impl Life {
-    pub(super) fn begin(world: &World) -> Self {
+    pub(crate) fn begin(world: &World) -> Self {
         Self::of_model(world, "nano 1", false)
     }
 
-    pub(super) fn of_model(world: &World, model: &str, paused: bool) -> Self {
+    pub(crate) fn of_model(world: &World, model: &str, paused: bool) -> Self {
         let bell = Bell::new().unwrap();
         let (ends, inside, client) = doors(&bell);
         let vitals = Arc::new(Vitals::new());
@@ -474,7 +493,7 @@ impl Life {
     }
 
     /// One turn; returns the chunk that the main loop has now.
-    pub(super) fn turn(&mut self) -> Option<Utterance> {
+    pub(crate) fn turn(&mut self) -> Option<Utterance> {
         let rest = turn_safely(&mut self.core, self.now);
         self.now += rest.max(1);
         self.restless = if rest == 0 { self.restless + 1 } else { 0 };
@@ -493,7 +512,7 @@ impl Life {
     }
 
     /// Answers a chunk.
-    pub(super) fn answer(&mut self, chunk: &Utterance, result: OutcomeResult, text: &str) {
+    pub(crate) fn answer(&mut self, chunk: &Utterance, result: OutcomeResult, text: &str) {
         let mut finished = Finished::bare(chunk.id, Trigger::File, result, 0);
         finished.text = heapless::String::try_from(text).unwrap();
         finished.language = if text.is_empty() { [0; 2] } else { *b"en" };
@@ -501,7 +520,7 @@ impl Life {
     }
 
     /// Answers a chunk with what is said there.
-    pub(super) fn answer_truly(&mut self, chunk: &Utterance) {
+    pub(crate) fn answer_truly(&mut self, chunk: &Utterance) {
         let pieces: Vec<Piece> = self.world.inside(|inside| {
             let tape = inside.tapes.values().next();
             tape.map(|tape| tape.pieces.clone()).unwrap_or_default()
@@ -521,7 +540,7 @@ impl Life {
     }
 
     /// Goes on, with true answers, until `enough`, or for so many milliseconds.
-    pub(super) fn run(&mut self, ms: Millis, mut enough: impl FnMut(&mut Self) -> bool) -> bool {
+    pub(crate) fn run(&mut self, ms: Millis, mut enough: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.now + ms;
         while self.now < end && !self.world.is_off() {
             if let Some(chunk) = self.turn() {
@@ -535,7 +554,7 @@ impl Life {
     }
 
     /// Goes on until a job is in this state.
-    pub(super) fn run_until(&mut self, number: u32, state: &str) -> JobInfo {
+    pub(crate) fn run_until(&mut self, number: u32, state: &str) -> JobInfo {
         let is_there = |life: &mut Self| {
             let job = life.core.parts.store.job(number);
             job.is_some_and(|job| job.code().name() == state)
@@ -547,7 +566,7 @@ impl Life {
         list.remove(0)
     }
 
-    pub(super) fn list(&self) -> Vec<JobInfo> {
+    pub(crate) fn list(&self) -> Vec<JobInfo> {
         self.core
             .parts
             .store
@@ -557,7 +576,7 @@ impl Life {
     }
 
     /// Asks as the control thread does; the answer comes in the next turn.
-    pub(super) fn ask(&mut self, request: JobRequest) -> Result<Vec<JobInfo>, String> {
+    pub(crate) fn ask(&mut self, request: JobRequest) -> Result<Vec<JobInfo>, String> {
         let client = self.client.clone();
         let asking = std::thread::spawn(move || client.ask(request));
         while !asking.is_finished() {

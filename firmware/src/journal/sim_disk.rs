@@ -76,6 +76,11 @@ impl SimDisk {
         disk
     }
 
+    /// Makes these operations fail, by their numbers, and no others.
+    pub(crate) fn set_faults(&self, faults: &[(usize, Fault)]) {
+        self.0.lock().unwrap().faults = faults.to_vec();
+    }
+
     /// Returns how many operations there were.
     pub(crate) fn operations(&self) -> usize {
         self.0.lock().unwrap().operations

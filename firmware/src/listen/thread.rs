@@ -92,20 +92,20 @@ impl ListenThread {
 }
 
 /// The inside of the thread.
-struct Room {
-    listener: Listener<LiveSlots<'static>>,
-    ends: Listening,
-    bells: Bells,
-    stop: Arc<AtomicBool>,
+pub(crate) struct Room {
+    pub(crate) listener: Listener<LiveSlots<'static>>,
+    pub(crate) ends: Listening,
+    pub(crate) bells: Bells,
+    pub(crate) stop: Arc<AtomicBool>,
     /// The next command, whose sample time has not been reached.
-    next: Option<Command>,
+    pub(crate) next: Option<Command>,
     /// Events of the last block or command; nothing more is heard until they are in the ring. They
     /// are kept here, so that a panic does not take them along.
-    events: Events,
+    pub(crate) events: Events,
     /// How many of `events` are in the ring.
-    sent: usize,
-    panics: u32,
-    vitals: Arc<Vitals>,
+    pub(crate) sent: usize,
+    pub(crate) panics: u32,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 impl Room {
@@ -138,7 +138,7 @@ impl Room {
     }
 
     /// Waits for the bell and hears all that is there.
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.vitals.beat(Watched::Listen);
         let mut fds = [self.bells.listen.poll_fd()];
         if poll::wait(&mut fds, SLEEP_MS).is_err() {

@@ -6,7 +6,7 @@
 
 mod files;
 mod panics;
-mod rig;
+pub(super) mod rig;
 mod slots;
 mod stop;
 mod trouble;

@@ -32,15 +32,15 @@ use crate::worker::{Answer, Request, WorkerSocket};
 
 /// The clock of the test.
 #[derive(Default)]
-pub(super) struct Time {
-    now_ms: AtomicU64,
+pub(crate) struct Time {
+    pub(crate) now_ms: AtomicU64,
     /// A wait passes as long as it may last, as on an idle machine.
     flows: AtomicBool,
 }
 
 impl Time {
     /// Lets waits pass time, or not.
-    pub(super) fn flow(&self, flows: bool) {
+    pub(crate) fn flow(&self, flows: bool) {
         self.flows.store(flows, Ordering::Relaxed);
     }
     /// Takes time back that a test only measured.
@@ -49,7 +49,7 @@ impl Time {
     }
 }
 
-struct TestClock(Arc<Time>);
+pub(crate) struct TestClock(pub(crate) Arc<Time>);
 
 impl Clock for TestClock {
     fn now_ms(&self) -> u64 {
@@ -417,7 +417,7 @@ impl Rig {
     }
 }
 
-fn pins(button: &Wire, mute: &Wire, leds: &[Wire; 4]) -> Pins {
+pub(crate) fn pins(button: &Wire, mute: &Wire, leds: &[Wire; 4]) -> Pins {
     let roles = [
         LedRole::Listening,
         LedRole::Thinking,
@@ -441,7 +441,7 @@ fn microphone(due: &Arc<AtomicUsize>, errno: &Arc<AtomicI32>) -> Box<dyn Microph
     })
 }
 
-pub(super) const READY: Answer = Answer::Ready {
+pub(crate) const READY: Answer = Answer::Ready {
     cuda: false,
     load_ms: 7,
     canary: 7,

@@ -1,0 +1,183 @@
+//! The worker of the schedule: hears real slots, answers late, obeys or not, and dies.
+//!
+//! Requests and random numbers in; answers out, each the text of the samples that it really read.
+//! Compiled for tests only.
+
+use std::collections::BTreeSet;
+
+use pressel_pipeline::limits::FILE_SLOT;
+
+use super::air::{Dice, text_of};
+use crate::main_loop::tests::rig::READY;
+use crate::slots::SlotReader;
+use crate::worker::message::Fault;
+use crate::worker::socket::Received;
+use crate::worker::{Answer, Request, WorkerSocket};
+
+/// What the worker did, for the line of the proof.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) utterances: usize,
+    pub(super) chunks: usize,
+    /// Chunks that it had been given before.
+    pub(super) chunks_again: usize,
+    heard: BTreeSet<String>,
+    pub(super) yields: usize,
+    pub(super) deaths: usize,
+    pub(super) hangs: usize,
+    pub(super) late: usize,
+    /// The next so many requests kill it.
+    pub(super) poison: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Text,
+    Fault(Fault),
+    Death,
+    Never,
+}
+
+struct Task {
+    id: u32,
+    slot: u8,
+    start: u32,
+    samples: u32,
+    /// What it read when it was asked: nobody else may write there meanwhile.
+    text: String,
+    answers_at: u64,
+    ending: Ending,
+}
+
+/// One worker process.
+pub(super) struct PlayedWorker {
+    socket: WorkerSocket,
+    memory: SlotReader,
+    ready_at: Option<u64>,
+    task: Option<Task>,
+}
+
+impl PlayedWorker {
+    pub(super) fn new(socket: WorkerSocket, memory: SlotReader, ready_at: u64) -> Self {
+        Self {
+            socket,
+            memory,
+            ready_at: Some(ready_at),
+            task: None,
+        }
+    }
+
+    /// Lets it work until now. Returns false when it dies.
+    pub(super) fn turn(&mut self, now: u64, dice: &mut Dice, calm: bool, work: &mut Work) -> bool {
+        if self.ready_at.is_some_and(|at| at <= now) {
+            self.ready_at = None;
+            let fails = !calm && dice.chance(10);
+            let answer = if fails { Answer::CanaryFailed } else { READY };
+            self.socket.send(&answer).ok();
+        }
+        loop {
+            match self.socket.receive() {
+                Received::Message(Request::Recognise {
+                    id,
+                    slot,
+                    start,
+                    samples,
+                }) => {
+                    assert!(self.task.is_none(), "two requests at once");
+                    let text = text_of(self.memory.audio(slot, start, samples).unwrap());
+                    if slot == FILE_SLOT {
+                        work.chunks += 1;
+                        work.chunks_again += usize::from(!work.heard.insert(text.clone()));
+                    } else {
+                        work.utterances += 1;
+                    }
+                    self.task = Some(Task {
+                        id,
+                        slot,
+                        start,
+                        samples,
+                        text,
+                        answers_at: now + dice.between(20, if calm { 300 } else { 2_500 }),
+                        ending: ending(dice, calm, work),
+                    });
+                }
+                Received::Message(Request::Cancel { id }) => self.cancel(id, now, dice, work),
+                Received::Nothing => break,
+                // The main loop has let go of it.
+                Received::Closed => return true,
+                Received::Garbage => panic!("the worker was asked garbage"),
+            }
+        }
+        self.answer(now)
+    }
+
+    /// It obeys, or its answer is on its way already, or it hangs.
+    fn cancel(&mut self, id: u32, now: u64, dice: &mut Dice, work: &mut Work) {
+        let Some(task) = self.task.as_mut().filter(|task| task.id == id) else {
+            return; // It has just answered.
+        };
+        if task.slot == FILE_SLOT {
+            work.yields += 1;
+        }
+        match dice.below(20) {
+            0 => work.hangs += 1,
+            1..4 => {
+                work.late += 1;
+                return;
+            }
+            _ => task.ending = Ending::Fault(Fault::Cancelled),
+        }
+        if task.ending != Ending::Fault(Fault::Cancelled) {
+            task.ending = Ending::Never;
+        }
+        task.answers_at = now + dice.below(150);
+    }
+
+    /// Answers what is due. Returns false when it dies of that.
+    fn answer(&mut self, now: u64) -> bool {
+        let due = |task: &mut Task| task.answers_at <= now && task.ending != Ending::Never;
+        let Some(task) = self.task.take_if(due) else {
+            return true;
+        };
+        let id = task.id;
+        let audio = self.memory.audio(task.slot, task.start, task.samples);
+        let text = text_of(audio.unwrap());
+        assert_eq!(text, task.text, "slot {} was written meanwhile", task.slot);
+        let answer = match task.ending {
+            Ending::Fault(fault) => Answer::Failed { id, fault },
+            Ending::Death => return false,
+            Ending::Text | Ending::Never => Answer::Done {
+                id,
+                no_speech: text.is_empty(),
+                text: heapless::String::try_from(text.as_str()).unwrap(),
+                truncated: false,
+                language: *b"en",
+                confidence: 90,
+                encode_ms: 1,
+                decode_ms: 2,
+            },
+        };
+        self.socket.send(&answer).ok();
+        true
+    }
+}
+
+fn ending(dice: &mut Dice, calm: bool, work: &mut Work) -> Ending {
+    if calm {
+        return Ending::Text;
+    }
+    if 0 < work.poison {
+        work.poison -= 1;
+        return Ending::Death;
+    }
+    match dice.below(1_000) {
+        0..3 => {
+            work.hangs += 1;
+            Ending::Never
+        }
+        3..6 => Ending::Death,
+        6..10 => Ending::Fault(Fault::Model),
+        10..12 => Ending::Fault(Fault::Sticky),
+        _ => Ending::Text,
+    }
+}
