@@ -119,7 +119,8 @@ fn run_planned(
     };
     let vitals = Arc::new(Vitals::new());
     let journal = start_journal(&plan.state_dir);
-    let fixed = fixed(plan, &journal, safe_mode.is_some());
+    let mut fixed = fixed(plan, &journal, safe_mode.is_some());
+    fixed.hears_by_level = ears.has_fallen_back();
     let keeper = Keeper::start(Tools {
         opener: Box::new(opener),
         setup,
@@ -244,6 +245,7 @@ fn fixed(plan: &Plan, journal: &Journal<Folder>, safe_mode: bool) -> Fixed {
         model: pressel_wire::text::name(&config.model.short_name()),
         cuda: board.worker.provider == Provider::Cuda,
         safe_mode,
+        hears_by_level: false,
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Fixed {
     pub cuda: bool,
     /// Three crashes in a minute: this start does with less.
     pub safe_mode: bool,
+    /// The voice activity model is not there: the level decides.
+    pub hears_by_level: bool,
 }
 
 /// The doors to the other threads.

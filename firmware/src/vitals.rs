@@ -34,6 +34,13 @@ impl Watched {
         Self::Worker,
     ];
 
+    /// Returns whether the appliance is restarted when this thread is stuck. Not for `jobs`: a
+    /// stick that hangs must not cost the voice, and a restart does not mend it.
+    #[must_use]
+    pub const fn is_vital(self) -> bool {
+        !matches!(self, Self::Jobs)
+    }
+
     /// Returns the name, as `ps -L` shows it; but the main loop runs on the process's first thread,
     /// which has the name of the process, `pressel`, and a worker is the process `pressel-worker`.
     #[must_use]

@@ -1,8 +1,8 @@
 //! The worker does everything wrong that a worker can: no sample is lost, and the next is answered.
 //!
-//! In: `--worker-fault`, and three utterances of which the second meets the fault. Out: each has its
-//! one outcome, begins and ends at the samples at which it was spoken, and the third is recognised
-//! as the first was.
+//! In: `--worker-fault`, and three utterances of which the second meets the fault. Out: each has
+//! its one outcome, begins and ends at the samples at which it was spoken, and the third is
+//! recognised as the first was.
 
 use pressel_wire::HostMessage;
 

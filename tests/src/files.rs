@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::program::{PATIENCE, command, need_models, run, until};
 use crate::rig::{Rig, Setting};
 use crate::stop::longest;
-use crate::voice::{clips, silence, wav, word};
+use crate::voice::{around, clips, silence, wav, word};
 
 /// What is added to a recording's name.
 const RESULTS: [&str; 3] = ["txt", "srt", "json"];
@@ -185,5 +185,48 @@ fn appliance_ends_in_order_in_the_middle_of_a_job() {
         assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
         assert!(!beside(&path, "json").exists());
         fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Ten files, of which the third breaks the device's context whenever a worker hears it.
+#[test]
+fn batch_of_ten_with_a_poisoned_third_gives_nine_results_and_one_error() {
+    need_models!();
+    let folders = Folders::new();
+    let recordings: Vec<PathBuf> = (1..=10)
+        .map(|number| {
+            let clip = |index: usize| clips()[index].samples.clone();
+            let samples = if number == 3 {
+                // One chunk, longer than all others.
+                [clip(0), clip(1)].concat()
+            } else {
+                clip(2 + number % 4)
+            };
+            folders.put(&format!("note-{number:02}.wav"), &around(&samples, 0.8))
+        })
+        .collect();
+    let rig = folders.ready(&Setting {
+        arguments: &["--worker-fault", "sticky/3000-9000"],
+        ..Setting::default()
+    });
+    for (index, recording) in recordings.iter().enumerate() {
+        if index == 2 {
+            let error = beside(recording, "error.txt");
+            let line = until(PATIENCE, || fs::read_to_string(&error).ok());
+            let line = line.unwrap_or_else(|| panic!("no error:\n{}", rig.log()));
+            assert!(line.contains("workerdied"), "{line}");
+        } else {
+            wait_for_results(&rig, recording);
+        }
+    }
+    let lost = rig.log().matches("worker lost: its device context").count();
+    assert_eq!(lost, 2, "{}", rig.log());
+    rig.finish(0);
+    for (index, recording) in recordings.iter().enumerate() {
+        if index == 2 {
+            assert!(!beside(recording, "json").exists());
+        } else {
+            check(recording);
+        }
     }
 }

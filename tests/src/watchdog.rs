@@ -80,7 +80,7 @@ fn systemd_hears_when_it_is_ready_how_it_is_and_that_it_moves() {
 }
 
 #[test]
-fn thread_that_hangs_is_named_and_systemd_hears_no_more() {
+fn thread_that_hangs_is_named_and_systemd_hears_no_more_of_a_vital_one() {
     need_models!();
     for thread in ["listen", "keeper", "jobs", "main-loop"] {
         let systemd = Systemd::new();
@@ -99,9 +99,14 @@ fn thread_that_hangs_is_named_and_systemd_hears_no_more() {
         let told = status(&rig);
         let is_told = |alert: &serde_json::Value| alert["name"] == "stuck";
         assert!(told["alerts"].as_array().unwrap().iter().any(is_told));
-        // Nothing to wait for: it is to be seen that nothing comes.
-        std::thread::sleep(Duration::from_millis(1_500));
-        assert_eq!(systemd.count("WATCHDOG=1"), fed, "{}", rig.log());
+        if thread == "jobs" {
+            // A stick that hangs is no reason for a restart.
+            systemd.wait("WATCHDOG=1", fed + 2);
+        } else {
+            // Nothing to wait for: it is to be seen that nothing comes.
+            std::thread::sleep(Duration::from_millis(1_500));
+            assert_eq!(systemd.count("WATCHDOG=1"), fed, "{}", rig.log());
+        }
         // Once, and not at each look.
         let said = rig.log().matches(&format!("stuck thread={thread}")).count();
         assert_eq!(said, 1, "{thread}:\n{}", rig.log());

@@ -199,8 +199,8 @@ pub const FAREWELL_MS: u64 = 200;
 /// worker that may change hands at once. More cannot be; one more would be counted as a missing
 /// record.
 pub const ERRANDS_WAITING_MAX: usize = 8;
-/// Commands that wait in the main loop for room in listen's ring. When full: of presses the
-/// newest replaces the last; a discard or a mute voids all that wait.
+/// Commands that wait in the main loop for room in listen's ring. When full: a press ends as
+/// `Dropped{busy}`; so do the presses that wait when a discard or a mute comes.
 pub const COMMANDS_WAITING_MAX: usize = 4;
 /// Deliveries of the keeper on their way. Each answers one errand but for one alert, which waits
 /// until no other delivery is on its way; so there is always room.
@@ -216,6 +216,8 @@ pub const WAKE_WORDS_MAX: usize = 4;
 pub const BLOCKS_PER_TURN_MAX: usize = 16;
 /// Answers that the main loop takes from the worker in one turn.
 pub const ANSWERS_PER_TURN_MAX: usize = 4;
+/// Milliseconds that listen gets at the end. Why 300: one call of its models, on the slowest board.
+pub const LISTEN_END_MS: u64 = 300;
 /// Panics of listen after which the program ends and is restarted from outside.
 pub const LISTEN_PANICS_MAX: u32 = 8;
 /// Panics of the main loop after which the program ends and is restarted from outside.

@@ -58,6 +58,8 @@ impl Answer {
 /// The line to answer with.
 pub fn parse(line: &[u8]) -> Result<Request, String> {
     serde_json::from_slice(line).map_err(|error| {
+        // It repeats words of the request, which may hold what a terminal obeys.
+        let error = error.to_string().replace(char::is_control, "\u{fffd}");
         format!(r#"this is no request ({error}): send one line as {{"status":{{}}}}"#)
     })
 }
@@ -107,12 +109,14 @@ mod tests {
             r#"{"jobs":{"cancel":{}}}"#,
             r#"{"status":{}} {"status":{}}"#,
             "\u{1}\u{2}",
+            "{\"\u{9b}2J\":{}}",
             &nested,
         ] {
             let why = parse(line.as_bytes()).unwrap_err();
             let line = Answer::Error(why).line();
-            let feeds = line.iter().filter(|&&byte| byte == b'\n').count();
-            assert!(line.ends_with(b"\n") && feeds == 1);
+            let text = core::str::from_utf8(&line).unwrap();
+            let text = text.strip_suffix('\n').unwrap();
+            assert!(!text.contains(char::is_control), "{text:?}");
         }
         assert!(parse(&[0xff, 0xfe, b'{']).is_err());
     }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Beats and milliseconds in, actions out: say once that a thread is stuck, say that it moves
-//! again, feed systemd's watchdog while all move. Pure: no clock, no thread, no log.
+//! again, feed systemd's watchdog while all that are vital move. Pure: no clock, no thread, no log.
 
 use heapless::Vec;
 use pressel_pipeline::limits::{FIRST_BEAT_MS_MAX, STUCK_MS_MAX, STUCK_MS_MIN};
@@ -154,12 +154,17 @@ impl Watchdog {
         }
         if let Some(feed_ms) = self.tuning.feed_ms
             && self.fed_at.is_none_or(|at| at + feed_ms <= now)
-            && self.stuck().is_none()
+            && !self.is_vital_stuck()
         {
             self.fed_at = Some(now);
             actions.extend([Action::Feed]);
         }
         actions
+    }
+
+    fn is_vital_stuck(&self) -> bool {
+        let mut threads = Watched::ALL.into_iter().zip(&self.seen);
+        threads.any(|(thread, seen)| thread.is_vital() && seen.is_stuck)
     }
 
     /// Returns the first thread that is stuck.
@@ -251,6 +256,17 @@ mod tests {
             after_ms: 59_250,
         };
         assert_eq!((said.as_slice(), fed), ([moves].as_slice(), 1));
+    }
+
+    #[test]
+    fn stuck_stick_costs_no_restart() {
+        let mut watchdog = Watchdog::new(Tuning::new(Some(10_000)), 0);
+        let jobs = Some(Watched::Jobs as usize);
+        let mut beats = [0; COUNT];
+        watch(&mut watchdog, &mut beats, 0, 1_000, None);
+        let (said, fed) = watch(&mut watchdog, &mut beats, 1_000, 61_000, jobs);
+        assert_eq!((said.len(), fed), (1, 24));
+        assert_eq!(watchdog.stuck(), Some(Watched::Jobs));
     }
 
     #[test]

@@ -214,7 +214,8 @@ impl Core {
         if self.ears.is_none() {
             match (self.parts.load_ears)() {
                 Ok(mut ears) => {
-                    ears.end_with(Arc::clone(&self.parts.stop));
+                    let stop = Arc::clone(&self.parts.stop);
+                    ears.serve_jobs(stop, Arc::clone(&self.parts.vitals));
                     self.ears = Some(ears);
                 }
                 Err(why) => return self.pause(number, why, now + JOB_RETRY_MS),

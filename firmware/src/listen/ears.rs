@@ -10,6 +10,7 @@ use pressel_models::vad::{FRAME_SAMPLES, LevelVad};
 use pressel_models::{ModelError, Vad, WakeWord, wake_word};
 
 use crate::alloc_guard;
+use crate::vitals::{Vitals, Watched};
 
 /// The models that listen owns.
 pub struct Ears {
@@ -32,14 +33,26 @@ impl Ears {
     /// Makes ears that hear by level only.
     #[must_use]
     pub fn by_level() -> Self {
-        Self::new(Box::new(LevelVad::new()), None)
+        let mut ears = Self::new(Box::new(LevelVad::new()), None);
+        ears.fallen_back = true;
+        ears
     }
 
-    /// Hears nothing more, at once, when `stop` is set: who hears a long recording can end in the
-    /// middle of it.
-    pub fn end_with(&mut self, stop: Arc<AtomicBool>) {
+    /// Returns whether the level tells speech from silence, because there is no model or it failed.
+    #[must_use]
+    pub fn has_fallen_back(&self) -> bool {
+        self.fallen_back
+    }
+
+    /// Makes these the ears of the thread `jobs`, which hears long recordings: it beats with each
+    /// frame, and hears nothing more once `stop` is set.
+    pub fn serve_jobs(&mut self, stop: Arc<AtomicBool>, vitals: Arc<Vitals>) {
         let voice = std::mem::replace(&mut self.voice, Box::new(LevelVad::new()));
-        self.voice = Box::new(Ending { voice, stop });
+        self.voice = Box::new(OfJobs {
+            voice,
+            stop,
+            vitals,
+        });
     }
 
     /// Returns the probability of speech, and whether the model has just been given up.
@@ -82,14 +95,16 @@ impl Ears {
     }
 }
 
-/// A voice activity model that is not asked any more once `stop` is set.
-struct Ending {
+/// A voice activity model that beats, and is not asked any more once `stop` is set.
+struct OfJobs {
     voice: Box<dyn Vad + Send>,
     stop: Arc<AtomicBool>,
+    vitals: Arc<Vitals>,
 }
 
-impl Vad for Ending {
+impl Vad for OfJobs {
     fn hear(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Result<f32, ModelError> {
+        self.vitals.beat(Watched::Jobs);
         if self.stop.load(Ordering::Relaxed) {
             return Ok(0.0);
         }
@@ -147,7 +162,8 @@ mod tests {
     fn ears_that_are_to_end_hear_nothing_more() {
         let mut ears = Ears::by_level();
         let stop = Arc::new(AtomicBool::new(false));
-        ears.end_with(Arc::clone(&stop));
+        let vitals = Arc::new(Vitals::new());
+        ears.serve_jobs(Arc::clone(&stop), Arc::clone(&vitals));
         assert!(0.9 < ears.voice(&loud()).0);
         stop.store(true, Ordering::Relaxed);
         assert_eq!(ears.voice(&loud()), (0.0, false));

@@ -9,9 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use pressel_hal::linux::{cpu, poll};
-use pressel_pipeline::limits::LISTEN_PANICS_MAX;
+use pressel_pipeline::limits::{LISTEN_END_MS, LISTEN_PANICS_MAX};
 use pressel_pipeline::time::SampleTime;
 
 use super::listener::{Events, Listener};
@@ -79,12 +80,14 @@ impl ListenThread {
         Ok(Self { stop, bell, thread })
     }
 
-    /// Ends the thread and waits for it. Takes as long as one model call.
+    /// Ends the thread and waits for it: as long as one model call takes, and not for ever.
     pub fn finish(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.bell.ring();
-        // A panic was caught and reported inside.
-        self.thread.join().ok();
+        let deadline = Instant::now() + Duration::from_millis(LISTEN_END_MS);
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -61,6 +61,7 @@ impl Life {
             model: name,
             cuda: false,
             safe_mode: false,
+            hears_by_level: false,
         };
         let keeper = Keeper::start(Tools {
             opener: Box::new(NoDevices),

@@ -5,10 +5,10 @@
 use heapless::Vec;
 use pressel_hal::MicError;
 use pressel_pipeline::lights;
-use pressel_pipeline::limits::{COUNTERS_EVERY_MS, FAREWELL_MS};
+use pressel_pipeline::limits::{COMMANDS_WAITING_MAX, COUNTERS_EVERY_MS, FAREWELL_MS};
 use pressel_pipeline::session;
 use pressel_pipeline::time::Millis;
-use pressel_wire::{Alert, DeviceMessage, DropReason, HostMessage, OutcomeResult};
+use pressel_wire::{Alert, DeviceMessage, DropReason, HostMessage, OutcomeResult, Trigger};
 
 use super::MainLoop;
 use super::serial::HOST_MESSAGES_MAX;
@@ -23,6 +23,8 @@ impl MainLoop {
     pub fn begin(&mut self) {
         let now = self.fixed.clock.now_ms();
         self.alerts.set(Alert::SafeMode, self.fixed.safe_mode);
+        self.alerts
+            .set(Alert::VadFallback, self.fixed.hears_by_level);
         self.start_worker(0);
         self.greet();
         if let Err(error) = self.pins.button.settle() {
@@ -266,18 +268,39 @@ impl MainLoop {
     }
 
     /// Keeps a command until listen's ring has room. With this list full, listen has been stuck for
-    /// long: a discard or a mute makes all presses before it void; of presses the newest counts.
+    /// long: a press that finds no room for itself and its release is refused, and a discard or a
+    /// mute makes all presses before it void. Each of them ends as dropped here: listen never hears
+    /// of it.
     fn wait_with(&mut self, command: Command) {
-        let ends = |control| matches!(control, Control::Discard(_) | Control::Mute);
-        if self.commands.is_full() {
-            if ends(command.control) {
-                self.commands.clear();
-            } else if self.commands.back().is_some_and(|last| !ends(last.control)) {
-                self.commands.pop_back();
+        let begins = |command: &Command| command.control == Control::TalkStart;
+        let mut refused = 0;
+        match command.control {
+            Control::TalkStart if COMMANDS_WAITING_MAX < self.commands.len() + 2 => {
+                return self.refuse_press();
             }
+            Control::Discard(_) | Control::Mute if self.commands.is_full() => {
+                refused = self
+                    .commands
+                    .iter()
+                    .filter(|command| begins(command))
+                    .count();
+                self.commands.clear();
+            }
+            _ => {}
         }
-        // A press behind a discard that fills the list is the one that is lost.
+        // Full only for the release of a press that was refused: it ends nothing.
         self.commands.push_back(command).ok();
+        for _ in 0..refused {
+            self.refuse_press();
+        }
+    }
+
+    /// A press that listen never hears of has its outcome here; its utterance has no number.
+    fn refuse_press(&mut self) {
+        let now = self.fixed.clock.now_ms();
+        let busy = OutcomeResult::Dropped(DropReason::Busy);
+        self.ledger.opened();
+        self.finish(Finished::bare(0, Trigger::Ptt, busy, now));
     }
 
     /// Gives every utterance that is left its outcome and lets the link take them, for a short

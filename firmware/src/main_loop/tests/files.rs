@@ -352,6 +352,15 @@ fn safe_mode_is_told_after_the_greeting_and_seen() {
 }
 
 #[test]
+fn ears_without_a_model_are_told() {
+    let mut rig = Rig::new();
+    rig.main_loop.fixed.hears_by_level = true;
+    rig.main_loop.begin();
+    rig.turn();
+    assert_eq!(rig.said[2..], [alert(Alert::VadFallback, true)]);
+}
+
+#[test]
 fn loop_beats_every_turn_and_for_the_worker_until_that_is_long_overdue() {
     let mut rig = Rig::ready();
     rig.utter(1, 0);

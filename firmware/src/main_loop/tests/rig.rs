@@ -171,6 +171,7 @@ impl Rig {
             model: pressel_wire::text::name("nano"),
             cuda: is_special,
             safe_mode: is_special,
+            hears_by_level: false,
         };
         let (button, mute): (Wire, Wire) = Default::default();
         let leds: [Wire; 4] = Default::default();

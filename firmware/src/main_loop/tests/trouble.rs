@@ -261,6 +261,37 @@ fn commands_wait_for_listen_in_order() {
     }
 }
 
+/// Listen is stuck: no press that it never hears of is without an outcome.
+#[test]
+fn press_that_finds_no_room_ends_as_dropped() {
+    let mut rig = Rig::ready();
+    let presses = CONTROL_RING_COMMANDS;
+    for _ in 0..presses {
+        rig.say(HostMessage::PttDown);
+        rig.say(HostMessage::PttUp);
+    }
+    rig.say(HostMessage::PttDown);
+    rig.say(HostMessage::Cancel);
+    let commands: Vec<Command> = rig
+        .commands()
+        .into_iter()
+        .chain({
+            rig.turn();
+            rig.commands()
+        })
+        .collect();
+    let begun = commands.iter();
+    let begun = begun.filter(|command| command.control == Control::TalkStart);
+    let busy = OutcomeResult::Dropped(DropReason::Busy);
+    let refused = rig.recorded();
+    assert!(refused.iter().all(|outcome| *outcome == (0, busy)));
+    assert_eq!(begun.count() + refused.len(), presses + 1);
+    assert!(presses / 2 <= refused.len());
+    let last = commands.last().unwrap();
+    assert_eq!(last.control, Control::Discard(DropReason::Cancelled));
+    assert_eq!(rig.main_loop.counters().utterances as usize, refused.len());
+}
+
 #[test]
 fn keeper_that_is_late_is_told_how_many_records_are_missing() {
     let mut rig = Rig::with_keeper_queue(4);
