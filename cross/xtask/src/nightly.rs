@@ -161,14 +161,9 @@ fn fuzz(target: &str, seconds: u32) -> Fallible<String> {
 /// The rings and the slots' way between threads, under Miri.
 fn miri() -> Fallible<String> {
     let mut command = nightly_cargo();
-    command.args([
-        "miri",
-        "test",
-        "--package",
-        "pressel",
-        "--lib",
-        "prove_model_",
-    ]);
+    command.args(["miri", "test", "--package", "pressel", "--lib", "--"]);
+    // Not all of the proof: Miri knows no sockets.
+    command.args(["rings::tests::prove_model", "slots::tests::prove_model"]);
     // The rings of a test live for as long as the process; a seed comes from the clock.
     command.env("MIRIFLAGS", "-Zmiri-ignore-leaks -Zmiri-disable-isolation");
     let mut result = String::new();
