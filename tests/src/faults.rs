@@ -211,4 +211,6 @@ fn a_worker_that_mishears_the_known_clip_is_never_used() {
     let ended = rig.end(rustix::process::Signal::TERM);
     let ready = crate::events::of_name(&ended.events, "worker_ready");
     assert_eq!(ready.count(), 0, "{}", ended.log);
+    // It has never heard it right: the model is the wrong one.
+    assert_eq!(ended.status.code(), Some(4), "{}", ended.log);
 }

@@ -112,7 +112,8 @@ pub struct RunArguments {
     /// Print one JSON object for each event on standard output
     #[arg(long)]
     pub json: bool,
-    /// Folder of the journal [default: the configuration's state_dir; SIM_DIR/state when simulated]
+    /// Folder of journal, checkpoints and crash count [default: the configuration's state_dir;
+    /// SIM_DIR/state when simulated]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// Folder whose recordings are transcribed in the background, or "" for none [default: the

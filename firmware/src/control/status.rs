@@ -210,7 +210,7 @@ fn notices(facts: &Facts, now: &Published, watchdog: &Watchdog) -> Vec<Notice> {
         what: match alert {
             Alert::SafeMode => facts.safe_mode.as_deref().unwrap_or_default(),
             Alert::CpuFallback => {
-                "CUDA failed three times in ten minutes: the processor does the work until the \
+                "CUDA failed a fourth time in ten minutes: the processor does the work until the \
                  next start; see the log"
             }
             Alert::JournalDown => {

@@ -336,6 +336,12 @@ impl Recogniser {
                 self.tell(Event::Ready, now);
                 Some(News::Ready { cuda, load_ms })
             }
+            // A model that has never heard it right is the wrong one: the owner is told.
+            Answer::CanaryFailed if !self.was_ready => {
+                let why = "the model does not recognise the clip that every start tries: take its \
+                           files from one export, or try `provider = \"cpu\"` in the board's file";
+                Some(News::CannotLoad(String::try_from(why).unwrap_or_default()))
+            }
             Answer::CanaryFailed => Some(CANARY),
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
             Answer::Done { id, .. } | Answer::Failed { id, .. }

@@ -161,11 +161,11 @@ codes! {
         Running = 1, "running";
         /// Its results are written.
         Done = 2, "done";
-        /// The file cannot be read as a recording, or its results cannot be written.
+        /// The file cannot be read as a recording.
         Failed = 3, "failed";
         /// Someone cancelled it.
         Cancelled = 4, "cancelled";
-        /// It brought the worker down twice at the same place; it is left alone.
+        /// It brought the recognition down; it is left alone until somebody asks for it again.
         Quarantined = 5, "quarantined";
         /// Its file or disk is away; it goes on when that is back.
         Paused = 6, "paused";
@@ -177,11 +177,11 @@ codes! {
     Alert {
         /// Three crashes in a minute: built-in model, processor, no wake word.
         SafeMode = 0, "safemode";
-        /// CUDA failed three times in ten minutes: the processor does the work.
+        /// CUDA failed a fourth time in ten minutes: the processor does the work.
         CpuFallback = 1, "cpufallback";
         /// The journal's disk fails: transcripts are kept in memory only.
         JournalDown = 2, "journaldown";
-        /// The voice activity model failed: the level tells speech from silence.
+        /// The voice activity model is missing or failed: the level tells speech from silence.
         VadFallback = 3, "vadfallback";
     }
 }

@@ -76,7 +76,7 @@ pub enum JobsCommand {
         #[arg(required = true, value_name = "NUMBER")]
         numbers: Vec<u32>,
     },
-    /// Begin failed, cancelled or quarantined jobs anew.
+    /// Go on with failed, cancelled or quarantined jobs.
     #[command(after_help = "Example:\n  pressel jobs retry 3")]
     Retry {
         /// Numbers, as `list` shows them

@@ -636,6 +636,16 @@ fn worker_that_hears_the_known_clip_in_another_way_is_lost() {
     }
     desk.answer(&Answer::CanaryFailed);
     assert_eq!(desk.lost[0].0, "it does not recognise the known clip");
+    // At the very first start it is the model that is wrong.
+    let mut desk = Desk::new();
+    desk.start_worker();
+    desk.worker
+        .as_mut()
+        .unwrap()
+        .send(&Answer::CanaryFailed)
+        .unwrap();
+    let news = desk.recogniser.receive(desk.now);
+    assert!(matches!(news, Some(News::CannotLoad(_))));
 }
 
 #[test]
