@@ -7,6 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use pressel::control::protocol::{Answer, Request, parse};
@@ -28,8 +29,11 @@ pub fn check(bytes: &[u8]) {
         let written = serde_json::to_vec(request).expect("a request was text");
         assert_eq!(parse(&written).as_ref(), Ok(request));
     }
-    let address = SocketAddr::from_abstract_name(format!("pressel-fuzz-{}", std::process::id()));
-    let address = address.expect("the name is short");
+    // Two tests of one process may be here at once.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("pressel-fuzz-{}-{number}", std::process::id());
+    let address = SocketAddr::from_abstract_name(name).expect("the name is short");
     let listener = UnixListener::bind_addr(&address).expect("nobody else has the name");
     listener.set_nonblocking(true).expect("it can be set");
     let mut server = Server::new(listener);
