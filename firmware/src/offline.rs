@@ -251,7 +251,7 @@ fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
     let audio_ms = millis(u64::from(samples));
     match wait_for(socket, RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms)? {
         Answer::Failed {
-            fault: Fault::Sticky,
+            fault: Fault::Sticky | Fault::Reload,
             ..
         } => None,
         answer @ (Answer::Done { id, .. } | Answer::Failed { id, .. }) if id == utterance.id => {
@@ -361,6 +361,7 @@ mod tests {
     #[test]
     fn worker_that_cannot_be_trusted_is_given_up_as_on_the_live_path() {
         check(&failed(Fault::Sticky), false);
+        check(&failed(Fault::Reload), false);
         check(&done(8), false);
         let ready = Answer::Ready {
             cuda: false,

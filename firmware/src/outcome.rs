@@ -128,7 +128,9 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
             finished.outcome.result = match fault {
                 Fault::BadRequest => OutcomeResult::Failed(FailCode::BadAudio),
                 Fault::Cancelled => OutcomeResult::Dropped(DropReason::Cancelled),
-                Fault::Model | Fault::Sticky => OutcomeResult::Failed(FailCode::ModelFault),
+                Fault::Model | Fault::Sticky | Fault::Reload => {
+                    OutcomeResult::Failed(FailCode::ModelFault)
+                }
             };
         }
         Answer::Ready { .. } | Answer::CannotLoad { .. } | Answer::CanaryFailed => {}

@@ -27,7 +27,10 @@ const DEADLY: [(&str, &str); 10] = [
     ("short", "worker lost: it answers garbage"),
     ("garbage", "worker lost: it answers garbage"),
     ("sticky", "worker lost: its device context is broken"),
-    ("reload", "worker lost: its device context is broken"),
+    (
+        "reload",
+        "worker lost: its sessions are not to be trusted any more",
+    ),
 ];
 
 /// An utterance that is much shorter than `word`: "stop".

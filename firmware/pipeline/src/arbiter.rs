@@ -11,7 +11,8 @@
 //! Events in, actions out: push-to-talk goes before wake and voice, these before files, and one
 //! request is at the worker at a time. Runs on the main loop. Each utterance ends exactly once. So
 //! does each chunk of a file, which never costs an utterance its place and gives way at once while
-//! somebody talks, is recorded, or waits.
+//! somebody talks, is recorded, or waits. While the worker is left off, what was there before waits,
+//! and what is new fails at once, so that nobody waits a minute for an answer to what was just said.
 
 use heapless::Vec;
 use pressel_wire::{DropReason, FailCode, OutcomeResult};
@@ -32,6 +33,8 @@ pub struct State {
     chunk: Option<Task>,
     at_worker: Option<Request>,
     worker: Worker,
+    /// The worker was left off, and none has been ready since.
+    has_paused: bool,
     talking: bool,
     open: bool,
     stopped: bool,
@@ -93,7 +96,10 @@ pub enum Event {
     /// The worker takes requests.
     Ready,
     /// This turn has no more news: the worker may get the next request.
-    Give,
+    Give {
+        /// A chunk as well.
+        files: bool,
+    },
     /// The worker answered the request that it has, and this is what the answer means.
     Answered(OutcomeResult),
     /// The answer is overdue.
@@ -155,6 +161,12 @@ impl State {
         self.at_worker.is_some_and(|request| !request.is_chunk)
     }
 
+    /// Returns whether a chunk is at the worker.
+    #[must_use]
+    pub fn has_chunk_at_worker(&self) -> bool {
+        self.at_worker.is_some_and(|request| request.is_chunk)
+    }
+
     /// Returns whether what is at the worker was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -171,7 +183,7 @@ impl State {
     /// Returns whether a chunk is in its place or at the worker.
     #[must_use]
     pub fn has_chunk(&self) -> bool {
-        self.chunk.is_some() || self.at_worker.is_some_and(|request| request.is_chunk)
+        self.chunk.is_some() || self.has_chunk_at_worker()
     }
 
     /// Returns whether the worker is left off: what is offered now has failed.
@@ -186,7 +198,7 @@ impl State {
     }
 
     /// Takes the next one for an idle worker.
-    fn next_request(&mut self) -> Option<Request> {
+    fn next_request(&mut self, files: bool) -> Option<Request> {
         if self.worker != Worker::Ready || self.at_worker.is_some() {
             return None;
         }
@@ -200,7 +212,7 @@ impl State {
                 };
                 (task, false)
             }
-            None if self.is_taken() => return None,
+            None if !files || self.is_taken() => return None,
             None => (self.chunk.take()?, true),
         };
         Some(Request {
@@ -287,13 +299,14 @@ impl State {
                         ..task
                     });
                 }
-                _ if left_off => end(actions, task.utterance, died, false),
                 _ => self.again = Some(task.utterance),
             }
         }
-        if left_off {
+        // What waits is kept over one pause, not over pauses without end.
+        if left_off && self.has_paused {
             self.give_up_waiting(OutcomeResult::Failed(FailCode::WorkerDown), actions);
         }
+        self.has_paused |= left_off;
     }
 
     /// Cancels what is at the worker, unless it is cancelled for good already.
@@ -346,9 +359,12 @@ pub fn step(state: &State, event: Event) -> Step {
         Event::Talk(talking) => next.talking = talking,
         Event::Open(open) => next.open = open,
         Event::Started => next.worker = Worker::Away,
-        Event::Ready => next.worker = Worker::Ready,
-        Event::Give => {
-            if let Some(request) = next.next_request() {
+        Event::Ready => {
+            next.worker = Worker::Ready;
+            next.has_paused = false;
+        }
+        Event::Give { files } => {
+            if let Some(request) = next.next_request(files) {
                 next.at_worker = Some(request);
                 act(&mut actions, Action::Send(request.task.utterance));
             }

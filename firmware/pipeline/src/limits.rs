@@ -165,6 +165,12 @@ pub const ARBITER_ACTIONS_MAX: usize = WAITING_UTTERANCES_MAX + 2;
 /// Worker restarts inside [`RESTART_WINDOW_MS`]. After the next loss, the processor takes over from
 /// CUDA, once; without CUDA, the worker is left off for [`LEFT_OFF_MS`].
 pub const RESTARTS_MAX: usize = 3;
+/// Workers lost over chunks of files inside [`RESTART_WINDOW_MS`]; they are not among
+/// [`RESTARTS_MAX`], so that a bad recording costs the voice nothing.
+///
+/// Why 6: three bad recordings, each with the two tries of its chunk. When hit: no chunk is given
+/// to the worker for [`RESTART_WINDOW_MS`]; files wait, and the voice goes on.
+pub const CHUNK_LOSSES_MAX: usize = 6;
 /// Window in which worker restarts are counted: ten minutes.
 pub const RESTART_WINDOW_MS: u64 = 600_000;
 
@@ -180,8 +186,9 @@ pub const CANCEL_MS_MAX: u64 = 2_000;
 pub const LOAD_MS_MAX: u64 = 180_000;
 /// Waits before the first, second and third restart of a worker, in milliseconds.
 pub const RESTART_WAIT_MS: [u64; RESTARTS_MAX] = [0, 500, 2_000];
-/// Wait before a restart after [`RESTARTS_MAX`] others inside [`RESTART_WINDOW_MS`]. Until then
-/// utterances end as `Failed{workerdown}`.
+/// Wait before a restart after [`RESTARTS_MAX`] others inside [`RESTART_WINDOW_MS`]. What was
+/// recorded before waits; what comes until then ends as `Failed{workerdown}`, and so does all that
+/// waits when a second such wait follows without a worker that was ready.
 pub const LEFT_OFF_MS: u64 = 60_000;
 /// Milliseconds by which the worker may be later than its deadline before the watchdog sees it as
 /// stuck: by then the main loop should have ended it.

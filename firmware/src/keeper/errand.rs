@@ -131,6 +131,11 @@ pub enum Record {
     },
     /// CUDA failed too often: the next worker runs on the processor.
     WorkerFellBack,
+    /// Too many workers were lost over chunks of files: none is given to the next ones.
+    FilesHeld {
+        /// For so long.
+        ms: u64,
+    },
     /// A pin cannot be read or set.
     Pin {
         /// Its role.

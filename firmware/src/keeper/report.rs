@@ -45,6 +45,10 @@ pub fn log_line(record: &Record) -> (Level, String) {
             Level::Error,
             "worker failed too often on cuda, the processor takes over".to_owned(),
         ),
+        Record::FilesHeld { ms } => (
+            Level::Error,
+            format!("worker failed too often over files, files wait wait_ms={ms}"),
+        ),
         Record::Pin { role, errno } => {
             (Level::Warn, format!("pin failed role={role} errno={errno}"))
         }
@@ -201,7 +205,10 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
             "event": "link_gap", "from": [from.boot, from.next], "to": [to.boot, to.next],
         }),
         Record::WorkerFellBack => json!({"event": "worker_fell_back", "provider": "cpu"}),
-        Record::WorkerLeftOff { .. } | Record::Pin { .. } | Record::Missing(_) => return None,
+        Record::WorkerLeftOff { .. }
+        | Record::FilesHeld { .. }
+        | Record::Pin { .. }
+        | Record::Missing(_) => return None,
     })
 }
 

@@ -5,16 +5,19 @@
 //! never delays an outcome by more than one frame.
 
 use pressel_pipeline::time::Millis;
-use pressel_wire::{DeviceMessage, Job, JobState};
+use pressel_pipeline::waiting::Utterance;
+use pressel_wire::{DeviceMessage, DropReason, Job, JobState, OutcomeResult};
 
 use super::MainLoop;
 use crate::jobs::JobNews;
 use crate::jobs::doors::JOB_NEWS_MAX;
 use crate::outcome::Finished;
 
-/// What the host should know about file jobs.
+/// What the main loop keeps of file jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Files {
+    /// For a panic: the chunk that `jobs` waits for.
+    pub(super) chunk: Option<Utterance>,
     /// The newest progress.
     job: Option<Job>,
     /// What the host was told.
@@ -44,6 +47,7 @@ impl MainLoop {
             };
             match news {
                 JobNews::Chunk(chunk) => {
+                    self.files.chunk = Some(chunk);
                     self.recogniser.put_chunk(chunk, now);
                     self.settle(now);
                 }
@@ -62,7 +66,18 @@ impl MainLoop {
     pub(super) fn give_back_chunk(&mut self, finished: Finished) {
         // One chunk is under way at a time, so there is room; at the end `jobs` may be gone.
         self.neighbours.jobs.done.try_send(finished).ok();
+        self.files.chunk = None;
         self.neighbours.jobs.bell.ring();
+    }
+
+    /// After a panic: a chunk that nobody has any more is to be done again.
+    pub(super) fn recover_chunk(&mut self, now: Millis) {
+        if let Some(chunk) = self.files.chunk
+            && !self.recogniser.has_chunk()
+        {
+            let internal = OutcomeResult::Dropped(DropReason::Internal);
+            self.give_back_chunk(Finished::of(&chunk, internal, now));
+        }
     }
 
     /// Tells progress that is news, if the line carries nothing else. Newer progress replaces what

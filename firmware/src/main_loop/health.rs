@@ -56,7 +56,8 @@ impl MainLoop {
         ends.then_some(End::Panicked)
     }
 
-    /// Gives up what the turn that panicked had in its hands, and what is being recorded.
+    /// Gives up what the turn that panicked had in its hands, and what is being recorded. A worker
+    /// whose answer was lost is lost itself: what it had is tried once more.
     fn recover(&mut self) {
         let now = self.fixed.clock.now_ms();
         self.note(Record::Panic {
@@ -71,6 +72,11 @@ impl MainLoop {
             let result = OutcomeResult::Dropped(internal);
             self.finish(Finished::bare(id, trigger, result, now));
         }
+        if self.recogniser.is_astray() {
+            self.lose_worker("its answer was lost in a panic", now);
+        }
+        self.settle(now);
+        self.recover_chunk(now);
         if self.session.is_talking() {
             self.session = session::State::Idle;
         }

@@ -20,7 +20,7 @@ use pressel_pipeline::limits::{
 use pressel_pipeline::time::{Millis, millis};
 use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
-use pressel_wire::{CONFIDENCE_UNKNOWN, OutcomeResult};
+use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, OutcomeResult};
 
 use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer, short};
@@ -82,6 +82,8 @@ pub struct Loss {
     pub wait_ms: u64,
     /// The processor has taken over from CUDA just now.
     pub fell_back: bool,
+    /// Too many were lost over chunks of files: these wait from now on.
+    pub holds_files: bool,
 }
 
 /// The main loop's side of the worker.
@@ -271,13 +273,18 @@ impl Recogniser {
 
     /// Takes the next utterance or chunk that has ended without an answer, and its slot.
     pub fn take_ended(&mut self, now: Millis) -> Option<(Finished, u8)> {
-        let (utterance, result) = self.ended.pop_front()?;
+        let (utterance, mut result) = self.ended.pop_front()?;
+        if let OutcomeResult::Text { .. } = result {
+            // It was answered; the text was lost in a panic just then.
+            result = OutcomeResult::Dropped(DropReason::Internal);
+        }
         Some((Finished::of(&utterance, result, now), utterance.slot))
     }
 
     /// Sends what is next to an idle worker. `Some` when the worker is lost.
     pub fn give_work(&mut self, now: Millis) -> Option<News> {
-        let utterance = self.tell(Event::Give, now)?;
+        let files = self.restarts.lets_chunks(now);
+        let utterance = self.tell(Event::Give { files }, now)?;
         let (start, samples) = trim::speech(&utterance);
         let audio_ms = millis(u64::from(samples));
         self.number = self.number.checked_add(1).unwrap_or(1);
@@ -353,6 +360,10 @@ impl Recogniser {
                 fault: Fault::Sticky,
                 ..
             } => Some(News::Lost("its device context is broken")),
+            Answer::Failed {
+                fault: Fault::Reload,
+                ..
+            } => Some(News::Lost("its sessions are not to be trusted any more")),
             answer => self.take_result(answer, now),
         }
     }
@@ -393,15 +404,26 @@ impl Recogniser {
         None
     }
 
+    /// Returns whether a panic has left something at the worker whose answer nobody would take.
+    #[must_use]
+    pub fn is_astray(&self) -> bool {
+        self.arbiter.at_worker().is_some() && self.sent.is_none()
+    }
+
     /// Lets go of a lost worker and says how to go on. The first time, what it had is kept for the
-    /// next one.
+    /// next one. A loss over a chunk costs the voice none of its restarts.
     pub fn lose(&mut self, now: Millis) -> Loss {
         let worker = core::mem::replace(&mut self.worker, Worker::Absent);
         let socket = match worker {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        let next = self.restarts.next(now);
+        let (next, holds_files) = if self.arbiter.has_chunk_at_worker() {
+            let holds_files = self.restarts.lost_over_chunk(now);
+            (Restart::Again { wait_ms: 0 }, holds_files)
+        } else {
+            (self.restarts.next(now), false)
+        };
         self.sent = None;
         let left_off = matches!(next, Restart::LeftOff { .. });
         self.tell(Event::Lost { left_off }, now);
@@ -409,6 +431,7 @@ impl Recogniser {
             socket,
             wait_ms: next.wait_ms(),
             fell_back: next == Restart::OnProcessor,
+            holds_files,
         }
     }
 

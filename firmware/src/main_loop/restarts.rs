@@ -1,10 +1,13 @@
 //! Restarts of the worker: when the next one is started, and on what.
 //!
 //! Losses with their times in, waits out. Runs on the main loop. Pure. Too many losses in a row let
-//! the processor take over from CUDA; where it runs already, no worker is started for a while.
+//! the processor take over from CUDA; where it runs already, no worker is started for a while. Losses
+//! over chunks of files do neither: after too many of them, files wait.
 
 use heapless::Deque;
-use pressel_pipeline::limits::{LEFT_OFF_MS, RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX};
+use pressel_pipeline::limits::{
+    CHUNK_LOSSES_MAX, LEFT_OFF_MS, RESTART_WAIT_MS, RESTART_WINDOW_MS, RESTARTS_MAX,
+};
 use pressel_pipeline::time::Millis;
 
 /// How the next worker is started.
@@ -32,8 +35,12 @@ impl Restart {
 #[derive(Debug)]
 pub(super) struct Restarts {
     count: u32,
-    /// Those of the last ten minutes.
+    /// Those of the last ten minutes, but not those over chunks.
     recent: Deque<Millis, RESTARTS_MAX>,
+    /// Those over chunks, of the last ten minutes.
+    over_chunks: Deque<Millis, CHUNK_LOSSES_MAX>,
+    /// Chunks wait until then.
+    chunks_from: Millis,
     /// Workers run with CUDA, or are to.
     wants_cuda: bool,
     fell_back: bool,
@@ -44,6 +51,8 @@ impl Restarts {
         Self {
             count: 0,
             recent: Deque::new(),
+            over_chunks: Deque::new(),
+            chunks_from: 0,
             wants_cuda,
             fell_back: false,
         }
@@ -72,10 +81,7 @@ impl Restarts {
     /// Counts a loss and returns how to go on.
     pub(super) fn next(&mut self, now: Millis) -> Restart {
         self.count = self.count.saturating_add(1);
-        let is_old = |at: &Millis| *at + RESTART_WINDOW_MS < now;
-        while self.recent.front().is_some_and(is_old) {
-            self.recent.pop_front();
-        }
+        forget_old(&mut self.recent, now);
         if let Some(&wait_ms) = RESTART_WAIT_MS.get(self.recent.len()) {
             // The list has as many places as there are waits.
             self.recent.push_back(now).ok();
@@ -88,5 +94,32 @@ impl Restarts {
         }
         let wait_ms = LEFT_OFF_MS;
         Restart::LeftOff { wait_ms }
+    }
+
+    /// Counts a loss over a chunk; the next worker is started at once. Returns whether chunks are
+    /// held back from now on.
+    pub(super) fn lost_over_chunk(&mut self, now: Millis) -> bool {
+        self.count = self.count.saturating_add(1);
+        forget_old(&mut self.over_chunks, now);
+        // Full only if it was not cleared when it became full.
+        self.over_chunks.push_back(now).ok();
+        if !self.over_chunks.is_full() {
+            return false;
+        }
+        self.over_chunks.clear();
+        self.chunks_from = now + RESTART_WINDOW_MS;
+        true
+    }
+
+    /// Returns whether chunks may go to the worker.
+    pub(super) const fn lets_chunks(&self, now: Millis) -> bool {
+        self.chunks_from <= now
+    }
+}
+
+fn forget_old<const MAX: usize>(losses: &mut Deque<Millis, MAX>, now: Millis) {
+    let is_old = |at: &Millis| *at + RESTART_WINDOW_MS < now;
+    while losses.front().is_some_and(is_old) {
+        losses.pop_front();
     }
 }

@@ -4,7 +4,7 @@
 //! main loop. The arbiter decides who is next; nothing here waits.
 
 use heapless::String;
-use pressel_pipeline::limits::{ANSWERS_PER_TURN_MAX, REASON_BYTES_MAX};
+use pressel_pipeline::limits::{ANSWERS_PER_TURN_MAX, REASON_BYTES_MAX, RESTART_WINDOW_MS};
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Alert, OutcomeResult, Trigger};
 
@@ -113,6 +113,10 @@ impl MainLoop {
         self.settle(now);
         if self.recogniser.is_left_off() {
             self.note(Record::WorkerLeftOff { ms: wait_ms });
+        }
+        if restart.holds_files {
+            let ms = RESTART_WINDOW_MS;
+            self.note(Record::FilesHeld { ms });
         }
     }
 

@@ -111,6 +111,7 @@ fn each_fault_has_its_result() {
         (Fault::BadRequest, OutcomeResult::Failed(FailCode::BadAudio)),
         (Fault::Model, OutcomeResult::Failed(FailCode::ModelFault)),
         (Fault::Sticky, OutcomeResult::Failed(FailCode::ModelFault)),
+        (Fault::Reload, OutcomeResult::Failed(FailCode::ModelFault)),
     ] {
         let finished = answered(Answer::Failed { id: 7, fault });
         assert_eq!(finished.outcome.result, expected, "{fault:?}");

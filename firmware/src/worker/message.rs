@@ -104,8 +104,11 @@ pub enum Fault {
     BadRequest,
     /// The model failed on this audio; what may pass was tried twice: report it.
     Model,
-    /// The worker cannot be trusted any more: end it and start another.
+    /// The device's context is broken: end the worker and start another.
     Sticky,
+    /// Memory ran out or a shape is wrong, and the sessions are not to be trusted any more: as
+    /// `Sticky`, for another process loads them anew.
+    Reload,
 }
 
 impl From<ModelError> for Fault {
@@ -114,8 +117,8 @@ impl From<ModelError> for Fault {
             ModelError::Cancelled => Self::Cancelled,
             ModelError::Transient | ModelError::BadOutput => Self::Model,
             ModelError::BadInput => Self::BadRequest,
-            // Sessions are loaded again by another process: nothing of the old one is trusted.
-            ModelError::Reload | ModelError::Sticky => Self::Sticky,
+            ModelError::Reload => Self::Reload,
+            ModelError::Sticky => Self::Sticky,
         }
     }
 }

@@ -14,6 +14,7 @@ const TEXT: OutcomeResult = OutcomeResult::Text {
     truncated: false,
 };
 const LOST: Event = Event::Lost { left_off: false };
+const GIVE: Event = Event::Give { files: true };
 const GONE: Event = Event::Answered(CANCELLED);
 
 fn some(id: u32, trigger: Trigger) -> Utterance {
@@ -62,7 +63,7 @@ fn check(events: &[Event], expected: &[&str]) {
 
 #[test]
 fn chunk_goes_to_an_idle_worker_and_ends_with_its_answer() {
-    let events = [chunk(1), Event::Give, Event::Answered(TEXT), Event::Give];
+    let events = [chunk(1), GIVE, Event::Answered(TEXT), GIVE];
     check(&events, &["send 1", "1 text"]);
 }
 
@@ -72,29 +73,16 @@ fn chunk_gives_way_to_talk_to_recording_and_to_what_waits_and_is_done_again() {
         (Event::Talk(true), Event::Talk(false)),
         (Event::Open(true), Event::Open(false)),
     ] {
-        let events = [
-            chunk(1),
-            Event::Give,
-            begin,
-            GONE,
-            Event::Give,
-            end,
-            Event::Give,
-        ];
+        let events = [chunk(1), GIVE, begin, GONE, GIVE, end, GIVE];
         check(&events, &["send 1", "cancel", "send 1"]);
     }
-    let events = [chunk(1), Event::Give, press(2), GONE, Event::Give];
+    let events = [chunk(1), GIVE, press(2), GONE, GIVE];
     check(&events, &["send 1", "cancel", "send 2"]);
 }
 
 #[test]
 fn chunk_that_was_done_before_it_could_give_way_is_done() {
-    let events = [
-        chunk(1),
-        Event::Give,
-        Event::Talk(true),
-        Event::Answered(TEXT),
-    ];
+    let events = [chunk(1), GIVE, Event::Talk(true), Event::Answered(TEXT)];
     check(&events, &["send 1", "cancel", "1 text"]);
 }
 
@@ -102,18 +90,18 @@ fn chunk_that_was_done_before_it_could_give_way_is_done() {
 fn chunk_is_tried_twice_and_giving_way_is_no_try() {
     let events = [
         chunk(1),
-        Event::Give,
+        GIVE,
         Event::Talk(true),
         GONE,
         Event::Talk(false),
-        Event::Give,
+        GIVE,
         LOST,
         Event::Ready,
-        Event::Give,
+        GIVE,
         Event::Talk(true),
         GONE,
         Event::Talk(false),
-        Event::Give,
+        GIVE,
         LOST,
     ];
     let expected = [
@@ -133,14 +121,14 @@ fn chunk_waits_while_the_worker_is_left_off_and_while_the_host_cancels() {
     let off = Event::Lost { left_off: true };
     let events = [
         chunk(1),
-        Event::Give,
+        GIVE,
         off,
         press(2),
         Event::Cancel,
         Event::NoModel,
         Event::Started,
         Event::Ready,
-        Event::Give,
+        GIVE,
         Event::Cancel,
         Event::Answered(TEXT),
     ];
@@ -148,9 +136,66 @@ fn chunk_waits_while_the_worker_is_left_off_and_while_the_host_cancels() {
 }
 
 #[test]
+fn chunk_that_is_held_back_waits_and_utterances_do_not() {
+    let held = Event::Give { files: false };
+    let done = Event::Answered(TEXT);
+    let events = [chunk(1), held, press(2), held, done, held, GIVE];
+    check(&events, &["send 2", "2 text", "send 1"]);
+}
+
+const OFF: Event = Event::Lost { left_off: true };
+
+#[test]
+fn what_was_there_before_a_pause_waits_and_what_comes_during_it_fails() {
+    let done = Event::Answered(TEXT);
+    let events = [
+        press(1),
+        GIVE,
+        press(2),
+        OFF,
+        press(3),
+        Event::Started,
+        press(4),
+        Event::Ready,
+        GIVE,
+        done,
+        GIVE,
+        done,
+        GIVE,
+        done,
+    ];
+    let expected = [
+        "send 1",
+        "3 workerdown",
+        "send 1",
+        "1 text",
+        "send 2",
+        "2 text",
+        "send 4",
+        "4 text",
+    ];
+    check(&events, &expected);
+}
+
+#[test]
+fn second_try_that_a_pause_ends_has_failed() {
+    let events = [press(1), GIVE, LOST, Event::Ready, GIVE, OFF];
+    check(&events, &["send 1", "send 1", "1 workerdied"]);
+}
+
+#[test]
+fn second_pause_without_a_ready_worker_ends_what_waits() {
+    let events = [press(1), GIVE, press(2), OFF, Event::Started, LOST, OFF];
+    check(&events, &["send 1", "1 workerdown", "2 workerdown"]);
+    // A worker that was ready begins anew.
+    let events = [press(1), OFF, Event::Ready, OFF, Event::Ready, GIVE];
+    check(&events, &["send 1"]);
+}
+
+#[test]
 fn chunk_that_takes_too_long_has_failed_whatever_comes_after() {
     for end in [Event::Answered(TEXT), GONE, LOST] {
-        let events = [chunk(1), Event::Give, Event::Late, Event::Talk(true), end];
+        let events = [chunk(1), GIVE, Event::Late, Event::Talk(true), end];
         check(&events, &["send 1", "cancel", "1 timeout"]);
     }
 }
@@ -160,7 +205,7 @@ fn stop_ends_everything_that_is_inside() {
     let events = [
         chunk(1),
         press(1),
-        Event::Give,
+        GIVE,
         press(2),
         press(3),
         press(4),

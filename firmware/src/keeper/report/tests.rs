@@ -259,6 +259,12 @@ fn life_of_the_worker_is_told() {
         "worker failed too often, left off wait_ms=60000",
         None,
     );
+    check(
+        &Record::FilesHeld { ms: 600_000 },
+        Level::Error,
+        "worker failed too often over files, files wait wait_ms=600000",
+        None,
+    );
 }
 
 #[test]

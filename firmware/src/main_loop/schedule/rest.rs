@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use pressel_pipeline::limits::{JOB_RETRY_MS, SLOT_COUNT};
+use pressel_pipeline::limits::{JOB_RETRY_MS, RESTART_WINDOW_MS, SLOT_COUNT};
 use pressel_pipeline::session;
 use pressel_wire::{HostMessage, JobState};
 
@@ -21,8 +21,9 @@ use crate::slots::Slots as _;
 
 /// Recordings that wait at most.
 const RECORDINGS_MAX: usize = 12;
-/// All must come to rest within this time, and this for each recording.
-const REST_MS: (u64, u64) = (400_000, 60_000);
+/// All must come to rest within this time, and this for each recording. Files may have to wait
+/// first, after many losses over their chunks.
+const REST_MS: (u64, u64) = (RESTART_WINDOW_MS + 400_000, 60_000);
 
 /// A recording that is not done, and the files that an undisturbed run gives.
 pub(super) struct Recording {

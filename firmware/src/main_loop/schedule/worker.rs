@@ -178,6 +178,7 @@ fn ending(dice: &mut Dice, calm: bool, work: &mut Work) -> Ending {
         3..6 => Ending::Death,
         6..10 => Ending::Fault(Fault::Model),
         10..12 => Ending::Fault(Fault::Sticky),
+        12..14 => Ending::Fault(Fault::Reload),
         _ => Ending::Text,
     }
 }

@@ -1,6 +1,8 @@
 //! Tests of file jobs on the main loop: chunks that give way, progress, alerts, and CUDA lost.
 
-use pressel_pipeline::limits::{FILE_SLOT, RECOGNISE_BASE_MS, WORKER_OVERDUE_MS};
+use pressel_pipeline::limits::{
+    FILE_SLOT, RECOGNISE_BASE_MS, RESTART_WINDOW_MS, WORKER_OVERDUE_MS,
+};
 use pressel_pipeline::waiting::{SpeechSpan, Utterance};
 use pressel_wire::{
     Alert, DeviceMessage, DeviceState, DropReason, FailCode, HostMessage, Job, JobState,
@@ -18,7 +20,7 @@ use crate::worker::message::Fault;
 use crate::worker::{Answer, Request};
 
 /// A chunk of ten seconds, with the number of an utterance.
-fn chunk() -> JobNews {
+pub(super) fn chunk() -> JobNews {
     JobNews::Chunk(Utterance {
         id: 1,
         slot: FILE_SLOT,
@@ -51,7 +53,7 @@ fn cancelled(id: u32) -> Answer {
 }
 
 /// What `jobs` got: result, text and place in the recording.
-fn result(rig: &mut Rig) -> Option<(OutcomeResult, String, u64)> {
+pub(super) fn result(rig: &mut Rig) -> Option<(OutcomeResult, String, u64)> {
     let finished = rig.jobs.done.try_recv().ok()?;
     assert!(matches!(
         pressel_hal::linux::poll::wait(&mut [rig.jobs.bell.poll_fd()], 0),
@@ -166,6 +168,34 @@ fn chunk_of_a_dead_worker_is_tried_once_more_and_then_fails() {
     rig.worker = None;
     rig.turn();
     assert_eq!(result(&mut rig), None);
+}
+
+#[test]
+fn two_bad_recordings_leave_the_voice_alone_and_a_third_makes_files_wait() {
+    let mut rig = Rig::ready();
+    let held = |record: &Record| matches!(record, Record::FilesHeld { .. });
+    for number in 0..6 {
+        assert!(!rig.records.iter().any(held));
+        if number % 2 == 0 {
+            rig.job(chunk());
+        }
+        rig.worker = None;
+        rig.turn();
+        rig.start_worker();
+        rig.answer(&READY);
+        assert_eq!(result(&mut rig).is_some(), number % 2 == 1);
+    }
+    let starts = rig.errands();
+    assert!(starts.iter().all(|(_, wait)| *wait == 0), "{starts:?}");
+    assert_eq!(rig.records.iter().filter(|record| held(record)).count(), 1);
+    rig.job(chunk());
+    assert_eq!(rig.asked(), []);
+    rig.utter(1, 0);
+    rig.answer(&said(7, "on"));
+    assert_eq!(rig.outcomes().len(), 1);
+    rig.pass(RESTART_WINDOW_MS);
+    rig.answer(&said(8, "chapter one"));
+    assert_eq!(result(&mut rig).unwrap().1, "chapter one");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use pressel_pipeline::limits::MAIN_LOOP_PANICS_MAX;
 use pressel_wire::{DropReason, OutcomeResult};
 
-use super::rig::{Rig, opened, said};
+use super::files::{chunk, result};
+use super::rig::{READY, Rig, opened, said};
 use crate::alloc_guard;
+use crate::jobs::JobNews;
 use crate::keeper::Record;
 use crate::main_loop::*;
 use crate::stream::Control;
@@ -73,6 +75,52 @@ fn panic_after_an_utterance_was_taken_costs_neither_outcome_nor_slot() {
         assert_eq!(rig.free.dequeue(), left);
         assert!(rig.main_loop.in_hand.is_none());
     }
+}
+
+/// A turn that panics in a pin.
+fn panic_once(rig: &mut Rig) {
+    rig.mute.panic(true); // An edge.
+    assert_eq!(turn(rig), None);
+    rig.mute.panic(false);
+    rig.turn();
+}
+
+#[test]
+fn panic_that_loses_an_answer_costs_the_worker_and_no_utterance() {
+    let mut rig = Rig::ready();
+    rig.utter(1, 3);
+    rig.errands();
+    // As if the turn had panicked while the answer was taken.
+    rig.main_loop.recogniser.forget_sent();
+    panic_once(&mut rig);
+    assert_eq!(rig.errands(), [("end worker", 0), ("start worker", 0)]);
+    rig.start_worker();
+    rig.answer(&READY);
+    rig.answer(&said(2, "on"));
+    assert_eq!(rig.outcomes().len(), 1);
+    assert_eq!(rig.free.dequeue(), Some(3));
+}
+
+#[test]
+fn panic_with_a_chunk_in_hand_gives_it_back_to_be_done_again() {
+    let internal = OutcomeResult::Dropped(DropReason::Internal);
+    let JobNews::Chunk(taken) = chunk() else {
+        panic!("it is a chunk");
+    };
+    let mut rig = Rig::ready();
+    // As if the turn had panicked with it just out of the queue.
+    rig.main_loop.files.chunk = Some(taken);
+    panic_once(&mut rig);
+    let back = Some((internal, String::new(), taken.start));
+    assert_eq!(result(&mut rig), back);
+    panic_once(&mut rig);
+    assert_eq!(result(&mut rig), None);
+    // One at the worker stays there.
+    rig.job(chunk());
+    panic_once(&mut rig);
+    assert_eq!(result(&mut rig), None);
+    rig.answer(&said(1, "chapter one"));
+    assert_eq!(result(&mut rig).unwrap().1, "chapter one");
 }
 
 #[test]

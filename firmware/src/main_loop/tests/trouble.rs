@@ -199,9 +199,17 @@ fn worker_that_cannot_be_started_is_left_off_in_the_end() {
         .collect();
     assert_eq!(starts, [0, 500, 2_000, LEFT_OFF_MS]);
     let down = failed(FailCode::WorkerDown);
-    assert_eq!(rig.recorded(), [(1, down), (2, down)]);
+    // What was recorded before waits; what is new has failed.
+    assert_eq!(rig.recorded(), []);
     rig.utter(3, 2);
-    assert_eq!(rig.recorded()[2], (3, down));
+    assert_eq!(rig.recorded(), [(3, down)]);
+    // No worker comes after the pause either.
+    for _ in 0..3 {
+        rig.deliver(Delivery::NoWorker);
+    }
+    assert_eq!(rig.recorded().len(), 1);
+    rig.deliver(Delivery::NoWorker);
+    assert_eq!(rig.recorded(), [(3, down), (1, down), (2, down)]);
     let mut slots: Vec<u8> = core::iter::from_fn(|| rig.free.dequeue()).collect();
     slots.sort_unstable();
     assert_eq!(slots, [0, 1, 2]);

@@ -97,6 +97,7 @@ fn key(state: &State) -> [u8; 9] {
     key[6] = state.chunk.as_ref().map_or(0, task);
     key[7] = state.worker as u8;
     key[8] = u8::from(state.talking) | u8::from(state.open) << 1 | u8::from(state.stopped) << 2;
+    key[8] |= u8::from(state.has_paused) << 3;
     key
 }
 
@@ -119,8 +120,9 @@ fn events(state: &State) -> Vec<Event> {
     for is_on in [false, true] {
         all.extend([Event::Talk(is_on), Event::Open(is_on)]);
         all.push(Event::Lost { left_off: is_on });
+        all.push(Event::Give { files: is_on });
     }
-    all.extend([Event::Give, Event::NoModel, Event::Cancel, Event::Stop]);
+    all.extend([Event::NoModel, Event::Cancel, Event::Stop]);
     match state.worker {
         Worker::Away => all.extend([Event::Started, Event::Ready]),
         Worker::Ready => all.push(Event::Ready),
@@ -173,8 +175,8 @@ fn check_order(before: &State, event: Event, step: &Step) {
         match action {
             Action::Send(utterance) => {
                 assert!(before.worker == Worker::Ready && before.at_worker.is_none());
-                assert_eq!(event, Event::Give);
                 let (is_chunk, sent) = running(next).unwrap();
+                assert!(matches!(event, Event::Give { files } if files || !is_chunk));
                 assert_eq!(sent, *utterance);
                 let first = listed(before).into_iter().min_by_key(urgency);
                 match (before.again, first) {
@@ -268,6 +270,33 @@ fn check_chunk(before: &State, event: Event, step: &Step) {
     }
 }
 
+/// A lost worker ends an utterance at its second try or by its verdict, and what waits only when
+/// one pause follows another.
+fn check_loss(before: &State, event: Event, step: &Step) {
+    let Event::Lost { left_off } = event else {
+        return;
+    };
+    let ends = |action: &Action| match *action {
+        Action::End {
+            utterance,
+            is_chunk: false,
+            ..
+        } => Some(utterance),
+        _ => None,
+    };
+    let ended: Vec<Utterance> = step.actions.iter().filter_map(ends).collect();
+    let running = before.at_worker.filter(|request| !request.is_chunk);
+    for utterance in &ended {
+        let at_worker = running.filter(|request| request.task.utterance == *utterance);
+        let due = at_worker.map_or(left_off && before.has_paused, |request| {
+            request.task.is_second_try || matches!(request.fate, Fate::Verdict(_))
+        });
+        assert!(due, "{before:?} {event:?}");
+    }
+    let waits_on = left_off && before.has_paused && 0 < step.next.waiting_count();
+    assert!(!waits_on, "{before:?} {event:?}");
+}
+
 /// What is at the worker ends when it must: no third try, and what is done is done.
 fn check_end_is_due(before: &State, event: Event, step: &Step) {
     let Some(Request { task, fate, .. }) = before.at_worker else {
@@ -330,7 +359,7 @@ fn check_way_out(state: &State) {
             };
             play(&mut state, Event::Answered(answer));
         }
-        play(&mut state, Event::Give);
+        play(&mut state, Event::Give { files: true });
     }
     assert_eq!((left, state.at_worker), (Inside::new(), None));
 }
@@ -351,6 +380,7 @@ fn prove_model_arbiter() {
             check_order(&state, event, &step);
             check_busy(&state, event, &step);
             check_chunk(&state, event, &step);
+            check_loss(&state, event, &step);
             check_end_is_due(&state, event, &step);
             if event == Event::Stop {
                 assert_eq!(inside(&step.next), Inside::new());
