@@ -599,7 +599,7 @@ fn worker_that_does_not_give_way_is_killed_and_that_was_a_try() {
         desk.start_worker();
         desk.answer(&READY);
     }
-    assert_eq!(desk.lost[..], [("it hangs", 0), ("it hangs", 500)]);
+    assert_eq!(desk.lost[..], [("it hangs", 0), ("it hangs", 0)]);
     assert_eq!(desk.results(), [(1, DIED)]);
 }
 

@@ -54,6 +54,9 @@ pub(super) struct PlayedWorker {
     socket: WorkerSocket,
     memory: SlotReader,
     ready_at: Option<u64>,
+    /// A worker of this life was ready before: this one may fail at the known clip. The first one
+    /// would end the program.
+    pub(super) may_fail: bool,
     task: Option<Task>,
 }
 
@@ -63,6 +66,7 @@ impl PlayedWorker {
             socket,
             memory,
             ready_at: Some(ready_at),
+            may_fail: false,
             task: None,
         }
     }
@@ -71,7 +75,7 @@ impl PlayedWorker {
     pub(super) fn turn(&mut self, now: u64, dice: &mut Dice, calm: bool, work: &mut Work) -> bool {
         if self.ready_at.is_some_and(|at| at <= now) {
             self.ready_at = None;
-            let fails = !calm && dice.chance(10);
+            let fails = !calm && dice.chance(10) && self.may_fail;
             let answer = if fails { Answer::CanaryFailed } else { READY };
             self.socket.send(&answer).ok();
         }

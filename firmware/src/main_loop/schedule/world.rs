@@ -160,6 +160,7 @@ impl World {
         let Some(worker) = &mut self.life.worker else {
             return;
         };
+        worker.may_fail = self.life.main_loop.recogniser.was_ready();
         if !worker.turn(self.now, &mut self.dice, self.calm, &mut self.work) {
             self.kill_worker();
         }
