@@ -1,8 +1,8 @@
 //! Restarts of the worker: when the next one is started, and on what.
 //!
 //! Losses with their times in, waits out. Runs on the main loop. Pure. Too many losses in a row let
-//! the processor take over from CUDA; where it runs already, no worker is started for a while. Losses
-//! over chunks of files do neither: after too many of them, files wait.
+//! the processor take over from CUDA; where it runs already, no worker is started for a while.
+//! Losses over chunks of files do neither: after too many of them, files wait.
 
 use heapless::Deque;
 use pressel_pipeline::limits::{
@@ -101,7 +101,7 @@ impl Restarts {
     pub(super) fn lost_over_chunk(&mut self, now: Millis) -> bool {
         self.count = self.count.saturating_add(1);
         forget_old(&mut self.over_chunks, now);
-        // Full only if it was not cleared when it became full.
+        // There is room: the list is cleared as it becomes full.
         self.over_chunks.push_back(now).ok();
         if !self.over_chunks.is_full() {
             return false;
