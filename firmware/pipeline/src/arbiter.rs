@@ -11,8 +11,8 @@
 //! Events in, actions out: push-to-talk goes before wake and voice, these before files, and one
 //! request is at the worker at a time. Runs on the main loop. Each utterance ends exactly once. So
 //! does each chunk of a file, which never costs an utterance its place and gives way at once while
-//! somebody talks, is recorded, or waits. While the worker is left off, what was there before waits,
-//! and what is new fails at once, so that nobody waits a minute for an answer to what was just said.
+//! somebody talks, is recorded, or waits. While the worker is left off, what was there before
+//! waits and what is new fails at once: nobody waits a minute for an answer to what was just said.
 
 use heapless::Vec;
 use pressel_wire::{DropReason, FailCode, OutcomeResult};
