@@ -199,8 +199,11 @@ fn read_whole(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 impl Disk for Folder {
     fn list(&mut self) -> io::Result<Vec<u32>> {
         match self.take_lock() {
-            // Jobs that cannot be locked can be read all the same, and go on from memory.
-            Err(error) if error.kind() == READ_ONLY && self.prefix == JOB => {}
+            // Jobs that cannot be locked can be read all the same, and go on from memory. If there
+            // are none, the folder is what could not be made.
+            Err(error) if error.kind() == READ_ONLY && self.prefix == JOB => {
+                return numbers_of(&self.path, self.prefix).map_err(|_| error);
+            }
             taken => taken?,
         }
         numbers_of(&self.path, self.prefix)
