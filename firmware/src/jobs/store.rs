@@ -527,4 +527,24 @@ mod tests {
         first.flush(3 * JOB_RETRY_MS);
         assert!(!store(&disk).jobs().any(|job| 0 < job.position));
     }
+
+    #[test]
+    fn folder_that_is_gone_is_made_again_and_checkpoints_are_written_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/jobs");
+        let disk = || Box::new(crate::journal::Folder::of_jobs(&path));
+        let mut first = Store::new(disk(), &path);
+        first.flush(0);
+        first.add(head("/a.wav"), 0).unwrap();
+        first.note(1, chunk(0, 5, "one"), 0);
+        std::fs::remove_dir_all(folder.path().join("state")).unwrap();
+        assert_eq!(first.said(1).unwrap_err().kind(), io::ErrorKind::NotFound);
+        first.begin_anew(1, head("/a.wav"), 0);
+        first.note(1, chunk(0, 7, "again"), 0);
+        assert!(!first.is_behind());
+        drop(first);
+        let mut again = Store::new(disk(), &path);
+        again.flush(0);
+        assert_eq!(texts(&mut again, 1), ["again"]);
+    }
 }

@@ -170,6 +170,7 @@ fn stick_that_is_pulled_out_pauses_its_jobs_and_others_go_on() {
     life.run_until(2, "done");
     life.run(60_000, |_| false);
     assert_eq!(life.list()[0].state, "paused");
+    world.take_away(Path::new("/spool/../other.wav")).unwrap();
     world.put("note.wav", &tape);
     world.set_folder_away(false);
     life.run_until(1, "done");

@@ -223,7 +223,18 @@ impl Disk for Folder {
     fn create(&mut self, file: u32) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
-        options.open(self.name(file))?;
+        let name = self.name(file);
+        match options.open(&name) {
+            // The folder of jobs is gone: it is made again. If that fails, this is the cause.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.prefix == JOB => {
+                self.lock = None;
+                self.take_lock()?;
+                options.open(&name)?;
+            }
+            made => {
+                made?;
+            }
+        }
         self.sync_names()
     }
 
