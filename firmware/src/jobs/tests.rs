@@ -236,14 +236,13 @@ fn job_whose_checkpoints_are_gone_begins_anew() {
 #[test]
 fn when_all_places_are_taken_an_added_job_whose_recording_is_away_gives_way() {
     let world = World::new();
-    let mut life = Life::begin(&world);
-    let mut paths = Vec::new();
+    let mut life = Life::of_model(&world, "nano 1", true);
     for number in 0..JOBS_MAX {
         let path = world.put(&format!("../{number}.wav"), &Tape::new(&THREE));
         life.ask(JobRequest::Add { path: path.clone() }).unwrap();
         world.take_away(&path).unwrap();
-        paths.push(path);
     }
+    life.core.parts.paused = false;
     life.run(10_000, |life| {
         life.list().iter().all(|info| info.state == "paused")
     });
