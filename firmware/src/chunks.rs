@@ -86,7 +86,14 @@ impl Chunks {
     /// # Errors
     /// [`AudioFileError`], whose text is one line with the file, the cause and the remedy.
     pub fn open(path: &Path, from: u64, tuning: Tuning) -> Result<Self, AudioFileError> {
-        let mut file = AudioFile::open(path)?;
+        Self::of(AudioFile::open(path)?, from, tuning)
+    }
+
+    /// Goes to sample `from` of an open recording: 0, or the `next` of a chunk.
+    ///
+    /// # Errors
+    /// As [`Chunks::open`].
+    pub fn of(mut file: AudioFile, from: u64, tuning: Tuning) -> Result<Self, AudioFileError> {
         let begin = file.skip_to(from)?;
         Ok(Self {
             file,

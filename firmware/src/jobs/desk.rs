@@ -37,7 +37,8 @@ impl Core {
         if let Some(why) = results::refuse(path) {
             return Err(why);
         }
-        let stamp = self.parts.recordings.stamp(path).map_err(|error| {
+        let links = self.links(path);
+        let stamp = self.parts.recordings.stamp(path, links).map_err(|error| {
             let name = one_line(path);
             format!("{name}: cannot be added ({error}): check the path")
         })?;
@@ -52,9 +53,11 @@ impl Core {
             return Ok(number);
         };
         let (is_done, is_same) = (job.stand == Stand::Done, job.stamp == stamp);
-        let recordings = self.parts.recordings.as_mut();
+        let recordings = self.parts.recordings.as_ref();
         if job.has_ended() && !is_same {
             store.note(number, Record::Head(head), now);
+        } else if job.stand == Stand::Removed {
+            store.note(number, Record::Retried, now);
         } else if is_done && !results::are_there(recordings, path, stamp) {
             // Its results were removed: they are written again.
             store.note(number, Record::Retried, now);
@@ -83,7 +86,7 @@ impl Core {
         let job = self.parts.store.job(number);
         let job = job.ok_or_else(|| unknown(number))?;
         match job.stand {
-            Stand::Failed(_) | Stand::Cancelled | Stand::Quarantined(_) => {
+            Stand::Failed(_) | Stand::Cancelled | Stand::Quarantined(_) | Stand::Removed => {
                 self.parts.store.note(number, Record::Retried, now);
                 log::info!("job is tried again number={number}");
                 Ok(number)

@@ -81,7 +81,9 @@ pub enum JobRequest {
     },
     /// Answered by all jobs, the oldest first.
     List,
-    /// Ends a job that is not done; answered by it.
+    /// Ends a job that is not done; answered by it at once. A chunk of it that the worker hears is
+    /// not called back: it is heard to its end, its text is thrown away, and the next job begins
+    /// when the slot is free again (seconds; more while somebody speaks).
     Cancel {
         /// Number of the job.
         number: u32,

@@ -3,6 +3,8 @@
 //! Its results or its fault in; files beside the recording and a record out. Runs in the turn of
 //! the thread `jobs`.
 
+use std::path::Path;
+
 use pressel_pipeline::limits::{
     JOB_PANICS_MAX, JOB_READ_TRIES_MAX, JOB_RETRY_MS, JOB_WHY_BYTES_MAX, SPOOL_EVERY_MS,
 };
@@ -24,9 +26,11 @@ impl Core {
             return self.hand = None;
         };
         let heard = job.heard.unwrap_or_else(|| hand.position());
-        let (path, shelf) = (job.path.clone(), self.parts.shelf.as_mut());
+        let path = job.path.clone();
+        let rights = self.parts.recordings.rights(&path, self.links(&path));
+        let shelf = self.parts.shelf.as_mut();
         let written = match transcript(job, &hand.said, heard) {
-            Ok(transcript) => results::write_all(shelf, &path, number, &transcript),
+            Ok(transcript) => results::write_all(shelf, &path, number, rights, &transcript),
             // Chunks that overlap: a fault of ours.
             Err(why) => return self.give_up(number, why, now),
         };
@@ -59,6 +63,33 @@ impl Core {
                 self.pause(number, error.to_string(), now + JOB_RETRY_MS);
             }
             _ => self.give_up(number, error.to_string(), now),
+        }
+    }
+
+    /// Returns whether its owner took a recording out of the spool: it is away, for the second time
+    /// at least, while the folder is there. Other recordings may come back with their stick.
+    pub(super) fn is_removed(&mut self, number: u32, path: &Path, now: Millis) -> bool {
+        let spool = self.parts.spool.as_ref();
+        let is_watched = spool.is_some_and(|spool| spool.is_there() && spool.holds(path));
+        let Some(job) = self.parts.store.job_mut(number) else {
+            return false;
+        };
+        if !is_watched {
+            // The time counts from when the folder is there.
+            job.away_since = Some(now);
+            return false;
+        }
+        let since = *job.away_since.get_or_insert(now);
+        since + SPOOL_EVERY_MS <= now
+    }
+
+    pub(super) fn end_removed(&mut self, number: u32, path: &Path, now: Millis) {
+        log::info!("job cancelled, its recording was removed number={number}");
+        self.hand = None;
+        self.parts.store.note(number, Record::Removed, now);
+        if let Some(spool) = &mut self.parts.spool {
+            // Should it come back, it goes on.
+            spool.unsettle(path);
         }
     }
 
@@ -101,8 +132,9 @@ impl Core {
             } else {
                 format!("{name}: {why}")
             };
+            let rights = self.parts.recordings.rights(&path, self.links(&path));
             let shelf = self.parts.shelf.as_mut();
-            if let Err(error) = results::write_error(shelf, &path, number, &line) {
+            if let Err(error) = results::write_error(shelf, &path, number, rights, &line) {
                 log::warn!("{name}: the reason cannot be written beside it ({error})");
             }
         }

@@ -35,6 +35,9 @@ pub enum Stand {
     Cancelled,
     /// It brought the worker or this program down.
     Quarantined(String),
+    /// Its recording was removed from the spool; for others it is cancelled. Should the recording
+    /// come back, it goes on.
+    Removed,
 }
 
 /// A job.
@@ -62,6 +65,8 @@ pub struct Job {
     pub told: Option<(JobState, u8)>,
     /// Another version of the recording, and since when it is that.
     pub other: Option<(Stamp, Millis)>,
+    /// Since when the recording is away, as far as that is known.
+    pub away_since: Option<Millis>,
     /// Panics of the thread while the job was in hand.
     pub panics: u8,
     /// Tries in a row to read a recording whose disk fails.
@@ -84,6 +89,7 @@ impl Job {
             left_s: None,
             told: None,
             other: None,
+            away_since: None,
             panics: 0,
             read_tries: 0,
         }
@@ -109,10 +115,11 @@ impl Job {
             Record::Done => self.end(Stand::Done),
             Record::Failed { why } => self.end(Stand::Failed(why.clone())),
             Record::Cancelled => self.end(Stand::Cancelled),
+            Record::Removed => self.end(Stand::Removed),
             Record::Quarantined { why } => self.end(Stand::Quarantined(why.clone())),
             Record::Retried => {
                 self.stand = Stand::Waiting;
-                (self.panics, self.read_tries) = (0, 0);
+                (self.panics, self.read_tries, self.away_since) = (0, 0, None);
             }
         }
     }
@@ -127,7 +134,11 @@ impl Job {
     pub fn has_ended(&self) -> bool {
         match self.stand {
             Stand::Waiting | Stand::Running | Stand::Paused { .. } => false,
-            Stand::Done | Stand::Failed(_) | Stand::Cancelled | Stand::Quarantined(_) => true,
+            Stand::Done
+            | Stand::Failed(_)
+            | Stand::Cancelled
+            | Stand::Quarantined(_)
+            | Stand::Removed => true,
         }
     }
 
@@ -163,7 +174,7 @@ impl Job {
             Stand::Paused { .. } => JobState::Paused,
             Stand::Done => JobState::Done,
             Stand::Failed(_) => JobState::Failed,
-            Stand::Cancelled => JobState::Cancelled,
+            Stand::Cancelled | Stand::Removed => JobState::Cancelled,
             Stand::Quarantined(_) => JobState::Quarantined,
         }
     }
@@ -172,7 +183,10 @@ impl Job {
     #[must_use]
     pub fn info(&self) -> JobInfo {
         let why = match &self.stand {
-            Stand::Failed(why) | Stand::Quarantined(why) | Stand::Paused { why, .. } => Some(why),
+            Stand::Failed(why) | Stand::Quarantined(why) | Stand::Paused { why, .. } => {
+                Some(why.clone())
+            }
+            Stand::Removed => Some("its recording was removed".to_owned()),
             _ => None,
         };
         JobInfo {
@@ -183,7 +197,7 @@ impl Job {
             percent: self.percent(),
             left_s: self.left_s,
             duration_s: self.heard.or(self.duration).map(seconds),
-            why: why.cloned(),
+            why,
         }
     }
 

@@ -49,6 +49,8 @@ pub enum Record {
     },
     /// It is taken up again where it stopped.
     Retried,
+    /// The recording was removed from the spool before it was done.
+    Removed,
 }
 
 /// What a job is about.
@@ -152,5 +154,6 @@ mod tests {
             samples: u64::MAX,
         });
         check(&Record::Retried);
+        check(&Record::Removed);
     }
 }

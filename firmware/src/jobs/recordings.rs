@@ -9,28 +9,61 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::record::Stamp;
-use crate::audio_file::{AudioFileError, Damage};
+use crate::audio_file::{AudioFile, AudioFileError, Damage};
 use crate::chunks::{Chunk, Chunks};
 use crate::listen::Ears;
 use crate::listen::listener::Tuning;
+
+/// Whether a recording may be a link.
+///
+/// Who may write into the spool need not be allowed to read what a link there leads to. A recording
+/// that was added by its path is the choice of the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// They are followed.
+    Followed,
+    /// A link is as good as no file.
+    Refused,
+}
+
+/// Who may read a recording, and so its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Bits for reading and writing.
+    pub mode: u32,
+    /// The recording's group.
+    pub group: Option<u32>,
+}
+
+impl Rights {
+    /// The rights of what belongs to a recording that cannot be seen: the owner's only.
+    pub const NARROW: Self = Self {
+        mode: 0o600,
+        group: None,
+    };
+}
 
 /// Where recordings are.
 pub trait Recordings: Send {
     /// Returns which version of a file is there.
     ///
     /// # Errors
-    /// The system's own: it is away, it may not be seen, or it is not a file.
-    fn stamp(&mut self, path: &Path) -> io::Result<Stamp>;
-    /// Returns the regular files in a folder itself, without links.
+    /// The system's own: it is away, it may not be seen, or it is not a file. Where links are
+    /// refused, whatever is not a regular file is `NotFound`.
+    fn stamp(&self, path: &Path, links: Links) -> io::Result<Stamp>;
+    /// Returns who may read a recording.
+    fn rights(&self, path: &Path, links: Links) -> Rights;
+    /// Shows each regular file in a folder itself, without links, in any order.
     ///
     /// # Errors
     /// The folder is away or may not be read.
-    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>>;
+    fn list(&self, folder: &Path, show: &mut dyn FnMut(PathBuf, Stamp)) -> io::Result<()>;
     /// Opens a recording at sample `from`, which is 0 or where another chunk ended.
     ///
     /// # Errors
     /// It cannot be read; in one line what is wrong and what to do.
-    fn open(&mut self, path: &Path, from: u64) -> Result<Box<dyn Reader>, AudioFileError>;
+    fn open(&self, path: &Path, links: Links, from: u64)
+    -> Result<Box<dyn Reader>, AudioFileError>;
 }
 
 /// An open recording.
@@ -65,32 +98,54 @@ fn stamp(metadata: &Metadata) -> Stamp {
     }
 }
 
+fn metadata(path: &Path, links: Links) -> io::Result<Metadata> {
+    let (metadata, otherwise) = match links {
+        Links::Followed => (fs::metadata(path)?, io::ErrorKind::Other),
+        Links::Refused => (fs::symlink_metadata(path)?, io::ErrorKind::NotFound),
+    };
+    if metadata.is_file() {
+        Ok(metadata)
+    } else {
+        Err(io::Error::new(otherwise, "it is not a file"))
+    }
+}
+
 impl Recordings for Files {
-    fn stamp(&mut self, path: &Path) -> io::Result<Stamp> {
-        let metadata = fs::metadata(path)?;
-        if metadata.is_file() {
-            Ok(stamp(&metadata))
-        } else {
-            Err(io::Error::other("it is not a file"))
-        }
+    fn stamp(&self, path: &Path, links: Links) -> io::Result<Stamp> {
+        metadata(path, links).map(|metadata| stamp(&metadata))
     }
 
-    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
-        let mut files = Vec::new();
+    fn rights(&self, path: &Path, links: Links) -> Rights {
+        metadata(path, links).map_or(Rights::NARROW, |metadata| Rights {
+            mode: metadata.mode() & 0o666,
+            group: Some(metadata.gid()),
+        })
+    }
+
+    fn list(&self, folder: &Path, show: &mut dyn FnMut(PathBuf, Stamp)) -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             // One that has left meanwhile is none; links are not followed.
             if let Ok(metadata) = entry.metadata()
                 && metadata.is_file()
             {
-                files.push((entry.path(), stamp(&metadata)));
+                show(entry.path(), stamp(&metadata));
             }
         }
-        Ok(files)
+        Ok(())
     }
 
-    fn open(&mut self, path: &Path, from: u64) -> Result<Box<dyn Reader>, AudioFileError> {
-        Ok(Box::new(Chunks::open(path, from, self.tuning)?))
+    fn open(
+        &self,
+        path: &Path,
+        links: Links,
+        from: u64,
+    ) -> Result<Box<dyn Reader>, AudioFileError> {
+        let file = match links {
+            Links::Followed => AudioFile::open(path)?,
+            Links::Refused => AudioFile::open_no_link(path)?,
+        };
+        Ok(Box::new(Chunks::of(file, from, self.tuning)?))
     }
 }
 
@@ -182,13 +237,13 @@ mod tests {
             trigger: Trigger::Voice,
             ..Config::default()
         };
-        let mut files = Files {
+        let files = Files {
             tuning: config.tuning(),
         };
         let mut slot = vec![0; UTTERANCE_SAMPLES_MAX];
         let from = (39 * 60 + 20) * RATE_HZ as u64;
         let (began, before) = (Instant::now(), bytes_read());
-        let mut reader = files.open(&path, from).unwrap();
+        let mut reader = files.open(&path, Links::Refused, from).unwrap();
         let (took, read) = (began.elapsed(), bytes_read() - before);
         println!("resume of 40 minutes: {took:?}, {read} bytes read");
         assert!(read < 200_000, "{read}");
@@ -210,17 +265,40 @@ mod tests {
         fs::write(&path, "one").unwrap();
         symlink(&path, folder.path().join("link.wav")).unwrap();
         fs::create_dir(folder.path().join("deeper.wav")).unwrap();
-        let mut files = Files {
+        let files = Files {
             tuning: Config::default().tuning(),
         };
-        let listed = files.list(folder.path()).unwrap();
-        let stamp = files.stamp(&path).unwrap();
+        let mut listed = Vec::new();
+        files
+            .list(folder.path(), &mut |path, stamp| listed.push((path, stamp)))
+            .unwrap();
+        let stamp = files.stamp(&path, Links::Refused).unwrap();
         assert_eq!(listed, [(path.clone(), stamp)]);
         fs::write(&path, "three").unwrap();
-        assert_ne!(files.stamp(&path).unwrap(), stamp);
-        assert!(files.stamp(folder.path()).is_err());
+        assert_ne!(files.stamp(&path, Links::Refused).unwrap(), stamp);
+        assert!(files.stamp(folder.path(), Links::Followed).is_err());
         fs::remove_file(&path).unwrap();
-        let gone = files.stamp(&path).unwrap_err();
+        let gone = files.stamp(&path, Links::Followed).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn link_that_was_swapped_in_over_a_recording_is_followed_only_where_the_owner_named_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, secret) = (folder.path().join("note.wav"), folder.path().join("secret"));
+        long_recording(&secret);
+        symlink(&secret, &path).unwrap();
+        let files = Files {
+            tuning: Config::default().tuning(),
+        };
+        let gone = files.stamp(&path, Links::Refused).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+        assert_eq!(files.rights(&path, Links::Refused), Rights::NARROW);
+        // Nor when it is swapped in after the stamp was taken.
+        let refused = files.open(&path, Links::Refused, 0).err().unwrap();
+        assert_eq!(refused.fault, crate::audio_file::Fault::Missing);
+        assert!(files.stamp(&path, Links::Followed).is_ok());
+        assert!(files.open(&path, Links::Followed, 0).is_ok());
+        assert!(files.open(&secret, Links::Refused, 0).is_ok());
     }
 }

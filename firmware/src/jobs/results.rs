@@ -5,15 +5,15 @@
 //! `jobs`.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use pressel_pipeline::limits::{JOB_NAME_BYTES_MAX, JOB_PATH_BYTES_MAX};
 
 use super::record::Stamp;
-use super::recordings::Recordings;
+use super::recordings::{Links, Recordings, Rights};
 use crate::transcript::{Format, Transcript, WriteError, write};
 
 /// The results of a recording, and what is added to its name for each. The JSON comes last: who
@@ -31,11 +31,11 @@ const TEMPORARY: &str = ".pressel";
 /// The few things that results ask of a folder, so that a test can cut the power at each. Each
 /// error is the system's own; nothing is retried here.
 pub trait Shelf: Send {
-    /// Makes a file anew with this content. Neither is durable yet.
+    /// Makes a file anew with this content and these rights. Nothing of it is durable yet.
     ///
     /// # Errors
     /// The disk is full, away or read-only; some of the content may be there.
-    fn write(&mut self, path: &Path, content: &[u8]) -> io::Result<()>;
+    fn write(&mut self, path: &Path, content: &[u8], rights: Rights) -> io::Result<()>;
     /// Makes the content of a file durable that was written last.
     ///
     /// # Errors
@@ -86,24 +86,24 @@ pub fn refuse(path: &Path) -> Option<String> {
 }
 
 /// Returns whether all results of a recording are there and newer than this version of it.
-pub fn are_there(recordings: &mut dyn Recordings, recording: &Path, stamp: Stamp) -> bool {
+pub fn are_there(recordings: &dyn Recordings, recording: &Path, stamp: Stamp) -> bool {
     RESULTS
         .iter()
         .all(|(_, ending)| is_newer(recordings, &beside(recording, ending), stamp))
 }
 
 /// Returns whether this version of a recording was given up before.
-pub fn was_given_up(recordings: &mut dyn Recordings, recording: &Path, stamp: Stamp) -> bool {
+pub fn was_given_up(recordings: &dyn Recordings, recording: &Path, stamp: Stamp) -> bool {
     is_newer(recordings, &beside(recording, ERROR), stamp)
 }
 
-fn is_newer(recordings: &mut dyn Recordings, result: &Path, stamp: Stamp) -> bool {
-    let found = recordings.stamp(result);
+fn is_newer(recordings: &dyn Recordings, result: &Path, stamp: Stamp) -> bool {
+    let found = recordings.stamp(result, Links::Refused);
     found.is_ok_and(|found| stamp.changed <= found.changed)
 }
 
 /// Writes all results of a recording and makes them durable. `number` makes temporary names
-/// unique.
+/// unique; `rights` are the recording's.
 ///
 /// # Errors
 /// The disk's own; none of the results is ever half there. Call again later.
@@ -111,6 +111,7 @@ pub fn write_all(
     shelf: &mut dyn Shelf,
     recording: &Path,
     number: u32,
+    rights: Rights,
     transcript: &Transcript,
 ) -> io::Result<()> {
     for (format, ending) in RESULTS {
@@ -120,7 +121,14 @@ pub fn write_all(
             WriteError::Io(error) => error,
             error @ WriteError::OneFileOnly => io::Error::other(error),
         })?;
-        put(shelf, recording, number, ending, &content)?;
+        let temporary = temporary(recording, number, ending);
+        put(
+            shelf,
+            &temporary,
+            &beside(recording, ending),
+            &content,
+            rights,
+        )?;
     }
     shelf.remove(&beside(recording, ERROR))?;
     shelf.sync_names(folder(recording))
@@ -134,33 +142,44 @@ pub fn write_error(
     shelf: &mut dyn Shelf,
     recording: &Path,
     number: u32,
+    rights: Rights,
     why: &str,
 ) -> io::Result<()> {
     let line = format!("{}\n", why.replace(char::is_control, " "));
-    put(shelf, recording, number, ERROR, line.as_bytes())?;
+    let temporary = temporary(recording, number, ERROR);
+    put(
+        shelf,
+        &temporary,
+        &beside(recording, ERROR),
+        line.as_bytes(),
+        rights,
+    )?;
     shelf.sync_names(folder(recording))
 }
 
 /// Puts a whole file beside a recording.
 fn put(
     shelf: &mut dyn Shelf,
-    recording: &Path,
-    number: u32,
-    ending: &str,
+    temporary: &Path,
+    path: &Path,
     content: &[u8],
+    rights: Rights,
 ) -> io::Result<()> {
-    let temporary = folder(recording).join(format!("{TEMPORARY}-{number}.{ending}"));
     let mut work = || {
-        shelf.write(&temporary, content)?;
-        shelf.sync(&temporary)?;
-        shelf.rename(&temporary, &beside(recording, ending))
+        shelf.write(temporary, content, rights)?;
+        shelf.sync(temporary)?;
+        shelf.rename(temporary, path)
     };
     let result = work();
     if result.is_err() {
         // Makes room again; if that fails as well, the next try writes over it.
-        shelf.remove(&temporary).ok();
+        shelf.remove(temporary).ok();
     }
     result
+}
+
+fn temporary(recording: &Path, number: u32, ending: &str) -> PathBuf {
+    folder(recording).join(format!("{TEMPORARY}-{number}.{ending}"))
 }
 
 fn folder(recording: &Path) -> &Path {
@@ -175,15 +194,18 @@ pub struct Folders {
 }
 
 impl Shelf for Folders {
-    fn write(&mut self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn write(&mut self, path: &Path, content: &[u8], rights: Rights) -> io::Result<()> {
         // A link of that name must not lead elsewhere: always a new file.
         self.remove(path)?;
         let mut options = OpenOptions::new();
         let mut file = options
             .create_new(true)
             .write(true)
-            .mode(0o644)
+            .mode(0o600)
             .open(path)?;
+        // A group that we are not in is left as it is.
+        fchown(&file, None, rights.group).ok();
+        file.set_permissions(Permissions::from_mode(rights.mode))?;
         file.write_all(content)?;
         self.open = Some(file);
         Ok(())
@@ -216,8 +238,14 @@ impl Shelf for Folders {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::recordings::Files;
     use super::*;
     use crate::transcript::Segment;
+
+    const RIGHTS: Rights = Rights {
+        mode: 0o644,
+        group: None,
+    };
 
     fn transcript(path: &Path) -> Transcript {
         let segment = Segment {
@@ -233,7 +261,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("note.wav");
         let shelf = &mut Folders::default();
-        write_error(shelf, &path, 7, "no\nroom").unwrap();
+        write_error(shelf, &path, 7, RIGHTS, "no\nroom").unwrap();
         let error = fs::read_to_string(beside(&path, ERROR)).unwrap();
         assert_eq!(error, "no room\n");
         // Links of the temporary and the last name are replaced, not followed.
@@ -241,8 +269,8 @@ mod tests {
         fs::write(&other, "mine").unwrap();
         symlink(&other, folder.path().join(".pressel-7.txt")).unwrap();
         symlink(&other, beside(&path, "json")).unwrap();
-        write_all(shelf, &path, 7, &transcript(&path)).unwrap();
-        write_all(shelf, &path, 7, &transcript(&path)).unwrap();
+        write_all(shelf, &path, 7, RIGHTS, &transcript(&path)).unwrap();
+        write_all(shelf, &path, 7, RIGHTS, &transcript(&path)).unwrap();
         assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
         fs::remove_file(&other).unwrap();
         let mut names: Vec<_> = fs::read_dir(folder.path())
@@ -255,11 +283,40 @@ mod tests {
     }
 
     #[test]
+    fn results_have_the_rights_of_the_recording_without_execution() {
+        for (mode, expected) in [
+            (0o600, 0o600),
+            (0o640, 0o640),
+            (0o755, 0o644),
+            (0o666, 0o666),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("note.wav");
+            fs::write(&path, "sound").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let tuning = crate::config::Config::default().tuning();
+            let rights = Files { tuning }.rights(&path, Links::Refused);
+            assert!(rights.group.is_some());
+            let shelf = &mut Folders::default();
+            write_all(shelf, &path, 7, rights, &transcript(&path)).unwrap();
+            write_error(shelf, &path, 7, rights, "no room").unwrap();
+            for ending in ["json", "txt", "srt", ERROR] {
+                let file = fs::metadata(beside(&path, ending)).unwrap();
+                assert_eq!(
+                    file.permissions().mode() & 0o7777,
+                    expected,
+                    "{ending} {mode:o}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn folder_that_is_away_is_an_error_and_no_panic() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("away/note.wav");
         let shelf = &mut Folders::default();
-        assert!(write_all(shelf, &path, 1, &transcript(&path)).is_err());
-        assert!(write_error(shelf, &path, 1, "why").is_err());
+        assert!(write_all(shelf, &path, 1, RIGHTS, &transcript(&path)).is_err());
+        assert!(write_error(shelf, &path, 1, RIGHTS, "why").is_err());
     }
 }

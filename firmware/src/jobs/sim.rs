@@ -16,7 +16,7 @@ use pressel_wire::{Job as Told, OutcomeResult, Trigger};
 
 use super::doors::{JobClient, JobInfo, JobNews, JobRequest, JobsEnds, doors};
 use super::record::Stamp;
-use super::recordings::{Reader, Recordings};
+use super::recordings::{Links, Reader, Recordings, Rights};
 use super::results::Shelf;
 use super::spool::Spool;
 use super::store::Store;
@@ -100,6 +100,8 @@ type Names = BTreeMap<PathBuf, usize>;
 #[derive(Debug, Default)]
 struct Inside {
     tapes: BTreeMap<PathBuf, Tape>,
+    /// The spool cannot be listed.
+    is_folder_away: bool,
     contents: Vec<Content>,
     durable: Names,
     seen: Names,
@@ -156,6 +158,11 @@ impl World {
 
     pub(crate) fn take_away(&self, path: &Path) -> Option<Tape> {
         self.inside(|inside| inside.tapes.remove(path))
+    }
+
+    /// Takes the spool's folder away, or brings it back. Recordings go by themselves.
+    pub(crate) fn set_folder_away(&self, is_away: bool) {
+        self.inside(|inside| inside.is_folder_away = is_away);
     }
 
     pub(crate) fn set_faults(&self, faults: &[(usize, Fault)]) {
@@ -268,7 +275,7 @@ impl World {
 }
 
 impl Shelf for World {
-    fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, path: &Path, bytes: &[u8], _rights: Rights) -> io::Result<()> {
         self.change(|inside, fault| {
             let count = if fault == Some(Fault::ErrorAfter) {
                 bytes.len() / 2
@@ -327,7 +334,7 @@ impl Shelf for World {
 }
 
 impl Recordings for World {
-    fn stamp(&mut self, path: &Path) -> io::Result<Stamp> {
+    fn stamp(&self, path: &Path, _links: Links) -> io::Result<Stamp> {
         self.inside(|inside| {
             let tape = inside.tapes.get(path).map(|tape| tape.stamp);
             let file = inside.seen.get(path).map(|_| Stamp {
@@ -339,17 +346,30 @@ impl Recordings for World {
         })
     }
 
-    fn list(&mut self, folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
-        self.inside(|inside| {
-            let tapes = inside.tapes.iter();
-            let tapes = tapes.filter(|(path, _)| path.parent() == Some(folder));
-            Ok(tapes
-                .map(|(path, tape)| (path.clone(), tape.stamp))
-                .collect())
-        })
+    fn rights(&self, _path: &Path, _links: Links) -> Rights {
+        Rights::NARROW
     }
 
-    fn open(&mut self, path: &Path, from: u64) -> Result<Box<dyn Reader>, AudioFileError> {
+    fn list(&self, folder: &Path, show: &mut dyn FnMut(PathBuf, Stamp)) -> io::Result<()> {
+        let tapes = self.inside(|inside| {
+            let is_there = !inside.is_folder_away;
+            is_there.then(|| inside.tapes.clone())
+        });
+        let tapes = tapes.ok_or(io::ErrorKind::NotFound)?;
+        for (path, tape) in tapes {
+            if path.parent() == Some(folder) {
+                show(path, tape.stamp);
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        path: &Path,
+        _links: Links,
+        from: u64,
+    ) -> Result<Box<dyn Reader>, AudioFileError> {
         let path_buf = path.to_owned();
         self.inside(|inside| {
             inside.opened.push(from);

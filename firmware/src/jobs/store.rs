@@ -54,6 +54,7 @@ pub struct Store {
     /// The highest number that was ever seen.
     number_max: u32,
     retry_at: Option<Millis>,
+    has_told_full: bool,
     failures: u32,
 }
 
@@ -69,6 +70,7 @@ impl Store {
             gone: Vec::new(),
             number_max: 0,
             retry_at: None,
+            has_told_full: false,
             failures: 0,
         }
     }
@@ -109,13 +111,19 @@ impl Store {
     /// Adds a job and returns its number.
     ///
     /// # Errors
-    /// There are [`JOBS_MAX`] jobs and none has ended.
+    /// There are [`JOBS_MAX`] jobs, none has ended, and none has a recording that is away.
     pub fn add(&mut self, head: Head, now: Millis) -> Result<u32, String> {
         if JOBS_MAX <= self.entries.len() && self.forgettable().is_none() {
-            return Err(format!(
+            let why = format!(
                 "there are {JOBS_MAX} jobs and none has ended: wait, or `pressel jobs cancel` some"
-            ));
+            );
+            if !self.has_told_full {
+                log::warn!("{why}");
+            }
+            self.has_told_full = true;
+            return Err(why);
         }
+        self.has_told_full = false;
         let number = self.number_max.saturating_add(1);
         self.number_max = number;
         let job = Job::new(number, &head);
@@ -136,6 +144,14 @@ impl Store {
             if self.is_loaded {
                 self.flush(now);
             }
+        }
+    }
+
+    /// Begins a job anew whose file is gone.
+    pub fn begin_anew(&mut self, number: u32, head: Head, now: Millis) {
+        if let Some(index) = self.find(number) {
+            self.entries[index].file = File::default();
+            self.note(number, Record::Head(head), now);
         }
     }
 
@@ -293,12 +309,18 @@ impl Store {
         }
     }
 
-    /// Returns the job to forget first: the oldest that is done, or else that has ended.
+    /// Returns the job to forget first: the oldest that is done, or else that has ended, or else
+    /// that waits for a recording that is away.
     fn forgettable(&self) -> Option<usize> {
-        let ended = self.entries.iter().enumerate();
-        let ended = ended.filter(|(_, entry)| entry.job.has_ended());
-        let first = ended.min_by_key(|(index, entry)| (entry.job.stand != Stand::Done, *index));
-        first.map(|(index, _)| index)
+        let rank = |job: &Job| match job.stand {
+            Stand::Done => Some(0),
+            _ if job.has_ended() => Some(1),
+            Stand::Paused { .. } if job.away_since.is_some() => Some(2),
+            _ => None,
+        };
+        let ranked = self.entries.iter().enumerate();
+        let ranked = ranked.filter_map(|(index, entry)| Some((rank(&entry.job)?, index)));
+        ranked.min().map(|(_, index)| index)
     }
 
     fn trim(&mut self) {
@@ -306,6 +328,10 @@ impl Store {
             && let Some(index) = self.forgettable()
         {
             let entry = self.entries.remove(index);
+            if !entry.job.has_ended() {
+                let number = entry.job.number;
+                log::warn!("job gives way, its recording is away number={number}");
+            }
             self.gone.push(entry.job.number);
         }
     }
@@ -500,5 +526,25 @@ mod tests {
         first.flush(JOB_RETRY_MS);
         first.flush(3 * JOB_RETRY_MS);
         assert!(!store(&disk).jobs().any(|job| 0 < job.position));
+    }
+
+    #[test]
+    fn folder_that_is_gone_is_made_again_and_checkpoints_are_written_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/jobs");
+        let disk = || Box::new(crate::journal::Folder::of_jobs(&path));
+        let mut first = Store::new(disk(), &path);
+        first.flush(0);
+        first.add(head("/a.wav"), 0).unwrap();
+        first.note(1, chunk(0, 5, "one"), 0);
+        std::fs::remove_dir_all(folder.path().join("state")).unwrap();
+        assert_eq!(first.said(1).unwrap_err().kind(), io::ErrorKind::NotFound);
+        first.begin_anew(1, head("/a.wav"), 0);
+        first.note(1, chunk(0, 7, "again"), 0);
+        assert!(!first.is_behind());
+        drop(first);
+        let mut again = Store::new(disk(), &path);
+        again.flush(0);
+        assert_eq!(texts(&mut again, 1), ["again"]);
     }
 }

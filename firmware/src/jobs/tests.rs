@@ -9,6 +9,7 @@ use super::doors::JobRequest;
 use super::sim::{Life, Piece, SECOND, Tape, World};
 use super::turn::TURN_MS_MAX;
 use crate::audio_file::Fault as AudioFault;
+use crate::journal::Disk as _;
 use crate::journal::sim_disk::{Fault, Tear};
 
 const THREE: [Piece; 3] = [
@@ -160,14 +161,97 @@ fn stick_that_is_pulled_out_pauses_its_jobs_and_others_go_on() {
     let mut life = Life::begin(&world);
     let chunk = until_chunk(&mut life, 11 * SECOND);
     let tape = world.take_away(&path).unwrap();
+    world.set_folder_away(true);
     life.answer(&chunk, OutcomeResult::NoSpeech, "");
     let info = life.run_until(1, "paused");
     assert!(info.why.unwrap().contains("put it back"));
-    world.put("other.wav", &Tape::new(&[Piece::Words("other")]));
+    let other = world.put("../other.wav", &Tape::new(&[Piece::Words("other")]));
+    life.ask(JobRequest::Add { path: other }).unwrap();
     life.run_until(2, "done");
+    life.run(60_000, |_| false);
+    assert_eq!(life.list()[0].state, "paused");
+    world.take_away(Path::new("/spool/../other.wav")).unwrap();
     world.put("note.wav", &tape);
+    world.set_folder_away(false);
     life.run_until(1, "done");
     assert_eq!(world.text("/spool/note.wav.txt").unwrap(), "one\nthree\n");
+}
+
+#[test]
+fn job_whose_recording_was_removed_ends_and_goes_on_should_it_come_back() {
+    let world = World::new();
+    let path = world.put("note.wav", &Tape::new(&THREE));
+    let mut life = Life::begin(&world);
+    let chunk = until_chunk(&mut life, 11 * SECOND);
+    let tape = world.take_away(&path).unwrap();
+    life.answer(&chunk, OutcomeResult::NoSpeech, "");
+    life.run_until(1, "paused");
+    let before = life.now;
+    let info = life.run_until(1, "cancelled");
+    assert!(life.now <= before + 2 * SPOOL_EVERY_MS + TURN_MS_MAX);
+    assert_eq!(info.why.unwrap(), "its recording was removed");
+    assert!(world.files().is_empty());
+    // It is known after a restart, and goes on behind its last checkpoint.
+    let next = again(&world);
+    let mut life = Life::begin(&next);
+    life.run(30_000, |_| false);
+    assert_eq!(life.list()[0].state, "cancelled");
+    next.put("note.wav", &tape);
+    life.run_until(1, "done");
+    assert_eq!(life.heard, [21 * SECOND]);
+    assert_eq!(life.list().len(), 1);
+    // Gone for less than two looks is not removed.
+    let path = next.put("other.wav", &Tape::new(&THREE));
+    let chunk = until_chunk(&mut life, SECOND);
+    let tape = next.take_away(&path).unwrap();
+    life.answer(&chunk, OutcomeResult::NoSpeech, "");
+    life.run_until(2, "paused");
+    next.put("other.wav", &tape);
+    life.run_until(2, "done");
+}
+
+#[test]
+fn job_whose_checkpoints_are_gone_begins_anew() {
+    let world = World::new();
+    world.put("note.wav", &Tape::new(&THREE));
+    let mut life = Life::begin(&world);
+    let chunk = until_chunk(&mut life, 11 * SECOND);
+    // It is put down, and its file goes meanwhile.
+    let path = PathBuf::from("/spool/note.wav");
+    let tape = world.take_away(&path).unwrap();
+    life.answer_truly(&chunk);
+    life.run_until(1, "paused");
+    world.disk.clone().remove(1).unwrap();
+    world.put("note.wav", &tape);
+    life.heard.clear();
+    life.run_until(1, "done");
+    assert_eq!(life.heard, [SECOND, 11 * SECOND, 21 * SECOND]);
+    assert!(!life.core.parts.store.is_behind());
+    let next = again(&world);
+    let mut life = Life::begin(&next);
+    life.turn();
+    assert_eq!(life.list()[0].state, "done");
+}
+
+#[test]
+fn when_all_places_are_taken_an_added_job_whose_recording_is_away_gives_way() {
+    let world = World::new();
+    let mut life = Life::of_model(&world, "nano 1", true);
+    for number in 0..JOBS_MAX {
+        let path = world.put(&format!("../{number}.wav"), &Tape::new(&THREE));
+        life.ask(JobRequest::Add { path: path.clone() }).unwrap();
+        world.take_away(&path).unwrap();
+    }
+    life.core.parts.paused = false;
+    life.run(10_000, |life| {
+        life.list().iter().all(|info| info.state == "paused")
+    });
+    let path = world.put("../new.wav", &Tape::new(&THREE));
+    let added = life.ask(JobRequest::Add { path }).unwrap();
+    assert_eq!(added[0].number, JOBS_MAX as u32 + 1);
+    let list = life.list();
+    assert_eq!((list.len(), list[0].number), (JOBS_MAX, 2));
+    life.run_until(JOBS_MAX as u32 + 1, "done");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! [`Core::turn`] is one turn: it never waits, and takes as long as one chunk to read and hear. The
 //! time comes from outside, so that a test has its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,8 +18,8 @@ use pressel_wire::{Job as Told, LEFT_UNKNOWN};
 
 use super::doors::{JOB_NEWS_MAX, JobNews, JobsInside};
 use super::job::Stand;
-use super::record::{Head, Record};
-use super::recordings::Recordings;
+use super::record::{Head, Record, Stamp};
+use super::recordings::{Links, Recordings};
 use super::results::{self, Shelf};
 use super::spool::Spool;
 use super::store::Store;
@@ -118,6 +119,14 @@ impl Core {
         self.parts.store.flush(now);
     }
 
+    /// Returns whether a recording may be a link: not in the spool.
+    pub(super) fn links(&self, path: &Path) -> Links {
+        match &self.parts.spool {
+            Some(spool) if spool.holds(path) => Links::Refused,
+            _ => Links::Followed,
+        }
+    }
+
     /// Makes jobs of recordings in the spool that have stopped growing.
     fn look_into_spool(&mut self, now: Millis) {
         let Parts {
@@ -128,19 +137,25 @@ impl Core {
             ..
         } = &mut self.parts;
         let Some(spool) = spool else { return };
-        for (path, stamp) in spool.look(now, recordings.as_mut()) {
+        let recordings = recordings.as_ref();
+        let is_settled = |path: &Path, stamp| is_settled(store, recordings, path, stamp);
+        let found = spool.look(now, recordings, &is_settled);
+        for (path, stamp) in found {
             let head = Head::new(&path, stamp, model);
             if let Some(job) = store.number_of(&path).and_then(|number| store.job(number)) {
                 // Another version of one that has not ended is found when its turn comes.
-                if job.has_ended() && job.stamp != stamp {
-                    let number = job.number;
+                let number = job.number;
+                if job.stand == Stand::Removed && job.stamp == stamp {
+                    log::info!("job goes on, its recording is back number={number}");
+                    store.note(number, Record::Retried, now);
+                } else if job.has_ended() && job.stamp != stamp {
                     log::info!("job begins anew, its recording has changed number={number}");
                     store.note(number, Record::Head(head), now);
                 }
             } else if let Some(why) = results::refuse(&path) {
                 log::warn!("{why}");
-            } else if !results::are_there(recordings.as_mut(), &path, stamp)
-                && !results::was_given_up(recordings.as_mut(), &path, stamp)
+            } else if !results::are_there(recordings, &path, stamp)
+                && !results::was_given_up(recordings, &path, stamp)
             {
                 match store.add(head, now) {
                     Ok(number) => log::info!("job added number={number} by=spool"),
@@ -196,5 +211,16 @@ impl Core {
             100
         };
         rest.min(rest_told).min(TURN_MS_MAX)
+    }
+}
+
+/// Returns whether this version of a recording needs no job, or is one.
+fn is_settled(store: &Store, recordings: &dyn Recordings, path: &Path, stamp: Stamp) -> bool {
+    match store.number_of(path).and_then(|number| store.job(number)) {
+        Some(job) => job.stamp == stamp && job.stand != Stand::Removed,
+        None => {
+            results::are_there(recordings, path, stamp)
+                || results::was_given_up(recordings, path, stamp)
+        }
     }
 }

@@ -11,10 +11,10 @@
 //! One chunk is under way at a time. A chunk counts once its checkpoint is made; whatever happens
 //! before that, it is done again.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use std::io;
 
 use pressel_pipeline::limits::{
     CHUNK_AGAIN_MS, FILE_SLOT, JOB_MODEL_BYTES_MAX, JOB_RETRY_MS, SPOOL_EVERY_MS,
@@ -112,6 +112,12 @@ impl Core {
         }
         let said = match self.parts.store.said(number) {
             Ok(said) => said,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                log::warn!("job begins anew, its checkpoints are gone number={number}");
+                let head = Head::new(&job.path, job.stamp, &self.parts.model);
+                self.parts.store.begin_anew(number, head, now);
+                Vec::new()
+            }
             Err(error) => {
                 let why = format!("its checkpoints cannot be read ({error}): check the disk");
                 return self.pause(number, why, now + JOB_RETRY_MS);
@@ -121,7 +127,8 @@ impl Core {
         let heard = self.parts.store.job(number).and_then(|job| job.heard);
         let mut reader = None;
         if heard.is_none() {
-            match self.parts.recordings.open(&job.path, position) {
+            let links = self.links(&job.path);
+            match self.parts.recordings.open(&job.path, links, position) {
                 Ok(opened) if opened.position() == position => reader = Some(opened),
                 // It is shorter than it was: its checkpoints are of something else.
                 Ok(_) => {
@@ -151,17 +158,22 @@ impl Core {
     /// Returns whether the recording is the version that the job is about; otherwise the job is put
     /// down.
     fn is_same_recording(&mut self, number: u32, now: Millis) -> bool {
-        let Some(job) = self.parts.store.job_mut(number) else {
+        let Some(path) = self.parts.store.job(number).map(|job| job.path.clone()) else {
             self.hand = None;
             return false;
         };
-        let stamp = match self.parts.recordings.stamp(&job.path) {
+        let found = self.parts.recordings.stamp(&path, self.links(&path));
+        let Some(job) = self.parts.store.job_mut(number) else {
+            return false;
+        };
+        let stamp = match found {
             Ok(stamp) => stamp,
             Err(error) => {
-                self.stamp_failed(number, &error, now);
+                self.stamp_failed(number, &path, &error, now);
                 return false;
             }
         };
+        job.away_since = None;
         if stamp == job.stamp {
             job.other = None;
             return true;
@@ -185,10 +197,16 @@ impl Core {
         }
     }
 
-    fn stamp_failed(&mut self, number: u32, error: &io::Error, now: Millis) {
+    fn stamp_failed(&mut self, number: u32, path: &Path, error: &io::Error, now: Millis) {
         let why = if error.kind() == io::ErrorKind::NotFound {
+            if self.is_removed(number, path, now) {
+                return self.end_removed(number, path, now);
+            }
             "the recording is away: put it back, or cancel the job".to_owned()
         } else {
+            if let Some(job) = self.parts.store.job_mut(number) {
+                job.away_since = None;
+            }
             format!("the recording cannot be read ({error}): check the disk and the cable")
         };
         self.pause(number, why, now + SPOOL_EVERY_MS);

@@ -199,8 +199,11 @@ fn read_whole(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 impl Disk for Folder {
     fn list(&mut self) -> io::Result<Vec<u32>> {
         match self.take_lock() {
-            // Jobs that cannot be locked can be read all the same, and go on from memory.
-            Err(error) if error.kind() == READ_ONLY && self.prefix == JOB => {}
+            // Jobs that cannot be locked can be read all the same, and go on from memory. If there
+            // are none, the folder is what could not be made.
+            Err(error) if error.kind() == READ_ONLY && self.prefix == JOB => {
+                return numbers_of(&self.path, self.prefix).map_err(|_| error);
+            }
             taken => taken?,
         }
         numbers_of(&self.path, self.prefix)
@@ -220,7 +223,18 @@ impl Disk for Folder {
     fn create(&mut self, file: u32) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
-        options.open(self.name(file))?;
+        let name = self.name(file);
+        match options.open(&name) {
+            // The folder of jobs is gone: it is made again. If that fails, this is the cause.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.prefix == JOB => {
+                self.lock = None;
+                self.take_lock()?;
+                options.open(&name)?;
+            }
+            made => {
+                made?;
+            }
+        }
         self.sync_names()
     }
 
