@@ -164,6 +164,9 @@ fn while_it_starts_from_a_slow_disk() {
             rustix::fs::open(&slow, flags, Mode::empty()).ok()
         });
         let disk = disk.unwrap_or_else(|| panic!("the journal is not read:\n{}", rig.log()));
+        // The journal writes it, too.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let _reader = rustix::fs::open(&slow, flags, Mode::empty()).unwrap();
         let ended = rig.end_by(|id| {
             signal(id, with);
             // And now the disk answers.
