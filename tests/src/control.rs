@@ -187,6 +187,15 @@ fn appliance_without_a_socket_says_so_once_and_runs_on() {
         assert_eq!(lines(&ended.log), 1, "{}", ended.log);
     }
     status(&first);
+    // One that is to have none says nothing about it.
+    let mut rig = Rig::ready(&Setting {
+        arguments: &["--control", "", "--spool", ""],
+        ..Setting::default()
+    });
+    assert!(!socket(&rig).exists());
+    assert!(!rig.log().contains("WARN"), "{}", rig.log());
+    rig.say(&word());
+    rig.finish(1);
     // A killed one leaves its socket, and the next one takes it over.
     let path = taken.to_str().unwrap();
     let kept = tempfile::tempdir().unwrap();
