@@ -17,19 +17,18 @@ pub(super) fn make_safe(plan: &mut Plan) -> String {
     let folder = places::builtin(MODEL);
     // A package without the built-in model goes on with its own.
     if folder.is_dir() {
-        // Texts of another model than the owner's choice would be no use.
-        plan.jobs_paused = plan.config.model.folder() != folder;
         plan.config.model = Model {
             name: MODEL.to_owned(),
             ..Model::default()
         };
     }
+    // A recording may be what brings it down, and texts of another model would be no use.
+    plan.jobs_paused = true;
     plan.board.worker.provider = Provider::Cpu;
     let model = plan.config.model.short_name();
-    let jobs = if plan.jobs_paused { ", jobs wait" } else { "" };
     let why = format!(
-        "it crashed three times within a minute: model {model} on the processor, no wake \
-         word{jobs}; see the log before this start. It ends with the first start after an end in \
+        "it crashed three times within a minute: model {model} on the processor, no wake word, \
+         jobs wait; see the log before this start. It ends with the first start after an end in \
          order or a minute later than the last, or with `pressel run --no-safe-mode`"
     );
     log::warn!("safe mode: {why}");
