@@ -6,14 +6,13 @@
 mod devices;
 mod file_jobs;
 mod safe;
+mod signals;
 
 pub use devices::{BoardOpener, Place};
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use pressel_boards::{Board, Provider};
 use pressel_hal::linux::{MonotonicClock, cpu};
@@ -21,7 +20,6 @@ use pressel_hal::sim::SimClock;
 use pressel_hal::{Clock, Microphone};
 use pressel_models::runtime::Runtime;
 use pressel_models::{places, vad};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::alloc_guard;
 use crate::bell::Bell;
@@ -39,6 +37,7 @@ use crate::slots::{LiveSlots, SharedMemory};
 use crate::starts::Starts;
 use crate::vitals::{Vitals, Watched};
 use crate::worker::{Setup, faults};
+use signals::Signals;
 
 /// Threads and rings could not be made: the machine is out of memory or descriptors.
 const OUT_OF_RESOURCES: &str = "close other programs or raise `ulimit -n`";
@@ -78,7 +77,7 @@ pub struct Plan {
 /// could not be kept alive.
 pub fn run(mut plan: Plan) -> Result<(), Failure> {
     // First: a signal that comes while models are loaded ends the appliance in order, too.
-    let signals = take_signals()?;
+    let signals = Signals::take()?;
     report_panics();
     let (starts, is_crash_loop) = Starts::begin(&plan.state_dir);
     let safe_mode = (is_crash_loop && !plan.no_safe_mode).then(|| safe::make_safe(&mut plan));
@@ -92,21 +91,19 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
     judge(ended?)
 }
 
-fn run_planned(
-    plan: &Plan,
-    signals: UnixStream,
-    safe_mode: Option<String>,
-) -> Result<End, Failure> {
+fn run_planned(plan: &Plan, signals: Signals, safe_mode: Option<String>) -> Result<End, Failure> {
     let Plan { board, config, .. } = plan;
-    let mut setup = worker_setup(board, config)?;
-    setup.fault = plan.worker_fault;
-    let ears = load_ears()?;
-    if plan.strict_memory {
-        alloc_guard::abort_on_allocation();
-    }
-    let mut opener = BoardOpener::new(board, config, plan.place.clone());
-    let devices = Devices::open(board, config, &plan.place, &mut opener)?;
-
+    // What begins after this is ended by the main loop, which reads the signal.
+    let Some(opened) = Opened::open(plan, &signals)? else {
+        return Ok(End::Asked);
+    };
+    let Opened {
+        setup,
+        ears,
+        opener,
+        devices,
+        journal,
+    } = opened;
     let memory = SharedMemory::create().map_err(out_of_resources)?;
     let slots = memory.writer().map_err(out_of_resources)?;
     let file_slot = memory.file_writer().map_err(out_of_resources)?;
@@ -118,7 +115,6 @@ fn run_planned(
         events: Bell::new().map_err(out_of_resources)?,
     };
     let vitals = Arc::new(Vitals::new());
-    let journal = start_journal(&plan.state_dir);
     let mut fixed = fixed(plan, &journal, safe_mode.is_some());
     fixed.hears_by_level = ears.has_fallen_back();
     let keeper = Keeper::start(Tools {
@@ -156,7 +152,7 @@ fn run_planned(
         delivery_bell: keeper.bell.clone(),
         jobs,
         vitals,
-        signals: signals.into(),
+        signals: signals.readable.into(),
     };
     pin_main_loop(&board.cores.main);
     let end = run_main_loop(fixed, neighbours, devices);
@@ -179,6 +175,45 @@ fn report_allocations() {
     match alloc_guard::violations() {
         0 => log::info!("memory allocations_after_start=0"),
         count => log::warn!("memory allocations_after_start={count}"),
+    }
+}
+
+/// What may take its time, before any thread begins.
+struct Opened {
+    setup: Setup,
+    ears: Ears,
+    opener: BoardOpener,
+    devices: Devices,
+    journal: Journal<Folder>,
+}
+
+impl Opened {
+    /// Opens all of it, step by step; none when a signal came meanwhile.
+    fn open(plan: &Plan, signals: &Signals) -> Result<Option<Self>, Failure> {
+        let Plan { board, config, .. } = plan;
+        let mut setup = worker_setup(board, config)?;
+        setup.fault = plan.worker_fault;
+        let ears = load_ears()?;
+        if signals.is_asked() {
+            return Ok(None);
+        }
+        if plan.strict_memory {
+            alloc_guard::abort_on_allocation();
+        }
+        let mut opener = BoardOpener::new(board, config, plan.place.clone());
+        let devices = Devices::open(board, config, &plan.place, &mut opener)?;
+        if signals.is_asked() {
+            return Ok(None);
+        }
+        let journal = start_journal(&plan.state_dir);
+        let opened = Self {
+            setup,
+            ears,
+            opener,
+            devices,
+            journal,
+        };
+        Ok((!signals.is_asked()).then_some(opened))
     }
 }
 
@@ -347,23 +382,6 @@ fn clock(place: &Place) -> Box<dyn Clock> {
         Place::Sim { speed, .. } if 1 < *speed => Box::new(SimClock::new(*speed)),
         Place::Sim { .. } | Place::Linux => Box::new(MonotonicClock::new()),
     }
-}
-
-/// Makes SIGINT and SIGTERM readable. A second one ends the process at once.
-fn take_signals() -> Result<UnixStream, Failure> {
-    let take = || -> io::Result<UnixStream> {
-        let (read, write) = UnixStream::pair()?;
-        read.set_nonblocking(true)?;
-        let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            let again = Arc::clone(&asked);
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, again)?;
-            signal_hook::flag::register(signal, Arc::clone(&asked))?;
-            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
-        }
-        Ok(read)
-    };
-    take().map_err(|error| Failure::new(Kind::Device, format!("cannot take signals ({error})")))
 }
 
 /// Makes a panic one log line with its place, on any thread.

@@ -3,11 +3,11 @@
 //! The file `starts` of the state folder in and out: when the last starts were, and which of them
 //! ended in order. It holds the kernel's boot id and time since boot, because the clock of a small
 //! board is wrong after a start. Used at the start and at the end, by the thread that runs the
-//! appliance. A folder that cannot be written costs only this.
+//! appliance. A folder that cannot be written, or that another appliance uses, costs only this.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use pressel_pipeline::limits::{CRASH_WINDOW_MS, CRASHES_MAX};
@@ -31,6 +31,8 @@ struct Known {
 pub struct Starts {
     file: PathBuf,
     known: Known,
+    /// Keeps other appliances out; without it nothing is counted.
+    lock: Option<File>,
 }
 
 impl Starts {
@@ -43,6 +45,15 @@ impl Starts {
 
     fn begin_at(state_dir: &Path, boot: &str, now: Millis) -> (Self, bool) {
         let file = state_dir.join("starts");
+        let lock = match take_lock(state_dir) {
+            Ok(lock) => lock,
+            Err(error) => {
+                let (known, lock) = (Known::default(), None);
+                let starts = Self { file, known, lock };
+                starts.warn(&error);
+                return (starts, false);
+            }
+        };
         let mut known = read(&file).unwrap_or_default();
         if known.boot != boot {
             known = Known {
@@ -55,15 +66,20 @@ impl Starts {
         let older = known.starts_ms.len().saturating_sub(CRASHES_MAX);
         known.starts_ms.drain(..older);
         known.starts_ms.push(now);
-        let starts = Self { file, known };
+        let lock = Some(lock);
+        let starts = Self { file, known, lock };
         if let Err(error) = starts.write() {
-            let file = starts.file.display();
-            log::warn!(
-                "crashes are not counted, there will be no safe mode file={file} error={error}: \
-                 name a folder that can be written with --state-dir"
-            );
+            starts.warn(&error);
         }
         (starts, is_safe)
+    }
+
+    fn warn(&self, error: &io::Error) {
+        let file = self.file.display();
+        log::warn!(
+            "crashes are not counted, there will be no safe mode file={file} error={error}: name a \
+             folder of its own that can be written with --state-dir"
+        );
     }
 
     /// Forgets this start: what ended it was no crash, nor does it say that all is well.
@@ -81,15 +97,29 @@ impl Starts {
 
     /// Writes the file whole or not at all. No `fsync`: a power cut makes another boot id.
     fn write(&self) -> io::Result<()> {
-        // Its last folder only: a name that is wrong makes no tree.
-        if let Some(folder) = self.file.parent()
-            && !folder.is_dir()
-        {
-            DirBuilder::new().mode(0o700).create(folder)?;
+        if self.lock.is_none() {
+            return Ok(());
         }
         let new = self.file.with_extension("new");
         fs::write(&new, serde_json::to_vec(&self.known)?)?;
         fs::rename(&new, &self.file)
+    }
+}
+
+/// Keeps other appliances out of a folder's `starts`, which is made where it is not there.
+fn take_lock(folder: &Path) -> io::Result<File> {
+    // Its last folder only: a name that is wrong makes no tree.
+    if !folder.is_dir() {
+        DirBuilder::new().mode(0o700).create(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    // Not the file itself, for that one is replaced.
+    let lock = options.open(folder.join("starts.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another pressel uses this folder")),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -235,6 +265,30 @@ mod tests {
         let (starts, is_safe) = Starts::begin_at(&file, "c", 5);
         assert!(!is_safe);
         starts.end();
+    }
+
+    #[test]
+    fn second_appliance_of_a_folder_counts_nothing_and_clears_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = |at| Starts::begin_at(folder.path(), "boot", at);
+        let (first, _) = begin(1);
+        let before = fs::read(folder.path().join("starts")).unwrap();
+        for end in [Starts::end, Starts::forget, drop] {
+            let (second, is_safe) = begin(2);
+            assert!(!is_safe);
+            end(second);
+        }
+        assert_eq!(fs::read(folder.path().join("starts")).unwrap(), before);
+        // The first one crashes, and twice more.
+        drop(first);
+        drop(begin(3));
+        drop(begin(4));
+        let (fourth, is_safe) = begin(5);
+        assert!(is_safe);
+        // Another one beside it is a usual one.
+        assert!(!begin(6).1);
+        fourth.end();
+        assert!(!begin(7).1);
     }
 
     #[test]

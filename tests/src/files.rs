@@ -143,8 +143,13 @@ fn job_of_an_appliance_that_is_killed_goes_on_where_it_was() {
     let path = folders.put("talk.wav", &talk(3));
     let checkpoints = folders.folder.path().join("state/jobs/job-1.journal");
     let mut size = 0;
+    // Jobs wait in safe mode, which three crashes in a minute would bring.
+    let setting = Setting {
+        arguments: &["--no-safe-mode"],
+        ..Setting::default()
+    };
     for _ in 0..3 {
-        let rig = folders.ready(&Setting::default());
+        let rig = folders.ready(&setting);
         // Two more checkpoints, then the power goes.
         for _ in 0..2 {
             let grown = until(PATIENCE, || {
@@ -155,7 +160,7 @@ fn job_of_an_appliance_that_is_killed_goes_on_where_it_was() {
         }
         rig.end(Signal::KILL);
     }
-    let mut rig = folders.ready(&Setting::default());
+    let mut rig = folders.ready(&setting);
     // Somebody speaks meanwhile.
     rig.say(&word());
     rig.wait_for("outcome", 1);

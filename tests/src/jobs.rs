@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::bad_start::check;
 use crate::control::{ask, socket, status};
+use crate::files::talk;
 use crate::program::{PATIENCE, Ran, command, need_models, run, until};
 use crate::rig::{Rig, Setting};
 use crate::voice::{babble, silence, wav, word};
@@ -91,5 +92,26 @@ fn jobs_are_added_and_waited_for_shown_cancelled_and_tried_again() {
         assert!(table.contains(words), "`{words}` is not in:\n{table}");
     }
     println!("{table}");
+    rig.finish(0);
+}
+
+/// More than the socket has places for, all at once.
+#[test]
+fn sixteen_who_wait_for_one_recording_all_see_its_end() {
+    need_models!();
+    let rig = Rig::ready(&Setting::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talk.wav");
+    fs::write(&path, wav(&talk(2))).unwrap();
+    let path = path.to_str().unwrap();
+    std::thread::scope(|scope| {
+        let wait = || jobs(&rig, &["add", "--wait", path]);
+        let all: Vec<_> = (0..16).map(|_| scope.spawn(wait)).collect();
+        for waits in all {
+            let ran = waits.join().unwrap();
+            assert_eq!(ran.status.code(), Some(0), "{ran:?}\n{}", rig.log());
+            assert!(ran.stdout.contains("done"), "{ran:?}");
+        }
+    });
     rig.finish(0);
 }

@@ -235,10 +235,15 @@ impl Rig {
     }
 
     /// Sends a signal and waits for the end.
-    pub(crate) fn end(mut self, signal: Signal) -> Ended {
+    pub(crate) fn end(self, signal: Signal) -> Ended {
+        self.end_by(|id| process::signal(id, signal))
+    }
+
+    /// Does what ends it, and waits for the end.
+    pub(crate) fn end_by(mut self, ask: impl FnOnce(u32)) -> Ended {
         let children = process::children(self.id());
         let began = Instant::now();
-        process::signal(self.id(), signal);
+        ask(self.id());
         let status = wait(&mut self.child);
         let took = began.elapsed();
         let left = children

@@ -7,6 +7,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 
 use crate::board::{BLOCK, Board};
@@ -141,6 +142,38 @@ fn in_the_first_moments() {
             ended.status,
             ended.log
         );
+    }
+}
+
+/// The journal is on a disk that does not answer: a pipe that nobody writes stands for it.
+#[test]
+fn while_it_starts_from_a_slow_disk() {
+    need_models!();
+    for with in BOTH {
+        let folder = tempfile::tempdir().unwrap();
+        let slow = folder.path().join("transcripts-1.journal");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &slow, Mode::RWXU).unwrap();
+        let state = folder.path().to_str().unwrap();
+        let rig = Rig::start(&Setting {
+            arguments: &["--state-dir", state],
+            ..Setting::default()
+        });
+        // Somebody reads the pipe as soon as it can be opened for writing.
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+        let disk = until(PATIENCE, || {
+            rustix::fs::open(&slow, flags, Mode::empty()).ok()
+        });
+        let disk = disk.unwrap_or_else(|| panic!("the journal is not read:\n{}", rig.log()));
+        // The journal writes it, too.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let _reader = rustix::fs::open(&slow, flags, Mode::empty()).unwrap();
+        let ended = rig.end_by(|id| {
+            signal(id, with);
+            // And now the disk answers.
+            drop(disk);
+        });
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+        assert!(!ended.log.contains("worker started"), "{}", ended.log);
     }
 }
 

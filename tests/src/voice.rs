@@ -17,6 +17,8 @@ pub(crate) const RATE: usize = 16_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Clip {
     pub(crate) samples: Vec<i16>,
+    /// What is said in it.
+    pub(crate) text: String,
 }
 
 /// Returns the demo's recordings, in the order of its list.
@@ -25,7 +27,10 @@ pub(crate) fn clips() -> &'static [Clip] {
         let list = std::fs::read_to_string(recordings().join("demo.csv")).unwrap();
         let lines = list.lines().skip(1).filter_map(|line| line.split_once(','));
         let clips: Vec<Clip> = lines
-            .map(|(file, _)| read(&recordings().join(file)))
+            .map(|(file, text)| Clip {
+                samples: read(&recordings().join(file)),
+                text: text.to_owned(),
+            })
             .collect();
         assert!(!clips.is_empty());
         clips
@@ -33,13 +38,13 @@ pub(crate) fn clips() -> &'static [Clip] {
     &CLIPS
 }
 
-fn read(path: &Path) -> Clip {
+fn read(path: &Path) -> Vec<i16> {
     let mut file = AudioFile::open(path).unwrap();
     let mut samples = Vec::new();
     let mut block = [0; BLOCK];
     loop {
         match file.read(&mut block).unwrap() {
-            0 => return Clip { samples },
+            0 => return samples,
             count => samples.extend_from_slice(&block[..count]),
         }
     }

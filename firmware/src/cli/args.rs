@@ -8,7 +8,7 @@ pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments}
 
 use std::path::PathBuf;
 
-use clap::builder::RangedI64ValueParser;
+use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Trigger;
@@ -118,11 +118,11 @@ pub struct RunArguments {
     pub state_dir: Option<PathBuf>,
     /// Folder whose recordings are transcribed in the background, or "" for none [default: the
     /// configuration's jobs.spool; SIM_DIR/spool when simulated]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path_or_none())]
     pub spool: Option<PathBuf>,
-    /// Socket for `pressel status` and `pressel jobs` [default: the configuration's control_socket;
-    /// SIM_DIR/control when simulated]
-    #[arg(long, value_name = "SOCKET")]
+    /// Socket for `pressel status` and `pressel jobs`, or "" for none [default: the
+    /// configuration's control_socket; SIM_DIR/control when simulated]
+    #[arg(long, value_name = "SOCKET", value_parser = path_or_none())]
     pub control: Option<PathBuf>,
     /// Start as configured, also after three crashes in a minute
     #[arg(long)]
@@ -147,6 +147,11 @@ pub struct RunArguments {
 /// Returns the thread of a name.
 fn thread(name: &str) -> Result<Watched, String> {
     Watched::from_name(name).ok_or_else(|| "there is no such thread".to_owned())
+}
+
+/// Returns what an option takes that an empty path turns off.
+fn path_or_none() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Returns what `--sim-speed` takes.
@@ -343,5 +348,29 @@ impl WorkerArguments {
             cuda: self.cuda,
             fault: self.fault,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_paths_turn_spool_and_socket_off() {
+        let run = |line: &[&str]| {
+            let line = ["pressel", "run"].iter().chain(line);
+            match Arguments::try_parse_from(line).unwrap().command {
+                Command::Run(arguments) => (arguments.spool, arguments.control),
+                other => panic!("{other:?}"),
+            }
+        };
+        let some = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(run(&[]), (None, None));
+        let none = ["--spool", "", "--control", ""];
+        assert_eq!(run(&none), (some(""), some("")));
+        assert_eq!(run(&["--spool=", "--control="]), (some(""), some("")));
+        let named = ["--spool", "/a", "--control", "b"];
+        assert_eq!(run(&named), (some("/a"), some("b")));
+        assert!(Arguments::try_parse_from(["pressel", "run", "--spool"]).is_err());
     }
 }

@@ -18,8 +18,8 @@ use crate::control::{Answer, Request};
 use crate::failure::{Failure, Kind};
 use crate::jobs::{JobInfo, JobRequest};
 
-/// Time between two looks at a job that is waited for.
-const LOOK: Duration = Duration::from_millis(300);
+/// Time between two looks at a job that is waited for: many who wait share few places.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Adds, shows or changes jobs.
 ///
@@ -42,6 +42,17 @@ pub fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
 
 fn ask(control: &ControlArguments, request: JobRequest) -> Result<Vec<JobInfo>, Failure> {
     match control.ask(&Request::Jobs(request))? {
+        Answer::Jobs(jobs) => Ok(jobs),
+        _ => Err(another_version()),
+    }
+}
+
+/// Asks for as long as the appliance is busy or late: only for what may be done twice.
+fn ask_until_answered(
+    control: &ControlArguments,
+    request: JobRequest,
+) -> Result<Vec<JobInfo>, Failure> {
+    match control.ask_until_answered(&Request::Jobs(request))? {
         Answer::Jobs(jobs) => Ok(jobs),
         _ => Err(another_version()),
     }
@@ -74,7 +85,8 @@ fn add(control: &ControlArguments, files: &[PathBuf], wait: bool) -> Result<(), 
     }
     let (mut numbers, mut first) = (Vec::new(), Ok(()));
     for request in requests {
-        let asked = ask(control, request);
+        // A recording that was added already stays the same job.
+        let asked = ask_until_answered(control, request);
         let asked = asked.map(|jobs| numbers.extend(jobs.iter().map(|job| job.number)));
         first = super::keep_first(first, asked);
     }
@@ -124,7 +136,7 @@ fn wait_for(control: &ControlArguments, number: u32) -> Result<JobInfo, Failure>
         bar.set_style(style);
     }
     let ended = loop {
-        let jobs = ask(control, JobRequest::List);
+        let jobs = ask_until_answered(control, JobRequest::List);
         let job = jobs.map(|jobs| jobs.into_iter().find(|job| job.number == number));
         match job {
             Err(failure) => break Err(failure),
@@ -253,6 +265,33 @@ mod tests {
             assert_eq!(failure.exit_code(), 5);
             assert!(failure.message.contains(word), "{failure}");
         }
+    }
+
+    #[test]
+    fn wait_goes_on_while_the_appliance_is_busy_or_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let control = ControlArguments {
+            socket: Some(path),
+            ..ControlArguments::default()
+        };
+        let busy = || Answer::Busy("too many clients".to_owned());
+        let answers = [
+            busy(),
+            Answer::Late("a slow disk".to_owned()),
+            busy(),
+            Answer::Jobs(vec![job(1, JobState::Done, None, None)]),
+        ];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for answer in answers {
+                    let (mut client, _) = listener.accept().unwrap();
+                    io::Write::write_all(&mut client, &answer.line()).unwrap();
+                }
+            });
+            assert_eq!(wait_for(&control, 1).unwrap().code(), JobState::Done);
+        });
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pressel_wire::Provider;
 
@@ -14,6 +15,9 @@ use crate::config::Config;
 use crate::control::client::AskError;
 use crate::control::{Answer, Request, Status, ask};
 use crate::failure::{Failure, Kind};
+
+/// Pause before an appliance that was busy or late is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks the running appliance how it is, and prints it.
 ///
@@ -51,35 +55,54 @@ impl ControlArguments {
     /// [`Kind::Device`] when none answers, [`Kind::Result`] when it refuses.
     pub fn ask(&self, request: &Request) -> Result<Answer, Failure> {
         let path = self.socket()?;
-        ask(&path, request).map_err(|error| {
-            let name = path.display();
-            match &error {
-                AskError::NoAppliance(why) if why.kind() == io::ErrorKind::PermissionDenied => {
-                    let why = format!(
-                        "{name}: this user may not ask the appliance ({why}): become a member of \
-                         its group, or use sudo"
-                    );
-                    Failure::new(Kind::Device, why)
-                }
-                AskError::NoAppliance(_) => {
-                    let why = format!(
-                        "{name}: {error}: start one with `pressel run`, or name its socket with \
-                         --socket"
-                    );
-                    Failure::new(Kind::Device, why)
-                }
-                AskError::NoAnswer(_) | AskError::Garbled(_) => {
-                    Failure::new(Kind::Device, format!("{name}: {error}: see its log"))
-                }
-                AskError::Refused(why) => Failure::new(Kind::Result, why),
+        ask(&path, request).map_err(|error| failure(&path, &error))
+    }
+
+    /// Asks, and asks again for as long as the appliance is busy or late: for a request that may
+    /// be carried out twice.
+    ///
+    /// # Errors
+    /// As [`ControlArguments::ask`].
+    pub fn ask_until_answered(&self, request: &Request) -> Result<Answer, Failure> {
+        let path = self.socket()?;
+        loop {
+            match ask(&path, request) {
+                Err(AskError::Busy(_) | AskError::Late(_)) => std::thread::sleep(ASK_AGAIN),
+                asked => return asked.map_err(|error| failure(&path, &error)),
             }
-        })
+        }
     }
 
     fn socket(&self) -> Result<PathBuf, Failure> {
         match &self.socket {
             Some(path) => Ok(path.clone()),
             None => Ok(Config::load(self.config.as_deref())?.control_socket),
+        }
+    }
+}
+
+/// Returns the failure of a question that has no answer.
+fn failure(path: &Path, error: &AskError) -> Failure {
+    let name = path.display();
+    match error {
+        AskError::NoAppliance(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+            let why = format!(
+                "{name}: this user may not ask the appliance ({why}): become a member of its \
+                 group, or use sudo"
+            );
+            Failure::new(Kind::Device, why)
+        }
+        AskError::NoAppliance(_) => {
+            let why = format!(
+                "{name}: {error}: start one with `pressel run`, or name its socket with --socket"
+            );
+            Failure::new(Kind::Device, why)
+        }
+        AskError::NoAnswer(_) | AskError::Garbled(_) => {
+            Failure::new(Kind::Device, format!("{name}: {error}: see its log"))
+        }
+        AskError::Refused(why) | AskError::Busy(why) | AskError::Late(why) => {
+            Failure::new(Kind::Result, why)
         }
     }
 }

@@ -6,7 +6,12 @@
 //! {"jobs":{"add":{"path":"/a.wav"}}}         {"jobs":[{"number":2, ...}]}
 //! {"jobs":{"cancel":{"number":2}}}           {"jobs":[{"number":2,"state":"cancelled", ...}]}
 //! {"jobs":{"retry":{"number":2}}}            {"error":"job 2 is running: ..."}
+//!                                            {"busy":"too many clients at once: ..."}
+//!                                            {"late":"the jobs are busy ..."}
 //! ```
+//!
+//! `error` is a refusal; after `busy` nothing was done, and the same request may be sent again;
+//! after `late` it may still be carried out.
 //!
 //! By hand: `echo '{"status":{}}' | socat - UNIX:/run/pressel/control`. A request has at most 8 KiB
 //! and ends with a line feed, or with the end of what the client sends. The client has two seconds
@@ -37,6 +42,10 @@ pub enum Answer {
     Jobs(Vec<JobInfo>),
     /// Why not, and what to do, in one line.
     Error(String),
+    /// Why nothing was done for now, in one line: the same request may be sent again.
+    Busy(String),
+    /// Why there is no answer yet, in one line: the request may still be carried out.
+    Late(String),
 }
 
 impl Answer {

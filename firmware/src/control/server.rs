@@ -20,7 +20,7 @@ use pressel_pipeline::limits::{
 use super::protocol::{Answer, Request, parse};
 use super::status::Status;
 use crate::jobs::JobAnswer;
-use crate::jobs::doors::LATE;
+use crate::jobs::doors::SendError;
 
 /// Time between two looks for an answer of `jobs`, which rings no bell here.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -35,8 +35,8 @@ const ACCEPTS_PER_TURN_MAX: usize = 16;
 pub enum Reply {
     /// The answer.
     Now(Answer),
-    /// The jobs answer it.
-    Jobs(Receiver<JobAnswer>),
+    /// The jobs answer it; and what is said should they be late.
+    Jobs(Receiver<JobAnswer>, &'static str),
     /// A status that lacks the count of jobs.
     Status(Box<Status>, Receiver<JobAnswer>),
 }
@@ -159,7 +159,7 @@ impl Server {
         if self.clients.is_full() {
             let why = "too many clients at once: try again";
             // A fresh socket has room for it; a client that has gone does not miss it.
-            stream.write_all(&Answer::Error(why.to_owned()).line()).ok();
+            stream.write_all(&Answer::Busy(why.to_owned()).line()).ok();
             return;
         }
         let client = Client {
@@ -207,7 +207,7 @@ impl Stage {
     fn begin(reply: Reply, now: Instant, client_until: Instant) -> Self {
         let wait_ms = match reply {
             Reply::Now(_) => 0,
-            Reply::Jobs(_) => CONTROL_JOBS_MS,
+            Reply::Jobs(..) => CONTROL_JOBS_MS,
             Reply::Status(..) => CONTROL_COUNT_MS,
         };
         Self::Waits {
@@ -221,21 +221,21 @@ impl Stage {
 impl Reply {
     /// Returns the answer, if there is one by now; when it is late, there is.
     fn answer(&mut self, is_late: bool) -> Option<Answer> {
-        let from_jobs = |jobs: &Receiver<JobAnswer>| match jobs.try_recv() {
-            Ok(answer) => Some(answer),
-            Err(TryRecvError::Empty) if !is_late => None,
-            Err(_) => Some(Err(LATE.to_owned())),
-        };
         Some(match self {
             Self::Now(answer) => std::mem::replace(answer, Answer::Jobs(Vec::new())),
-            Self::Jobs(jobs) => match from_jobs(jobs)? {
-                Ok(jobs) => Answer::Jobs(jobs),
-                Err(why) => Answer::Error(why),
+            Self::Jobs(jobs, late) => match jobs.try_recv() {
+                Ok(Ok(jobs)) => Answer::Jobs(jobs),
+                Ok(Err(why)) => Answer::Error(why),
+                Err(TryRecvError::Empty) if !is_late => return None,
+                Err(TryRecvError::Empty) => Answer::Late((*late).to_owned()),
+                Err(TryRecvError::Disconnected) => Answer::Error(SendError::Gone.to_string()),
             },
             Self::Status(status, jobs) => {
-                status.jobs = from_jobs(jobs)?
-                    .ok()
-                    .map(|jobs| super::status::count(&jobs));
+                status.jobs = match jobs.try_recv() {
+                    Ok(answer) => answer.ok().map(|jobs| super::status::count(&jobs)),
+                    Err(TryRecvError::Empty) if !is_late => return None,
+                    Err(_) => None,
+                };
                 Answer::Status(std::mem::take(status))
             }
         })

@@ -24,6 +24,7 @@ use super::socket::ControlSocket;
 use super::status::{self, Facts};
 use super::watchdog::{Action, Tuning, Watchdog};
 use crate::bell::Bell;
+use crate::jobs::doors::SendError;
 use crate::jobs::{JobClient, JobRequest};
 use crate::journal::Spoken;
 use crate::vitals::{Vitals, Watched};
@@ -272,10 +273,14 @@ impl Desk for FrontDesk<'_> {
                     Err(_) => Reply::Now(Answer::Status(Box::new(status))),
                 }
             }
-            Request::Jobs(request) => match self.tools.jobs.send(request) {
-                Ok(answer) => Reply::Jobs(answer),
-                Err(why) => Reply::Now(Answer::Error(why)),
-            },
+            Request::Jobs(request) => {
+                let late = request.late();
+                Reply::Now(match self.tools.jobs.send(request) {
+                    Ok(answer) => return Reply::Jobs(answer, late),
+                    Err(why @ SendError::Full) => Answer::Busy(why.to_string()),
+                    Err(why @ SendError::Gone) => Answer::Error(why.to_string()),
+                })
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 //! Chunks and progress out, what became of a chunk in; requests of the control socket in, answers
 //! out. All queues are bounded. Nothing happens here.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use pressel_pipeline::limits::CONTROL_JOBS_MS;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{Job, JobState};
@@ -22,8 +23,23 @@ pub const JOB_NEWS_MAX: usize = 8;
 /// How long a request waits for its answer: the thread may be reading from a slow stick.
 const PATIENCE: Duration = Duration::from_millis(CONTROL_JOBS_MS);
 
-/// The answer to a request that finds no room, or that was not answered in time.
-pub const LATE: &str = "the jobs are busy with a slow disk: try again";
+/// Why a request did not reach `jobs`. Nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// Others wait already: the same request may be sent again.
+    Full,
+    /// The thread has ended.
+    Gone,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the jobs are busy with a slow disk: try again",
+            Self::Gone => "nobody manages jobs any more: see the appliance's log",
+        })
+    }
+}
 
 /// From `jobs` to the main loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +112,20 @@ pub enum JobRequest {
     },
 }
 
+impl JobRequest {
+    /// Returns what to say when there is no answer in time, and what to do.
+    #[must_use]
+    pub fn late(&self) -> &'static str {
+        match self {
+            Self::List => "the jobs are busy with a slow disk: try again",
+            Self::Add { .. } | Self::Cancel { .. } | Self::Retry { .. } => {
+                "the jobs are busy with a slow disk: it may still be done: look with `pressel \
+                 jobs list`"
+            }
+        }
+    }
+}
+
 /// A job, as `pressel jobs list` shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobInfo {
@@ -136,8 +166,9 @@ impl JobClient {
     /// # Errors
     /// Why it was refused and what to do, in one line.
     pub fn ask(&self, request: JobRequest) -> JobAnswer {
-        let answer = self.send(request)?;
-        let late = |_| Err(LATE.to_owned());
+        let late = request.late();
+        let answer = self.send(request).map_err(|error| error.to_string())?;
+        let late = |_| Err(late.to_owned());
         answer.recv_timeout(PATIENCE).unwrap_or_else(late)
     }
 
@@ -145,11 +176,14 @@ impl JobClient {
     /// `jobs` end.
     ///
     /// # Errors
-    /// As [`JobClient::ask`].
-    pub fn send(&self, request: JobRequest) -> Result<Receiver<JobAnswer>, String> {
+    /// [`SendError`]: it is not on its way.
+    pub fn send(&self, request: JobRequest) -> Result<Receiver<JobAnswer>, SendError> {
         let (reply, answer) = bounded(1);
         let sent = self.calls.try_send(JobCall { request, reply });
-        sent.map_err(|_| LATE.to_owned())?;
+        sent.map_err(|error| match error {
+            TrySendError::Full(_) => SendError::Full,
+            TrySendError::Disconnected(_) => SendError::Gone,
+        })?;
         self.bell.ring();
         Ok(answer)
     }

@@ -28,7 +28,7 @@ impl Desk for TestDesk {
                 // An answer that no socket takes at once.
                 Reply::Now(Answer::Error("x".repeat(4_000_000)))
             }
-            Request::Jobs(_) => Reply::Jobs(answer),
+            Request::Jobs(request) => Reply::Jobs(answer, request.late()),
         }
     }
 }
@@ -213,7 +213,10 @@ fn one_more_than_can_be_served_is_told_so_at_once() {
     let mut more = rig.client();
     rig.turn(0);
     let (line, is_over) = heard(&mut more);
-    assert!(line.contains("too many clients") && is_over, "{line}");
+    assert!(
+        line.starts_with("{\"busy\":\"too many") && is_over,
+        "{line}"
+    );
     // The others are served, and then there is room again.
     for client in &mut clients {
         client.write_all(b"\n").unwrap();
@@ -245,7 +248,22 @@ fn jobs_that_do_not_answer_hold_up_nobody() {
     assert_eq!(heard(&mut list), (String::new(), false));
     rig.turn(CONTROL_JOBS_MS);
     let (line, is_over) = heard(&mut list);
-    assert!(line.contains("busy with a slow disk") && is_over, "{line}");
+    assert!(
+        line.starts_with("{\"late\":\"the jobs are busy") && is_over,
+        "{line}"
+    );
+    assert!(line.contains("try again"), "{line}");
+    // What changes something may be done later.
+    let mut retry = rig.client();
+    retry
+        .write_all(b"{\"jobs\":{\"retry\":{\"number\":1}}}\n")
+        .unwrap();
+    rig.turn(0);
+    let _unanswered = rig.desk.jobs.take();
+    rig.turn(CONTROL_JOBS_MS);
+    let (line, is_over) = heard(&mut retry);
+    assert!(line.starts_with("{\"late\":") && is_over, "{line}");
+    assert!(line.contains("may still be done"), "{line}");
     // A thread that has ended is known at once.
     let mut list = rig.client();
     list.write_all(LIST).unwrap();
