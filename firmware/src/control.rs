@@ -5,14 +5,14 @@
 //! sleeps in `poll(2)` only: no client, no slow disk and no stuck thread can hold it up.
 //!
 //! [`protocol`] is what goes over the socket, [`socket`] how it is made, [`server`] who is served
-//! when; [`status`] what is told, [`watchdog`] what is stuck, [`notify`] what systemd hears.
+//! when; [`status`] what is told, [`watchdog`] what is stuck, [`systemd`] what systemd hears.
 
 pub mod client;
-pub mod notify;
 pub mod protocol;
 pub mod server;
 pub mod socket;
 pub mod status;
+pub mod systemd;
 pub mod thread;
 pub mod watchdog;
 

@@ -6,24 +6,24 @@
 //! when the worker hears it; the voice path always goes first.
 //!
 //! [`doors`] is how others reach it. [`spool`] finds recordings; [`record`] and [`job`] are what is
-//! kept of one, [`store`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers requests
-//! in it, [`work`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and
+//! kept of one, [`checkpoints`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers requests
+//! in it, [`in_hand`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and
 //! [`results`] are the files.
 
 pub mod doors;
 
 pub mod spool;
 
+pub mod checkpoints;
 pub mod job;
 pub mod record;
-pub mod store;
 
 pub mod recordings;
 pub mod results;
 
 mod desk;
+mod in_hand;
 pub mod turn;
-mod work;
 
 mod endings;
 

@@ -10,16 +10,16 @@ mod alerts;
 mod capture;
 mod duty;
 mod files;
-mod health;
 mod ledger;
 mod outbox;
+mod panics;
 mod pins;
 mod recogniser;
 mod restarts;
 mod serial;
 mod tell;
+mod utterances;
 mod wait;
-mod work;
 
 pub use capture::Capture;
 pub use ledger::Ledger;
@@ -146,7 +146,7 @@ pub struct MainLoop {
     counters_at: Millis,
     started_at: Millis,
     /// For a panic: the utterance that would be lost with the turn.
-    in_hand: Option<health::InHand>,
+    in_hand: Option<panics::InHand>,
     panics: u32,
     end: Option<End>,
 }

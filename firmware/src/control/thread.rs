@@ -17,11 +17,11 @@ use pressel_hal::linux::poll;
 use pressel_pipeline::limits::{CONTROL_CLIENTS_MAX, CONTROL_END_MS, CONTROL_PANICS_MAX};
 use pressel_pipeline::time::Millis;
 
-use super::notify::{Notifier, watchdog_interval};
 use super::protocol::{Answer, Request};
 use super::server::{Desk, Reply, Server};
 use super::socket::ControlSocket;
 use super::status::{self, Facts};
+use super::systemd::{Notifier, watchdog_interval};
 use super::watchdog::{Action, Tuning, Watchdog};
 use crate::bell::Bell;
 use crate::jobs::doors::SendError;

@@ -14,12 +14,12 @@ use pressel_pipeline::time::Millis;
 use pressel_pipeline::waiting::{SpeechSpan, Utterance};
 use pressel_wire::{Job as Told, OutcomeResult, Trigger};
 
+use super::checkpoints::Store;
 use super::doors::{JobClient, JobInfo, JobNews, JobRequest, JobsEnds, doors};
 use super::record::Stamp;
 use super::recordings::{Links, Reader, Recordings, Rights};
 use super::results::Shelf;
 use super::spool::Spool;
-use super::store::Store;
 use super::thread::turn_safely;
 use super::turn::{Core, Parts};
 use crate::audio_file::{AudioFileError, Damage, Fault as AudioFault};

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use pressel_hal::Clock as _;
 use pressel_hal::linux::{MonotonicClock, poll};
 
+use super::checkpoints::Store;
 use super::doors::{JobClient, JobsEnds, doors};
 use super::recordings::Files;
 use super::results::Folders;
 use super::spool::Spool;
-use super::store::Store;
 use super::turn::{Core, LoadEars, Parts, TURN_MS_MAX};
 use crate::bell::Bell;
 use crate::journal::Folder;

@@ -16,14 +16,14 @@ use std::sync::atomic::AtomicBool;
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Job as Told, LEFT_UNKNOWN};
 
+use super::checkpoints::Store;
 use super::doors::{JOB_NEWS_MAX, JobNews, JobsInside};
+use super::in_hand::Hand;
 use super::job::Stand;
 use super::record::{Head, Record, Stamp};
 use super::recordings::{Links, Recordings};
 use super::results::{self, Shelf};
 use super::spool::Spool;
-use super::store::Store;
-use super::work::Hand;
 use crate::bell::Bell;
 use crate::listen::Ears;
 use crate::vitals::Vitals;

@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
+use pressel::jobs::checkpoints::Store;
 use pressel::jobs::job::Job;
 use pressel::jobs::record::{Head, Record, Said, Stamp};
-use pressel::jobs::store::Store;
 use pressel::journal::frame::{STUFFED_BYTES_MAX, encode, scan};
 
 use super::memory::Memory;

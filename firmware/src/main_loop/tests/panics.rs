@@ -59,7 +59,7 @@ fn panic_after_an_utterance_was_taken_costs_neither_outcome_nor_slot() {
         let mut rig = Rig::ready();
         rig.event(opened(1));
         // As if the turn had panicked with it in its hands, before or after its slot was free.
-        rig.main_loop.in_hand = Some(health::InHand {
+        rig.main_loop.in_hand = Some(crate::main_loop::panics::InHand {
             id: 1,
             trigger: Trigger::Ptt,
             slot: (sent == 0).then_some(4),

@@ -8,7 +8,7 @@ use pressel_pipeline::limits::{ANSWERS_PER_TURN_MAX, REASON_BYTES_MAX, RESTART_W
 use pressel_pipeline::time::Millis;
 use pressel_wire::{Alert, OutcomeResult, Trigger};
 
-use super::health::InHand;
+use super::panics::InHand;
 use super::recogniser::News;
 use super::{End, MainLoop};
 use crate::keeper::{Errand, Record};
