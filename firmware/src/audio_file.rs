@@ -229,9 +229,10 @@ impl AudioFile {
     /// it is past `sample` already.
     ///
     /// Time: WAV jumps. In the other formats the packets before it are read and passed over (in
-    /// FLAC from the heads of its frames), and only the last moment is decoded (Opus: up to 20 s). Forward 39 minutes: 15 to 50 ms on a desk
-    /// computer with the file in its cache; three times that for FLAC that is damaged before the
-    /// place. Broken frames that were passed over are not counted in [`Damage`].
+    /// FLAC from the heads of its frames), and only the last moment is decoded (Opus: up to 20 s).
+    /// Forward 39 minutes: 15 to 50 ms on a desk computer with the file in its cache; three times
+    /// that for FLAC that is damaged before the place. Broken frames that were passed over are not
+    /// counted in [`Damage`].
     ///
     /// # Errors
     /// As [`AudioFile::read`].

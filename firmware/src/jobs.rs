@@ -6,9 +6,9 @@
 //! when the worker hears it; the voice path always goes first.
 //!
 //! [`doors`] is how others reach it. [`spool`] finds recordings; [`record`] and [`job`] are what is
-//! kept of one, [`checkpoints`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers requests
-//! in it, [`in_hand`] goes on with the job in hand, [`endings`] are its ends; [`recordings`] and
-//! [`results`] are the files.
+//! kept of one, [`checkpoints`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers
+//! requests in it, [`in_hand`] goes on with the job in hand, [`endings`] are its ends;
+//! [`recordings`] and [`results`] are the files.
 
 pub mod doors;
 
