@@ -239,8 +239,9 @@ pub const LINK_RETRY_MS: (u64, u64) = (500, 5_000);
 
 /// File jobs that are known, ended ones included. Memory: about 300 bytes each.
 ///
-/// When full: the oldest ended one is forgotten. When none has ended, new recordings stay in the
-/// spool until there is room, and `pressel jobs add` is refused.
+/// When full: the oldest ended one is forgotten, or else the oldest whose recording is away. When
+/// there is neither, new recordings stay in the spool until there is room, and `pressel jobs add`
+/// is refused.
 pub const JOBS_MAX: usize = 1_000;
 /// Bytes of a recording's path. A longer one is refused.
 pub const JOB_PATH_BYTES_MAX: usize = 1_024;
@@ -257,7 +258,7 @@ pub const JOB_FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Milliseconds between two looks into the spool, and at a recording that is away. A recording is
 /// taken when it is the same in two looks.
 pub const SPOOL_EVERY_MS: u64 = 2_000;
-/// Recordings in the spool at a time; more wait until others have left.
+/// Unfinished recordings in the spool that are looked at; newer ones wait until there is room.
 pub const SPOOL_FILES_MAX: usize = 10_000;
 /// Milliseconds between two tries to write results or checkpoints where that failed, or to read on
 /// where a disk failed.
