@@ -73,6 +73,26 @@ pub struct Fixed {
     pub hears_by_level: bool,
 }
 
+#[cfg(test)]
+impl Fixed {
+    /// What most tests want; they change what matters to them.
+    pub(crate) fn of_test(clock: Box<dyn Clock>) -> Self {
+        let config = crate::config::Config::default();
+        Self {
+            clock,
+            session: config.session(),
+            post_roll: config.tuning().utterance.post_roll,
+            boot: 99,
+            acknowledged: Mark::default(),
+            board: pressel_wire::text::name("sim"),
+            model: pressel_wire::text::name("nano"),
+            cuda: false,
+            safe_mode: false,
+            hears_by_level: false,
+        }
+    }
+}
+
 /// The doors to the other threads.
 pub struct Neighbours {
     /// Rings between here and listen.

@@ -159,6 +159,13 @@ impl Transcript {
     }
 }
 
+/// Returns the two-letter code of a language as text; zeros, when nothing was recognised, are none.
+#[must_use]
+pub fn language_name(code: [u8; 2]) -> String {
+    let text = String::from_utf8_lossy(&code);
+    text.trim_matches('\0').to_owned()
+}
+
 fn to_milliseconds(seconds: f64) -> f64 {
     (seconds * 1_000.0).round() / 1_000.0
 }

@@ -43,6 +43,7 @@ mod serial;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+#[path = "../../firmware/src/prove.rs"]
 mod prove;
 #[cfg(test)]
 mod storm;

@@ -79,6 +79,7 @@ impl Counts {
 fn prove_power_cuts_during_file_jobs() {
     need_models!();
     let seed = prove::seed();
+    prove::begin("power", seed);
     let mut random = Random::of(seed);
     let kills = if prove::is_full() { 200 } else { 4 };
     let folders = Folders::new();

@@ -110,6 +110,7 @@ impl Storm {
 fn prove_storm_of_triggers_at_a_worker_that_never_answers() {
     need_models!();
     let seed = prove::seed();
+    prove::begin("storm", seed);
     let triggers = if prove::is_full() { 10_000 } else { 300 };
     let warm_up = WARM_UP.min(triggers / 3);
     let rig = Rig::ready(&Setting {

@@ -70,6 +70,7 @@ fn press(rig: &mut Rig) -> Option<Duration> {
 fn prove_yield_of_a_file_to_a_press() {
     need_models!();
     let seed = prove::seed();
+    prove::begin("yield", seed);
     let mut random = Random::of(seed);
     let model = prove::is_full().then(tiny_en);
     if let Some(None) = model {

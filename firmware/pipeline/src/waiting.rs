@@ -31,6 +31,23 @@ pub struct Utterance {
     pub capture_ms: u32,
 }
 
+#[cfg(test)]
+impl Utterance {
+    /// Makes one of which only number and trigger matter.
+    pub(crate) const fn of_test(id: u32, trigger: Trigger) -> Self {
+        Self {
+            id,
+            slot: 0,
+            trigger,
+            start: 0,
+            samples: 1,
+            speech: None,
+            closed_at: 0,
+            capture_ms: 0,
+        }
+    }
+}
+
 /// Where in a slot the speech is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpeechSpan {
@@ -116,25 +133,12 @@ mod tests {
 
     use super::*;
 
-    fn utterance(id: u32, trigger: Trigger) -> Utterance {
-        Utterance {
-            id,
-            slot: 0,
-            trigger,
-            start: 0,
-            samples: 1,
-            speech: None,
-            closed_at: 0,
-            capture_ms: 0,
-        }
-    }
-
     /// Offers utterances and returns (dropped ids, ids in the order in which they are taken).
     fn check(offers: &[(u32, Trigger)], dropped: &[u32], taken: &[u32]) {
         let mut waiting = Waiting::new();
         let mut lost = Vec::new();
         for &(id, trigger) in offers {
-            lost.extend(waiting.offer(utterance(id, trigger)).map(|u| u.id));
+            lost.extend(waiting.offer(Utterance::of_test(id, trigger)).map(|u| u.id));
         }
         let order: Vec<u32> = core::iter::from_fn(|| waiting.take())
             .map(|u| u.id)

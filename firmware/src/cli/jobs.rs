@@ -41,10 +41,7 @@ pub fn jobs(arguments: &JobsArguments) -> Result<(), Failure> {
 }
 
 fn ask(control: &ControlArguments, request: JobRequest) -> Result<Vec<JobInfo>, Failure> {
-    match control.ask(&Request::Jobs(request))? {
-        Answer::Jobs(jobs) => Ok(jobs),
-        _ => Err(another_version()),
-    }
+    jobs_of(control.ask(&Request::Jobs(request))?)
 }
 
 /// Asks for as long as the appliance is busy or late: only for what may be done twice.
@@ -52,7 +49,11 @@ fn ask_until_answered(
     control: &ControlArguments,
     request: JobRequest,
 ) -> Result<Vec<JobInfo>, Failure> {
-    match control.ask_until_answered(&Request::Jobs(request))? {
+    jobs_of(control.ask_until_answered(&Request::Jobs(request))?)
+}
+
+fn jobs_of(answer: Answer) -> Result<Vec<JobInfo>, Failure> {
+    match answer {
         Answer::Jobs(jobs) => Ok(jobs),
         _ => Err(another_version()),
     }
@@ -144,7 +145,7 @@ fn wait_for(control: &ControlArguments, number: u32) -> Result<JobInfo, Failure>
                 let why = format!("job {number} is not in the list any more");
                 break Err(Failure::new(Kind::Result, why));
             }
-            Ok(Some(job)) if has_ended(job.code()) => break Ok(job),
+            Ok(Some(job)) if job.code().has_ended() => break Ok(job),
             Ok(Some(job)) => {
                 let name = job.path.file_name().unwrap_or_default().to_string_lossy();
                 bar.set_prefix(plain(&name));
@@ -160,11 +161,6 @@ fn wait_for(control: &ControlArguments, number: u32) -> Result<JobInfo, Failure>
     };
     bar.finish_and_clear();
     ended
-}
-
-fn has_ended(state: JobState) -> bool {
-    use JobState::{Cancelled, Done, Failed, Quarantined};
-    matches!(state, Done | Failed | Cancelled | Quarantined)
 }
 
 fn judge(job: &JobInfo) -> Result<(), Failure> {
@@ -204,7 +200,7 @@ fn table(jobs: &[JobInfo]) -> String {
         "job", "state", "done", "left"
     );
     for job in jobs {
-        let left = job.left_s.filter(|_| !has_ended(job.code()));
+        let left = job.left_s.filter(|_| !job.code().has_ended());
         let left = left.map_or_else(|| "-".to_owned(), |left| length(left.into()));
         let path = plain(&job.path.to_string_lossy());
         let why = reason(job).map(|why| format!("  ({})", plain(why)));

@@ -24,7 +24,7 @@ use crate::keeper::report::{result_name, seconds};
 use crate::listen::listener::Tuning;
 use crate::offline::{Offline, is_loss};
 use crate::outcome::Finished;
-use crate::transcript::{Segment, Transcript, WriteError, write};
+use crate::transcript::{Segment, Transcript, WriteError, language_name, write};
 
 /// Transcribes the files and prints them in the asked format.
 ///
@@ -101,10 +101,9 @@ fn one(
         log::warn!("{name}: voice activity model failed, the level decided");
     }
     let heard = seconds(collected.heard);
-    let language = String::from_utf8_lossy(&collected.language);
-    let language = language.trim_matches('\0');
+    let language = language_name(collected.language);
     let silent = collected.segments.is_empty();
-    let transcript = Transcript::new(path, collected.segments, language, heard);
+    let transcript = Transcript::new(path, collected.segments, &language, heard);
     transcripts.push(transcript.map_err(|error| Failure::new(Kind::Result, error))?);
     let whole = done?;
     if let Some((at, result)) = collected.lost {

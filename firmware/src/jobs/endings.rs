@@ -9,14 +9,15 @@ use pressel_pipeline::limits::{
     JOB_PANICS_MAX, JOB_READ_TRIES_MAX, JOB_RETRY_MS, JOB_WHY_BYTES_MAX, SPOOL_EVERY_MS,
 };
 use pressel_pipeline::time::Millis;
+use pressel_wire::text::cut;
 
 use super::job::{Job, Stand};
-use super::record::{Record, Said, cut};
+use super::record::{Record, Said};
 use super::results;
 use super::turn::Core;
 use crate::audio_file::{AudioFileError, Fault};
 use crate::keeper::report::seconds;
-use crate::transcript::{Segment, Transcript};
+use crate::transcript::{Segment, Transcript, language_name};
 
 impl Core {
     pub(super) fn write_results(&mut self, now: Millis) {
@@ -124,7 +125,7 @@ impl Core {
         of: fn(String) -> Record,
     ) {
         self.hand = None;
-        let why = cut(&why, JOB_WHY_BYTES_MAX);
+        let why = cut(&why, JOB_WHY_BYTES_MAX).to_owned();
         if let Some(job) = self.parts.store.job(number) {
             let (path, name) = (job.path.clone(), job.name());
             let line = if why.contains(&name) {
@@ -169,8 +170,11 @@ fn transcript(job: &Job, said: &[Said], heard: u64) -> Result<Transcript, String
         Segment::of_samples(said.start, said.next, &said.text)
     });
     let segments: Vec<_> = segments.collect();
-    let language = String::from_utf8_lossy(&language);
-    let language = language.trim_matches('\0');
-    Transcript::new(&job.path, segments, language, seconds(heard))
-        .map_err(|error| format!("{error}: please report this"))
+    Transcript::new(
+        &job.path,
+        segments,
+        &language_name(language),
+        seconds(heard),
+    )
+    .map_err(|error| format!("{error}: please report this"))
 }

@@ -16,16 +16,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pressel_pipeline::limits::{
-    CHUNK_AGAIN_MS, FILE_SLOT, JOB_MODEL_BYTES_MAX, JOB_RETRY_MS, SPOOL_EVERY_MS,
-};
+use pressel_pipeline::limits::{CHUNK_AGAIN_MS, JOB_MODEL_BYTES_MAX, JOB_RETRY_MS, SPOOL_EVERY_MS};
 use pressel_pipeline::time::Millis;
 use pressel_pipeline::waiting::Utterance;
-use pressel_wire::{FailCode, OutcomeResult, Trigger};
+use pressel_wire::text::cut;
+use pressel_wire::{FailCode, OutcomeResult};
 
 use super::doors::JobNews;
 use super::job::Stand;
-use super::record::{Head, Record, Said, cut};
+use super::record::{Head, Record, Said};
 use super::recordings::Reader;
 use super::turn::Core;
 use crate::audio_file::Damage;
@@ -258,16 +257,8 @@ impl Core {
             }
             Some(chunk) => {
                 hand.chunk = Some(Pending {
-                    utterance: Utterance {
-                        id: 0,
-                        slot: FILE_SLOT,
-                        trigger: Trigger::File,
-                        start: chunk.start,
-                        samples: chunk.samples,
-                        speech: chunk.speech,
-                        closed_at: now,
-                        capture_ms: 0,
-                    },
+                    // It is numbered when it is sent.
+                    utterance: chunk.utterance(0, now),
                     from,
                     next: chunk.next,
                     again_at: now,

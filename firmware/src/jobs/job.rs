@@ -104,7 +104,7 @@ impl Job {
                     ..Self::new(self.number, head)
                 }
             }
-            Record::Chunk(said) if said.from == self.position && said.from < said.next => {
+            Record::Chunk(said) if said.follows(self.position) => {
                 self.position = said.next;
             }
             Record::Chunk(_) => {}
@@ -132,14 +132,7 @@ impl Job {
     /// Returns whether nothing happens to it by itself any more.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        match self.stand {
-            Stand::Waiting | Stand::Running | Stand::Paused { .. } => false,
-            Stand::Done
-            | Stand::Failed(_)
-            | Stand::Cancelled
-            | Stand::Quarantined(_)
-            | Stand::Removed => true,
-        }
+        self.code().has_ended()
     }
 
     /// Returns whether its turn may come now, when none is in hand.
@@ -233,7 +226,7 @@ pub fn said<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Said> {
             Record::Head(_) => all.clear(),
             Record::Chunk(said) => {
                 let position = all.last().map_or(0, |last| last.next);
-                if said.from == position && said.from < said.next {
+                if said.follows(position) {
                     all.push(said.clone());
                 }
             }

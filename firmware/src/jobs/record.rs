@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use pressel_pipeline::limits::{
     JOB_MODEL_BYTES_MAX, JOB_PATH_BYTES_MAX, JOB_WHY_BYTES_MAX, TEXT_BYTES_MAX,
 };
+use pressel_wire::text::cut;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::frame::RECORD_BYTES_MAX;
@@ -71,7 +72,7 @@ impl Head {
         Self {
             path: path.as_os_str().as_bytes().to_vec(),
             stamp,
-            model: cut(model, JOB_MODEL_BYTES_MAX),
+            model: cut(model, JOB_MODEL_BYTES_MAX).to_owned(),
         }
     }
 
@@ -110,10 +111,12 @@ pub struct Said {
     pub confidence: u8,
 }
 
-/// Returns the first part of a text, cut where a character begins.
-#[must_use]
-pub fn cut(text: &str, bytes_max: usize) -> String {
-    text[..text.floor_char_boundary(bytes_max)].to_owned()
+impl Said {
+    /// Returns whether it goes on where the stretch before it ended, so that there is no hole.
+    #[must_use]
+    pub fn follows(&self, position: u64) -> bool {
+        self.from == position && self.from < self.next
+    }
 }
 
 #[cfg(test)]

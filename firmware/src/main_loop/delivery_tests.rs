@@ -50,18 +50,11 @@ impl Life {
     fn start(ends: MainEnds, state: &Path) -> Self {
         let mut journal = Journal::new(Folder::new(state), Limits::default());
         journal.start(0).unwrap();
-        let name = pressel_wire::text::name("test");
         let fixed = Fixed {
-            clock: Box::new(MonotonicClock::new()),
-            session: crate::config::Config::default().session(),
             post_roll: 0,
             boot: journal.epoch(),
             acknowledged: journal.acknowledged(),
-            board: name.clone(),
-            model: name,
-            cuda: false,
-            safe_mode: false,
-            hears_by_level: false,
+            ..Fixed::of_test(Box::new(MonotonicClock::new()))
         };
         let keeper = Keeper::start(Tools {
             opener: Box::new(NoDevices),

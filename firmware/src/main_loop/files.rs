@@ -6,7 +6,7 @@
 
 use pressel_pipeline::time::Millis;
 use pressel_pipeline::waiting::Utterance;
-use pressel_wire::{DeviceMessage, DropReason, Job, JobState, OutcomeResult};
+use pressel_wire::{DeviceMessage, DropReason, Job, OutcomeResult};
 
 use super::MainLoop;
 use crate::jobs::JobNews;
@@ -27,13 +27,7 @@ pub(super) struct Files {
 impl Files {
     /// The host was greeted: it is told again about a job that goes on.
     pub(super) fn greeted(&mut self) {
-        let goes_on = |job: Job| {
-            matches!(
-                job.state,
-                JobState::Waiting | JobState::Running | JobState::Paused
-            )
-        };
-        if self.job.is_some_and(goes_on) {
+        if self.job.is_some_and(|job| !job.state.has_ended()) {
             self.told = None;
         }
     }

@@ -172,6 +172,16 @@ codes! {
     }
 }
 
+impl JobState {
+    /// Returns whether nothing happens to the job by itself any more.
+    pub const fn has_ended(self) -> bool {
+        matches!(
+            self,
+            Self::Done | Self::Failed | Self::Cancelled | Self::Quarantined
+        )
+    }
+}
+
 codes! {
     /// What the owner should know.
     Alert {

@@ -55,18 +55,18 @@ def export(config, weights, tokenizer, out, work):
     _export_decoder(checkpoint, plain)
     _export_encoder(network, plain / "encoder_model.onnx")
     for name in ("encoder_model.onnx", "decoder_model_merged.onnx"):
-        _quantize(plain / name, out / name)
+        quantize(plain / name, out / name)
     for folder in (plain, out):
         shutil.copyfile(checkpoint / "config.json", folder / "config.json")
         shutil.copyfile(tokenizer, folder / "tokenizer.json")
-        _write_json(folder / "generation_config.json", generation_config(config, tokens))
-        _write_json(folder / "preprocessor_config.json", preprocessor_config())
-        _write_json(folder / "pressel.json", pressel_file())
+        write_json(folder / "generation_config.json", generation_config(config, tokens))
+        write_json(folder / "preprocessor_config.json", preprocessor_config())
+        write_json(folder / "pressel.json", pressel_file())
     return {p.name: p.stat().st_size for p in sorted(out.iterdir()) if p.is_file()}
 
 
-def _export_decoder(checkpoint, plain):
-    """optimum's own export; its encoder is thrown away, since it insists on 3000 frames."""
+def export_stock(checkpoint, plain):
+    """optimum's own export: an encoder of 3000 frames, a merged decoder."""
     from optimum.exporters.onnx import main_export
 
     with warnings.catch_warnings():
@@ -75,6 +75,11 @@ def _export_decoder(checkpoint, plain):
             str(checkpoint), output=plain, task="automatic-speech-recognition-with-past",
             device="cpu", do_validation=False,
         )
+
+
+def _export_decoder(checkpoint, plain):
+    """optimum's own export; its encoder is thrown away, since it insists on 3000 frames."""
+    export_stock(checkpoint, plain)
     keep = {"decoder_model_merged.onnx"}
     for path in plain.iterdir():
         if path.name not in keep:
@@ -95,7 +100,7 @@ def _export_encoder(network, path):
         )
 
 
-def _quantize(source, target):
+def quantize(source, target):
     """Weights of the linear layers to signed int8 per column; convolutions stay as they are."""
     quantize_dynamic(
         str(source), str(target), weight_type=QuantType.QInt8, per_channel=True,
@@ -147,7 +152,7 @@ def pressel_file():
     }
 
 
-def _write_json(path, value):
+def write_json(path, value):
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 

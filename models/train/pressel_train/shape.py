@@ -7,14 +7,13 @@ Shapes: config.json of openai/whisper-tiny.en and openai/whisper-base.en.
 
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, WhisperConfig, WhisperForConditionalGeneration
 
-from .export import _quantize, _write_json, preprocessor_config
+from .export import export_stock, preprocessor_config, quantize, write_json
 
 SHAPES = {"tiny.en": (384, 4, 6), "base.en": (512, 6, 8)}
 VOCABULARY = 51_864
@@ -39,30 +38,19 @@ def write_shape(name, out):
         source, plain = Path(folder) / "source", Path(folder) / "plain"
         network.save_pretrained(source)
         _tokenizer().save_pretrained(source)
-        _export(source, plain)
+        export_stock(source, plain)
         for file in ("encoder_model.onnx", "decoder_model_merged.onnx"):
-            _quantize(plain / file, out / file)
+            quantize(plain / file, out / file)
         shutil.copyfile(source / "config.json", out / "config.json")
         shutil.copyfile(source / "tokenizer.json", out / "tokenizer.json")
-    _write_json(out / "preprocessor_config.json", preprocessor_config())
-    _write_json(out / "generation_config.json", {
+    write_json(out / "preprocessor_config.json", preprocessor_config())
+    write_json(out / "generation_config.json", {
         "bos_token_id": END, "eos_token_id": END, "pad_token_id": END,
         "decoder_start_token_id": START, "forced_decoder_ids": [[1, NO_TIMESTAMPS]],
         "is_multilingual": False, "max_length": 448, "no_timestamps_token_id": NO_TIMESTAMPS,
         "suppress_tokens": list(range(END, VOCABULARY)),
     })
     return {p.name: p.stat().st_size for p in sorted(out.iterdir()) if p.is_file()}
-
-
-def _export(source, plain):
-    from optimum.exporters.onnx import main_export
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        main_export(
-            str(source), output=plain, task="automatic-speech-recognition-with-past",
-            device="cpu", do_validation=False,
-        )
 
 
 def _tokenizer():

@@ -17,25 +17,12 @@ const LOST: Event = Event::Lost { left_off: false };
 const GIVE: Event = Event::Give { files: true };
 const GONE: Event = Event::Answered(CANCELLED);
 
-fn some(id: u32, trigger: Trigger) -> Utterance {
-    Utterance {
-        id,
-        slot: 0,
-        trigger,
-        start: 0,
-        samples: 1,
-        speech: None,
-        closed_at: 0,
-        capture_ms: 0,
-    }
-}
-
 fn press(id: u32) -> Event {
-    Event::Offer(some(id, Trigger::Ptt))
+    Event::Offer(Utterance::of_test(id, Trigger::Ptt))
 }
 
 fn chunk(id: u32) -> Event {
-    Event::Chunk(some(id, Trigger::File))
+    Event::Chunk(Utterance::of_test(id, Trigger::File))
 }
 
 /// Plays events at a worker that is ready, and compares the actions in words.

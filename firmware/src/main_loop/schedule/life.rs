@@ -154,18 +154,12 @@ fn journal(place: &Place, now: u64) -> Journal<SimDisk> {
 }
 
 fn fixed(time: &Arc<Time>, config: &Config, journal: &Journal<SimDisk>) -> Fixed {
-    let name = pressel_wire::text::name("sim");
     Fixed {
-        clock: Box::new(TestClock(Arc::clone(time))),
         session: config.session(),
         post_roll: config.tuning().utterance.post_roll,
         boot: journal.epoch(),
         acknowledged: journal.acknowledged(),
-        board: name.clone(),
-        model: name,
-        cuda: false,
-        safe_mode: false,
-        hears_by_level: false,
+        ..Fixed::of_test(Box::new(TestClock(Arc::clone(time))))
     }
 }
 

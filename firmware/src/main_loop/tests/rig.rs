@@ -21,7 +21,7 @@ use pressel_wire::{Decoder, DeviceMessage, HostMessage, Outcome, OutcomeResult, 
 use super::Wire;
 use crate::alloc_guard;
 use crate::bell::Bell;
-use crate::config::{Config, LinkMode};
+use crate::config::LinkMode;
 use crate::jobs::doors::{JobNews, JobsInside};
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::main_loop::*;
@@ -160,18 +160,10 @@ impl Rig {
         };
         let time = Arc::new(Time::default());
         time.now_ms.store(10_000, Ordering::Relaxed);
-        let config = Config::default();
         let fixed = Fixed {
-            clock: Box::new(TestClock(Arc::clone(&time))),
-            session: config.session(),
-            post_roll: config.tuning().utterance.post_roll,
-            boot: 99,
-            acknowledged: pressel_wire::Mark::default(),
-            board: pressel_wire::text::name("sim"),
-            model: pressel_wire::text::name("nano"),
             cuda: is_special,
             safe_mode: is_special,
-            hears_by_level: false,
+            ..Fixed::of_test(Box::new(TestClock(Arc::clone(&time))))
         };
         let (button, mute): (Wire, Wire) = Default::default();
         let leds: [Wire; 4] = Default::default();

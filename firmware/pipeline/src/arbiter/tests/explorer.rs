@@ -14,19 +14,6 @@ use crate::arbiter::*;
 /// The number of every chunk, which is also that of an utterance.
 const CHUNK: u32 = 1;
 
-fn task(id: u32, trigger: Trigger) -> Utterance {
-    Utterance {
-        id,
-        slot: 0,
-        trigger,
-        start: 0,
-        samples: 1,
-        speech: None,
-        closed_at: 0,
-        capture_ms: 0,
-    }
-}
-
 /// What is inside: (is a chunk, number).
 type Inside = Vec<(bool, u32)>;
 
@@ -112,11 +99,11 @@ fn events(state: &State) -> Vec<Event> {
     let next = u32::try_from(inside(state).len() + 1).unwrap();
     let mut all: Vec<Event> = [Trigger::Ptt, Trigger::Wake, Trigger::Voice]
         .into_iter()
-        .map(|trigger| Event::Offer(task(next, trigger)))
+        .map(|trigger| Event::Offer(Utterance::of_test(next, trigger)))
         .collect();
     // While one is inside, another one is a fault, which must not lose either.
     let number = if state.has_chunk() { CHUNK + 1 } else { CHUNK };
-    all.push(Event::Chunk(task(number, Trigger::File)));
+    all.push(Event::Chunk(Utterance::of_test(number, Trigger::File)));
     for is_on in [false, true] {
         all.extend([Event::Talk(is_on), Event::Open(is_on)]);
         all.push(Event::Lost { left_off: is_on });
