@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    DecodeOptions, ModelError, Transcriber, Transcription, Vad, WakeWord,
+    DecodeOptions, ModelError, Transcriber, Transcript, Transcription, Vad, WakeWord,
     vad::FRAME_SAMPLES as VAD_FRAME_SAMPLES, wake_word::FRAME_SAMPLES as WAKE_FRAME_SAMPLES,
 };
 
@@ -117,10 +117,12 @@ impl Transcriber for ScriptedTranscriber {
         &mut self,
         audio: &[i16],
         _options: &DecodeOptions,
+        _context: &str,
         cancel: &AtomicBool,
-        text: &mut String,
+        transcript: &mut Transcript,
     ) -> Result<Transcription, ModelError> {
-        text.clear();
+        transcript.clear();
+        let text = &mut transcript.text;
         let at = self.heard.min(self.lines.len().saturating_sub(1));
         self.heard += 1;
         if cancel.load(Ordering::SeqCst) {
@@ -143,6 +145,7 @@ impl Transcriber for ScriptedTranscriber {
         Ok(Transcription {
             no_speech: text.is_empty(),
             language: *b"en",
+            heard_samples: audio.len() as u32,
             mean_logprob: 0.0,
             token_count: text.split_whitespace().count() as u32,
             encode_ms: 0,
@@ -171,17 +174,15 @@ fn wait(milliseconds: u64, cancelled: impl Fn() -> bool) -> Result<(), ModelErro
 mod tests {
     use super::*;
 
-    const OPTIONS: DecodeOptions = DecodeOptions {
-        no_speech_threshold: 0.6,
-        logprob_threshold: -1.0,
-        tokens_per_second_max: 8,
-    };
-
     fn check(line: Line, cancel: bool, expected: Result<&str, ModelError>) {
-        let mut text = String::from("old");
+        let mut heard = Transcript {
+            text: "old".into(),
+            segments: Vec::new(),
+        };
+        let (options, cancel) = (DecodeOptions::default(), AtomicBool::new(cancel));
         let found = ScriptedTranscriber::new(vec![line])
-            .transcribe(&[0; 320], &OPTIONS, &AtomicBool::new(cancel), &mut text)
-            .map(|result| (text.as_str(), result.no_speech));
+            .transcribe(&[0; 320], &options, "", &cancel, &mut heard)
+            .map(|result| (heard.text.as_str(), result.no_speech));
         assert_eq!(found, expected.map(|text| (text, text.is_empty())));
     }
 

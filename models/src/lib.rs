@@ -22,7 +22,7 @@ pub use error::{LoadError, ModelError};
 pub use mel::Mel;
 #[cfg(feature = "ort")]
 pub use runtime::{Provider, Runtime, RuntimeError};
-pub use transcriber::{DecodeOptions, Transcriber, Transcription};
+pub use transcriber::{DecodeOptions, Segment, Transcriber, Transcript, Transcription};
 #[cfg(feature = "ort")]
 pub use vad::Silero;
 pub use vad::{LevelVad, Vad};

@@ -9,7 +9,9 @@ use crate::ModelError;
 
 /// Turns one utterance into text.
 pub trait Transcriber {
-    /// Recognises `audio` (mono 16 kHz, at most 30 s) and replaces `text` with what was said.
+    /// Recognises `audio` (mono 16 kHz, at most 30 s) and replaces what is in `transcript` with
+    /// what was said. `context` is what was said before it, its last words at least; empty is
+    /// nothing.
     ///
     /// `cancel` is looked at between the steps; when it is set the call returns
     /// [`ModelError::Cancelled`] within one step.
@@ -20,12 +22,42 @@ pub trait Transcriber {
         &mut self,
         audio: &[i16],
         options: &DecodeOptions,
+        context: &str,
         cancel: &AtomicBool,
-        text: &mut String,
+        transcript: &mut Transcript,
     ) -> Result<Transcription, ModelError>;
 
     /// Returns the name of the execution provider that really runs the model: `cpu` or `cuda`.
     fn provider(&self) -> &'static str;
+}
+
+/// What was said. The caller keeps one and its memory is used again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// All of it.
+    pub text: String,
+    /// When which part of it was said, in order and without overlap. Empty when timestamps were not
+    /// asked for, or the model has none.
+    pub segments: Vec<Segment>,
+}
+
+/// One stretch of speech and its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it begins, in milliseconds from the first sample.
+    pub start_ms: u32,
+    /// Where it ends; not before it begins.
+    pub end_ms: u32,
+    /// Where its words end in the text, in bytes. They begin where those of the one before end.
+    pub text_end: usize,
+}
+
+impl Transcript {
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.segments.clear();
+    }
 }
 
 /// How to decode. Names and meanings are Whisper's.
@@ -36,6 +68,9 @@ pub struct DecodeOptions {
     pub no_speech_threshold: f32,
     /// See `no_speech_threshold`.
     pub logprob_threshold: f32,
+    /// No timestamps: faster, and [`Transcript::segments`] stays empty. A model without timestamps
+    /// never gives any.
+    pub without_timestamps: bool,
     /// Tokens at most for each second of audio: the guard against endless repetition.
     pub tokens_per_second_max: u32,
 }
@@ -46,6 +81,7 @@ impl Default for DecodeOptions {
         Self {
             no_speech_threshold: 0.6,
             logprob_threshold: -1.0,
+            without_timestamps: true,
             tokens_per_second_max: 8,
         }
     }
@@ -58,6 +94,9 @@ pub struct Transcription {
     pub no_speech: bool,
     /// Two-letter code of the language, or of the model's only language.
     pub language: [u8; 2],
+    /// Samples of the audio that the transcript stands for. Less than all of them only with
+    /// timestamps: the last words were cut off, and are to be heard again from here on.
+    pub heard_samples: u32,
     /// Mean natural logarithm of the probability of the chosen tokens.
     pub mean_logprob: f32,
     /// Tokens of text decoded.

@@ -9,27 +9,27 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::{path::Path, sync::Arc, time::Instant};
 
-use ort::{session::RunOptions, value::DynValue};
+use ort::session::RunOptions;
 use tokenizers::Tokenizer;
 
 use crate::{
-    DecodeOptions, LoadError, Mel, ModelError, Provider, Runtime, Transcriber, Transcription,
+    DecodeOptions, LoadError, Mel, ModelError, Provider, Runtime, Transcriber, Transcript,
+    Transcription,
     error::one_line,
     mel::{HOP_SAMPLES, RATE_HZ},
     runtime::SessionSettings,
 };
 
-mod decoder;
-mod encoder;
 mod folder;
+mod graphs;
 mod greedy;
 mod pauses;
 mod prompt;
+mod stock;
 mod window;
 
-use decoder::Decoder;
-use encoder::Encoder;
 use folder::Folder;
+use graphs::Graphs;
 use greedy::Rules;
 pub use pauses::quietest;
 use prompt::Prompt;
@@ -57,8 +57,7 @@ pub struct Whisper {
     window: WindowPolicy,
     /// Shape: `[bins, frames]`, room for the longest window.
     features: Vec<f32>,
-    encoder: Encoder,
-    decoder: Decoder,
+    graphs: Graphs,
     prompt: Prompt,
     rules: Rules,
     tokenizer: Tokenizer,
@@ -107,8 +106,7 @@ impl Whisper {
             spin: config.spin,
             provider: config.provider,
         };
-        let encoder = Encoder::load(runtime, &folder, settings)?;
-        let decoder = Decoder::load(runtime, &folder, settings)?;
+        let graphs = Graphs::load(runtime, &folder, settings)?;
         let prompt = Prompt::derive(&folder, config.language)?;
         let rules = Rules::derive(&folder)?;
         let foreign = |error: ort::Error| LoadError::Onnx {
@@ -119,8 +117,8 @@ impl Whisper {
             mel: Mel::new(folder.config.num_mel_bins),
             window: folder
                 .window
-                .within(encoder.frames_min(), encoder.frames_max()),
-            features: vec![0.0; folder.config.num_mel_bins * encoder.frames_max()],
+                .within(graphs.frames_min(), graphs.frames_max()),
+            features: vec![0.0; folder.config.num_mel_bins * graphs.frames_max()],
             tokens: Vec::with_capacity(rules.length_max),
             language: if prompt.multilingual {
                 config.language
@@ -131,8 +129,7 @@ impl Whisper {
             canary: folder.canary,
             run: Arc::new(RunOptions::new().map_err(foreign)?),
             tokenizer: folder.tokenizer,
-            encoder,
-            decoder,
+            graphs,
             prompt,
             rules,
         };
@@ -159,11 +156,9 @@ impl Whisper {
     /// Hears a window of silence, so that a graph which cannot run is found now and not at the
     /// first utterance, and the first utterance is not slow.
     fn warm_up(&mut self, file: &Path) -> Result<(), LoadError> {
-        let heard = self.encode(&[]).and_then(|hidden| {
-            self.decoder
-                .begin(&self.prompt.tokens, &hidden, &self.run)?;
-            self.decoder
-                .go_on(self.prompt.tokens[0], &hidden, &self.run)
+        let heard = self.encode(&[]).and_then(|()| {
+            self.graphs.feed(&self.prompt.tokens, None, &self.run)?;
+            self.graphs.feed(&self.prompt.tokens[..1], None, &self.run)
         });
         heard.map_err(|error| LoadError::Tensor {
             file: file.into(),
@@ -172,28 +167,24 @@ impl Whisper {
         })
     }
 
-    fn encode(&mut self, audio: &[i16]) -> Result<DynValue, ModelError> {
+    fn encode(&mut self, audio: &[i16]) -> Result<(), ModelError> {
         let frames = self.window.frames(audio.len());
         let features = &mut self.features[..self.mel.bins() * frames];
         self.mel.compute(audio, frames, features);
-        self.encoder.run(features, frames, &self.run)
+        self.graphs.hear(features, frames, &self.run)
     }
 
     /// Decodes greedily into `self.tokens` and returns the sum of the tokens' log-probabilities,
     /// the end token's included when it was reached, and the probability of no speech.
-    fn decode(
-        &mut self,
-        hidden: &DynValue,
-        tokens_max: usize,
-        cancel: &AtomicBool,
-    ) -> Result<Decoded, ModelError> {
+    fn decode(&mut self, tokens_max: usize, cancel: &AtomicBool) -> Result<Decoded, ModelError> {
         self.tokens.clear();
-        self.decoder.begin(&self.prompt.tokens, hidden, &self.run)?;
-        let no_speech = self.rules.no_speech(self.decoder.first_logits())?;
+        self.graphs.rewind();
+        self.graphs.feed(&self.prompt.tokens, Some(0), &self.run)?;
+        let no_speech = self.rules.no_speech(self.graphs.marked_logits())?;
         let (mut logprob_sum, mut chosen) = (0.0, 0);
         loop {
             let first = self.tokens.is_empty();
-            let choice = self.rules.choose(self.decoder.logits_mut(), first)?;
+            let choice = self.rules.choose(self.graphs.logits_mut(), first)?;
             logprob_sum += choice.logprob;
             chosen += 1;
             if self.rules.is_end(choice.token) {
@@ -206,8 +197,8 @@ impl Whisper {
             if cancel.load(Ordering::SeqCst) {
                 return Err(ModelError::Cancelled);
             }
-            self.decoder
-                .go_on(i64::from(choice.token), hidden, &self.run)?;
+            self.graphs
+                .feed(&[i64::from(choice.token)], None, &self.run)?;
         }
         Ok(Decoded {
             mean_logprob: logprob_sum / chosen as f32,
@@ -245,7 +236,7 @@ impl Whisper {
         text: &mut String,
     ) -> Result<Transcription, ModelError> {
         let start = Instant::now();
-        let hidden = self.encode(audio)?;
+        self.encode(audio)?;
         let encode_ms = start.elapsed().as_millis() as u32;
         if cancel.load(Ordering::SeqCst) {
             return Err(ModelError::Cancelled);
@@ -259,7 +250,7 @@ impl Whisper {
             .rules
             .length_max
             .saturating_sub(self.prompt.tokens.len());
-        let decoded = self.decode(&hidden, guard.min(room), cancel)?;
+        let decoded = self.decode(guard.min(room), cancel)?;
         let decode_ms = start.elapsed().as_millis() as u32;
         let token_count = self.tokens.len() as u32;
         let silent = decoded
@@ -272,6 +263,7 @@ impl Whisper {
         Ok(Transcription {
             no_speech: text.len() == before,
             language: self.language,
+            heard_samples: audio.len() as u32,
             mean_logprob: decoded.mean_logprob,
             token_count,
             encode_ms,
@@ -285,10 +277,11 @@ impl Transcriber for Whisper {
         &mut self,
         audio: &[i16],
         options: &DecodeOptions,
+        _context: &str,
         cancel: &AtomicBool,
-        text: &mut String,
+        transcript: &mut Transcript,
     ) -> Result<Transcription, ModelError> {
-        text.clear();
+        transcript.clear();
         // First take back an old end, then look at the flag: see `Canceller::cancel`.
         self.run.unterminate().map_err(|_| ModelError::Reload)?;
         if cancel.load(Ordering::SeqCst) {
@@ -300,6 +293,7 @@ impl Transcriber for Whisper {
         let mut all = Transcription {
             no_speech: true,
             language: self.language,
+            heard_samples: audio.len() as u32,
             mean_logprob: 0.0,
             token_count: 0,
             encode_ms: 0,
@@ -307,7 +301,7 @@ impl Transcriber for Whisper {
         };
         let (mut logprob_sum, mut chosen) = (0.0, 0);
         for piece in pauses::cut(audio, self.window.speech_samples_max()) {
-            let one = self.transcribe_piece(piece, options, cancel, text)?;
+            let one = self.transcribe_piece(piece, options, cancel, &mut transcript.text)?;
             // The end token was chosen too.
             logprob_sum += one.mean_logprob * (one.token_count + 1) as f32;
             chosen += one.token_count + 1;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use pressel_models::whisper::Whisper;
-use pressel_models::{DecodeOptions, ModelError, Transcriber as _};
+use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcript};
 
 use crate::levels;
 
@@ -27,18 +27,18 @@ pub(super) fn hear(whisper: &mut Whisper, is_broken: bool) -> Result<Option<u32>
     let samples = CLIP[HEADER_BYTES..].as_chunks::<2>().0;
     let mut audio: Vec<i16> = samples.iter().copied().map(i16::from_le_bytes).collect();
     levels::normalise(&mut audio);
-    let (options, mut text) = (DecodeOptions::default(), String::new());
+    let (options, mut heard) = (DecodeOptions::default(), Transcript::default());
     let cancel = AtomicBool::new(false);
-    match whisper.transcribe(&audio, &options, &cancel, &mut text) {
+    match whisper.transcribe(&audio, &options, "", &cancel, &mut heard) {
         Err(ModelError::Transient) => {
-            whisper.transcribe(&audio, &options, &cancel, &mut text)?;
+            whisper.transcribe(&audio, &options, "", &cancel, &mut heard)?;
         }
-        heard => drop(heard?),
+        result => drop(result?),
     }
     if is_broken {
-        text.push_str(" garbled");
+        heard.text.push_str(" garbled");
     }
-    Ok(judge(&text, whisper.canary()))
+    Ok(judge(&heard.text, whisper.canary()))
 }
 
 /// Returns the number of the heard words, if they are the expected ones.

@@ -15,7 +15,9 @@ use std::time::Instant;
 use pressel_hal::linux::cpu;
 use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
-use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcription, places};
+use pressel_models::{
+    DecodeOptions, ModelError, Transcriber as _, Transcript, Transcription, places,
+};
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
 use pressel_pipeline::time::millis;
 use pressel_wire::text::cut;
@@ -196,12 +198,15 @@ impl Room<'_> {
     /// Works off jobs until the appliance is gone.
     fn recognise(&mut self, jobs: &Receiver<Job>, answers: &mut WorkerSocket) {
         let mut audio = Vec::with_capacity(UTTERANCE_SAMPLES_MAX);
-        let mut text = String::with_capacity(TEXT_BYTES_MAX);
+        let mut transcript = Transcript {
+            text: String::with_capacity(TEXT_BYTES_MAX),
+            segments: Vec::new(),
+        };
         let shared = self.shared;
         while let Ok(job) = jobs.recv() {
             let fault = self.faults.next(millis(u64::from(job.samples)));
             let id = job.id;
-            let right = || self.answer(job, &mut audio, &mut text);
+            let right = || self.answer(job, &mut audio, &mut transcript);
             let answer = match fault {
                 None => Some(right()),
                 Some(kind) => kind.happen(id, right, answers, &shared.cancel),
@@ -215,7 +220,7 @@ impl Room<'_> {
     }
 
     /// Takes the audio out of its slot and recognises it.
-    fn answer(&mut self, job: Job, audio: &mut Vec<i16>, text: &mut String) -> Answer {
+    fn answer(&mut self, job: Job, audio: &mut Vec<i16>, transcript: &mut Transcript) -> Answer {
         let Job {
             id,
             slot,
@@ -229,7 +234,7 @@ impl Room<'_> {
         audio.clear();
         audio.extend_from_slice(slice);
         levels::normalise(audio);
-        answer(self.whisper, id, audio, &self.shared.cancel, text)
+        answer(self.whisper, id, audio, &self.shared.cancel, transcript)
     }
 }
 
@@ -239,17 +244,17 @@ fn answer(
     id: u32,
     audio: &[i16],
     cancel: &AtomicBool,
-    text: &mut String,
+    transcript: &mut Transcript,
 ) -> Answer {
     let options = DecodeOptions::default();
-    let mut result = whisper.transcribe(audio, &options, cancel, text);
+    let mut result = whisper.transcribe(audio, &options, "", cancel, transcript);
     if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
-        result = whisper.transcribe(audio, &options, cancel, text);
+        result = whisper.transcribe(audio, &options, "", cancel, transcript);
     }
     match result {
-        Ok(transcription) => done(id, &transcription, text),
+        Ok(transcription) => done(id, &transcription, &transcript.text),
         Err(error) => Answer::Failed {
             id,
             fault: Fault::from(error),

@@ -24,6 +24,7 @@ const CONFIG: WhisperConfig = WhisperConfig {
 const OPTIONS: DecodeOptions = DecodeOptions {
     no_speech_threshold: 2.0,
     logprob_threshold: -9.0,
+    without_timestamps: true,
     tokens_per_second_max: 99,
 };
 
@@ -57,16 +58,16 @@ fn check_tokens(whisper: &mut Whisper, case: &Value, prompt: &Value) {
         .map(|token| u32::try_from(token).unwrap())
         .filter(|&token| !whisper.rules.is_end(token))
         .collect();
-    let mut text = String::new();
+    let mut heard = Transcript::default();
     let cancel = AtomicBool::new(false);
     let result = whisper
-        .transcribe(&signal(case), &OPTIONS, &cancel, &mut text)
+        .transcribe(&signal(case), &OPTIONS, "", &cancel, &mut heard)
         .unwrap();
     assert_eq!(whisper.tokens, expected);
     assert_eq!(result.token_count as usize, expected.len());
     assert!(result.mean_logprob.is_finite() && result.mean_logprob < 0.0);
     if let Some(expected) = case["text"].as_str() {
-        assert_eq!(text, expected);
+        assert_eq!(heard.text, expected);
     }
 }
 
@@ -96,14 +97,17 @@ fn a_short_window_gives_the_tokens_of_the_short_window() {
 }
 
 fn check_audio(whisper: &mut Whisper, audio: &[i16], expected: Result<(), ModelError>) {
-    let mut text = String::from("old");
+    let mut heard = Transcript {
+        text: "old".into(),
+        segments: Vec::new(),
+    };
     let cancel = AtomicBool::new(false);
-    let result = whisper.transcribe(audio, &OPTIONS, &cancel, &mut text);
+    let result = whisper.transcribe(audio, &OPTIONS, "", &cancel, &mut heard);
     assert_eq!(result.map(drop), expected, "{} samples", audio.len());
-    assert_ne!(text, "old");
+    assert_ne!(heard.text, "old");
     if let Ok(result) = result {
         assert!(result.mean_logprob.is_finite());
-        assert_eq!(result.no_speech, text.is_empty());
+        assert_eq!(result.no_speech, heard.text.is_empty());
     }
 }
 
@@ -124,7 +128,7 @@ fn every_length_and_loudness_has_an_answer() {
 #[test]
 fn nothing_heard_is_no_speech_without_text() {
     let Some(mut whisper) = tiny() else { return };
-    let mut text = String::new();
+    let mut heard = Transcript::default();
     let cancel = AtomicBool::new(false);
     let options = DecodeOptions {
         no_speech_threshold: -1.0,
@@ -132,11 +136,11 @@ fn nothing_heard_is_no_speech_without_text() {
         ..OPTIONS
     };
     let result = whisper
-        .transcribe(&[0; 16_000], &options, &cancel, &mut text)
+        .transcribe(&[0; 16_000], &options, "", &cancel, &mut heard)
         .unwrap();
-    assert!(result.no_speech && text.is_empty());
+    assert!(result.no_speech && heard.text.is_empty());
     let result = whisper
-        .transcribe(&[], &OPTIONS, &cancel, &mut text)
+        .transcribe(&[], &OPTIONS, "", &cancel, &mut heard)
         .unwrap();
     assert!(result.no_speech && result.token_count == 0);
 }
@@ -144,7 +148,7 @@ fn nothing_heard_is_no_speech_without_text() {
 #[test]
 fn endless_speech_is_cut_by_the_length_of_the_audio() {
     let Some(mut whisper) = tiny() else { return };
-    let mut text = String::new();
+    let mut heard = Transcript::default();
     let options = DecodeOptions {
         tokens_per_second_max: 1,
         ..OPTIONS
@@ -152,7 +156,7 @@ fn endless_speech_is_cut_by_the_length_of_the_audio() {
     let audio = signal(&golden()["decode"]["cases"][0]);
     let cancel = AtomicBool::new(false);
     let result = whisper
-        .transcribe(&audio, &options, &cancel, &mut text)
+        .transcribe(&audio, &options, "", &cancel, &mut heard)
         .unwrap();
     assert_eq!(result.token_count as usize, TOKENS_FLOOR);
 }
@@ -160,14 +164,14 @@ fn endless_speech_is_cut_by_the_length_of_the_audio() {
 #[test]
 fn a_cancelled_flag_ends_the_call() {
     let Some(mut whisper) = tiny() else { return };
-    let mut text = String::new();
+    let mut heard = Transcript::default();
     let cancel = AtomicBool::new(true);
-    let result = whisper.transcribe(&[0; 16_000], &OPTIONS, &cancel, &mut text);
+    let result = whisper.transcribe(&[0; 16_000], &OPTIONS, "", &cancel, &mut heard);
     assert_eq!(result, Err(ModelError::Cancelled));
     cancel.store(false, Ordering::SeqCst);
     assert!(
         whisper
-            .transcribe(&[0; 16_000], &OPTIONS, &cancel, &mut text)
+            .transcribe(&[0; 16_000], &OPTIONS, "", &cancel, &mut heard)
             .is_ok()
     );
 }
@@ -175,7 +179,7 @@ fn a_cancelled_flag_ends_the_call() {
 #[test]
 fn another_thread_ends_a_running_graph_and_the_next_call_runs() {
     let Some(mut whisper) = tiny() else { return };
-    let mut text = String::new();
+    let mut heard = Transcript::default();
     let (cancel, done) = (AtomicBool::new(false), AtomicBool::new(false));
     let canceller = whisper.canceller();
     let result = thread::scope(|scope| {
@@ -185,14 +189,14 @@ fn another_thread_ends_a_running_graph_and_the_next_call_runs() {
                 thread::yield_now();
             }
         });
-        let result = whisper.transcribe(&[9; 480_000], &OPTIONS, &cancel, &mut text);
+        let result = whisper.transcribe(&[9; 480_000], &OPTIONS, "", &cancel, &mut heard);
         done.store(true, Ordering::SeqCst);
         result
     });
     assert_eq!(result, Err(ModelError::Cancelled));
     assert!(
         whisper
-            .transcribe(&[9; 16_000], &OPTIONS, &cancel, &mut text)
+            .transcribe(&[9; 16_000], &OPTIONS, "", &cancel, &mut heard)
             .is_ok()
     );
 }
@@ -411,12 +415,12 @@ fn the_built_in_model_understands_the_clips_of_the_demo() {
     let mut whisper = Whisper::load(&runtime, &folder, &CONFIG).unwrap();
     for line in list.lines().skip(1) {
         let (file, expected) = line.split_once(',').unwrap();
-        let mut text = String::new();
+        let mut heard = Transcript::default();
         let cancel = AtomicBool::new(false);
         let audio = wav(&demo.join(file));
         whisper
-            .transcribe(&audio, &OPTIONS, &cancel, &mut text)
+            .transcribe(&audio, &OPTIONS, "", &cancel, &mut heard)
             .unwrap();
-        assert_eq!(text, expected, "{file}");
+        assert_eq!(heard.text, expected, "{file}");
     }
 }

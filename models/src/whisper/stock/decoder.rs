@@ -14,8 +14,8 @@ use ort::{
 };
 
 use super::{
+    super::folder::Folder,
     encoder::{fits, shape_of},
-    folder::Folder,
 };
 use crate::{
     LoadError, ModelError, Runtime,
@@ -34,7 +34,7 @@ const PARTS: [&str; 4] = [
 const GROWING: usize = 2;
 
 /// A loaded decoder.
-pub(super) struct Decoder {
+pub(in crate::whisper) struct Decoder {
     session: Session,
     vocab_size: usize,
     /// One entry for each part of each layer, in the order of `slots`.
@@ -47,13 +47,13 @@ pub(super) struct Decoder {
     with_cache: Tensor<bool>,
     /// Logits after the last token.
     logits: Vec<f32>,
-    /// Logits after the prompt's first token.
-    first_logits: Vec<f32>,
+    /// Logits after the marked token.
+    marked: Vec<f32>,
 }
 
 impl Decoder {
     /// Loads the decoder and checks its tensors against the configuration.
-    pub(super) fn load(
+    pub(in crate::whisper) fn load(
         runtime: &Runtime,
         folder: &Folder,
         settings: SessionSettings,
@@ -100,18 +100,44 @@ impl Decoder {
             without_cache: Tensor::from_array(([1], vec![false])).map_err(made)?,
             with_cache: Tensor::from_array(([1], vec![true])).map_err(made)?,
             logits: vec![0.0; config.vocab_size],
-            first_logits: Vec::with_capacity(config.vocab_size),
+            marked: Vec::with_capacity(config.vocab_size),
         })
     }
 
-    /// Reads the prompt and fills the cache; what was there before is dropped.
-    pub(super) fn begin(
+    /// Forgets all tokens.
+    pub(in crate::whisper) fn rewind(&mut self) {
+        self.cache.clear();
+    }
+
+    /// Reads more tokens. The first call after [`Decoder::rewind`] reads them in one run; later
+    /// ones one by one, for the branch with the cache is exported for one token.
+    pub(in crate::whisper) fn feed(
         &mut self,
-        prompt: &[i64],
+        tokens: &[i64],
+        marked: Option<usize>,
         hidden: &DynValue,
         options: &RunOptions,
     ) -> Result<(), ModelError> {
-        self.cache.clear();
+        self.marked.clear();
+        if self.cache.is_empty() {
+            return self.begin(tokens, marked, hidden, options);
+        }
+        for (place, &token) in tokens.iter().enumerate() {
+            self.go_on(token, hidden, options)?;
+            if marked == Some(place) {
+                self.marked.extend_from_slice(&self.logits);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        prompt: &[i64],
+        marked: Option<usize>,
+        hidden: &DynValue,
+        options: &RunOptions,
+    ) -> Result<(), ModelError> {
         let mut outputs = Self::run(
             &mut self.session,
             prompt,
@@ -126,19 +152,19 @@ impl Decoder {
             self.cache
                 .push(outputs.remove(name).ok_or(ModelError::BadOutput)?);
         }
-        self.first_logits.clear();
         let rows = rows(&outputs, self.vocab_size)?;
-        if rows.len() == prompt.len() * self.vocab_size {
-            self.first_logits
-                .extend_from_slice(&rows[..self.vocab_size]);
+        if rows.len() == prompt.len() * self.vocab_size
+            && let Some(place) = marked.filter(|&place| place < prompt.len())
+        {
+            let row = &rows[place * self.vocab_size..][..self.vocab_size];
+            self.marked.extend_from_slice(row);
         }
         self.logits
             .copy_from_slice(&rows[rows.len() - self.vocab_size..]);
         Ok(())
     }
 
-    /// Reads one more token.
-    pub(super) fn go_on(
+    fn go_on(
         &mut self,
         token: i64,
         hidden: &DynValue,
@@ -165,13 +191,14 @@ impl Decoder {
     }
 
     /// Returns the logits of the next token, to be struck out in place.
-    pub(super) fn logits_mut(&mut self) -> &mut [f32] {
+    pub(in crate::whisper) fn logits_mut(&mut self) -> &mut [f32] {
         &mut self.logits
     }
 
-    /// Returns the logits after the prompt's first token, if the graph gives them.
-    pub(super) fn first_logits(&self) -> Option<&[f32]> {
-        (!self.first_logits.is_empty()).then_some(&self.first_logits)
+    /// Returns the logits after the marked token of the last [`Decoder::feed`], if the graph gives
+    /// them.
+    pub(in crate::whisper) fn marked_logits(&self) -> Option<&[f32]> {
+        (!self.marked.is_empty()).then_some(&self.marked)
     }
 
     fn run<'s, 'v>(

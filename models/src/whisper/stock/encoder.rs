@@ -10,7 +10,7 @@ use ort::{
     value::{DynValue, Outlet, TensorElementType, TensorRef, ValueType},
 };
 
-use super::folder::Folder;
+use super::super::folder::Folder;
 use crate::{
     LoadError, ModelError, Runtime,
     mel::FRAMES_MIN,
@@ -21,7 +21,7 @@ const INPUT: &str = "input_features";
 const OUTPUT: &str = "last_hidden_state";
 
 /// A loaded encoder.
-pub(super) struct Encoder {
+pub(in crate::whisper) struct Encoder {
     session: Session,
     bins: usize,
     d_model: usize,
@@ -32,7 +32,7 @@ pub(super) struct Encoder {
 
 impl Encoder {
     /// Loads the encoder and checks its tensors against the configuration.
-    pub(super) fn load(
+    pub(in crate::whisper) fn load(
         runtime: &Runtime,
         folder: &Folder,
         settings: SessionSettings,
@@ -68,17 +68,17 @@ impl Encoder {
     }
 
     /// Returns the fewest frames that it takes.
-    pub(super) fn frames_min(&self) -> usize {
+    pub(in crate::whisper) fn frames_min(&self) -> usize {
         self.fixed.unwrap_or(FRAMES_MIN)
     }
 
     /// Returns the most frames that it takes.
-    pub(super) fn frames_max(&self) -> usize {
+    pub(in crate::whisper) fn frames_max(&self) -> usize {
         self.fixed.unwrap_or(self.positions_max * 2)
     }
 
     /// Runs the encoder. `features` has shape `[bins, frames]`, row-major.
-    pub(super) fn run(
+    pub(in crate::whisper) fn run(
         &mut self,
         features: &[f32],
         frames: usize,
@@ -101,7 +101,11 @@ impl Encoder {
 }
 
 /// Returns the shape of the f32 tensor `name`; -1 is a free axis.
-pub(super) fn shape_of(outlets: &[Outlet], name: &str, file: &Path) -> Result<Vec<i64>, LoadError> {
+pub(in crate::whisper) fn shape_of(
+    outlets: &[Outlet],
+    name: &str,
+    file: &Path,
+) -> Result<Vec<i64>, LoadError> {
     let wrong = |problem: &str| LoadError::Tensor {
         file: file.into(),
         name: name.into(),
@@ -122,7 +126,7 @@ pub(super) fn shape_of(outlets: &[Outlet], name: &str, file: &Path) -> Result<Ve
 }
 
 /// Checks that the axes which the file fixes have the sizes of the configuration.
-pub(super) fn fits(
+pub(in crate::whisper) fn fits(
     shape: &[i64],
     expected: &[Option<usize>],
     name: &str,

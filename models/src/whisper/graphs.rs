@@ -1,0 +1,92 @@
+//! The two graphs of Whisper, whoever made them.
+//!
+//! Flow: features -> [`Graphs::hear`] -> tokens into [`Graphs::feed`] -> logits of the next token.
+//! In the worker process, on the thread of the recogniser. The graphs keep the audio and the cache
+//! of keys and values; the caller keeps the tokens.
+
+use ort::session::RunOptions;
+
+use super::{folder::Folder, stock::Stock};
+use crate::{LoadError, ModelError, Runtime, runtime::SessionSettings};
+
+/// Loaded graphs.
+pub(super) enum Graphs {
+    /// A stock export as it is.
+    Stock(Stock),
+}
+
+impl Graphs {
+    /// Loads the graphs of the folder and checks their tensors against its configuration.
+    pub(super) fn load(
+        runtime: &Runtime,
+        folder: &Folder,
+        settings: SessionSettings,
+    ) -> Result<Self, LoadError> {
+        Stock::load(runtime, folder, settings).map(Self::Stock)
+    }
+
+    /// Returns the fewest frames of a window.
+    pub(super) fn frames_min(&self) -> usize {
+        match self {
+            Self::Stock(graphs) => graphs.frames_min(),
+        }
+    }
+
+    /// Returns the most frames of a window.
+    pub(super) fn frames_max(&self) -> usize {
+        match self {
+            Self::Stock(graphs) => graphs.frames_max(),
+        }
+    }
+
+    /// Hears a window: runs the encoder, keeps what the decoder needs of it, forgets all tokens.
+    ///
+    /// Shape: `features` is `[bins, frames]`, row-major.
+    pub(super) fn hear(
+        &mut self,
+        features: &[f32],
+        frames: usize,
+        options: &RunOptions,
+    ) -> Result<(), ModelError> {
+        match self {
+            Self::Stock(graphs) => graphs.hear(features, frames, options),
+        }
+    }
+
+    /// Forgets all tokens; the audio stays, to be decoded again.
+    pub(super) fn rewind(&mut self) {
+        match self {
+            Self::Stock(graphs) => graphs.rewind(),
+        }
+    }
+
+    /// Reads more tokens behind those that were read since [`Graphs::hear`] or [`Graphs::rewind`].
+    /// `marked` is the place in `tokens` of one whose logits are wanted besides the last one's.
+    ///
+    /// Nothing is allocated when one token is read, by graphs that were prepared.
+    pub(super) fn feed(
+        &mut self,
+        tokens: &[i64],
+        marked: Option<usize>,
+        options: &RunOptions,
+    ) -> Result<(), ModelError> {
+        match self {
+            Self::Stock(graphs) => graphs.feed(tokens, marked, options),
+        }
+    }
+
+    /// Returns the logits behind the last token, `[vocabulary]`, to be struck out in place.
+    pub(super) fn logits_mut(&mut self) -> &mut [f32] {
+        match self {
+            Self::Stock(graphs) => graphs.logits_mut(),
+        }
+    }
+
+    /// Returns the logits behind the marked token of the last [`Graphs::feed`]; `None` when none
+    /// was marked, or the graph gives only the last ones.
+    pub(super) fn marked_logits(&self) -> Option<&[f32]> {
+        match self {
+            Self::Stock(graphs) => graphs.marked_logits(),
+        }
+    }
+}
