@@ -24,6 +24,7 @@ mod folder;
 mod graphs;
 mod greedy;
 mod pauses;
+mod prepared;
 mod prompt;
 mod stock;
 mod window;
@@ -87,8 +88,9 @@ impl Canceller {
 }
 
 impl Whisper {
-    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`,
-    /// `encoder_model.onnx` and `decoder_model_merged.onnx`; or, where a plain one is absent, the
+    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`, and
+    /// the first pair that is whole of `encoder.onnx` and `decoder.onnx` (prepared, for the CPU
+    /// only), `encoder_model.onnx` and `decoder_model_merged.onnx` (a stock export), or the
     /// `_quantized.onnx` of both. The ONNX files may lie in a folder `onnx` inside it.
     /// `preprocessor_config.json` and `pressel.json` (see [`WindowPolicy`] and
     /// [`Whisper::canary`]) are read when there.
@@ -100,7 +102,7 @@ impl Whisper {
         folder: &Path,
         config: &WhisperConfig,
     ) -> Result<Self, LoadError> {
-        let folder = Folder::read(folder)?;
+        let folder = Folder::read(folder, config.provider)?;
         let settings = SessionSettings {
             threads: config.threads,
             spin: config.spin,
@@ -143,6 +145,13 @@ impl Whisper {
     #[must_use]
     pub fn canary(&self) -> Option<&str> {
         self.canary.as_deref()
+    }
+
+    /// Returns true when the graphs were made for this program with `pressel models prepare`; a
+    /// stock export runs too, slower.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.graphs.is_prepared()
     }
 
     /// Returns a handle that ends a running call from another thread.
