@@ -22,7 +22,9 @@ pub use error::{LoadError, ModelError};
 pub use mel::Mel;
 #[cfg(feature = "ort")]
 pub use runtime::{Provider, Runtime, RuntimeError};
-pub use transcriber::{DecodeOptions, Segment, Transcriber, Transcript, Transcription};
+pub use transcriber::{
+    DecodeOptions, Language, Segment, Task, Transcriber, Transcript, Transcription,
+};
 #[cfg(feature = "ort")]
 pub use vad::Silero;
 pub use vad::{LevelVad, Vad};

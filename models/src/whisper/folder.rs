@@ -71,6 +71,7 @@ pub(super) struct Generation {
     pub(super) lang_to_id: Option<HashMap<String, i64>>,
     pub(super) task_to_id: Option<HashMap<String, i64>>,
     pub(super) no_timestamps_token_id: Option<i64>,
+    pub(super) prev_sot_token_id: Option<i64>,
     pub(super) forced_decoder_ids: Option<Vec<(usize, Option<i64>)>>,
 }
 
