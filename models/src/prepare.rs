@@ -185,7 +185,9 @@ fn hashes(
     folder: &Path,
     reporter: &mut Reporter<'_>,
 ) -> Result<BTreeMap<String, String>, PrepareError> {
-    let sizes = files.iter().map(|file| fs::metadata(file).map_or(0, |about| about.len()));
+    let sizes = files
+        .iter()
+        .map(|file| fs::metadata(file).map_or(0, |about| about.len()));
     reporter.stage(Stage::Reading, sizes.sum())?;
     let mut hashes = BTreeMap::new();
     for file in files {
@@ -325,7 +327,10 @@ impl Making {
                 fs::rename(&self.target, old)?;
             }
             fs::rename(&self.folder, &self.target)?;
-            let parent = self.target.parent().filter(|path| !path.as_os_str().is_empty());
+            let parent = self
+                .target
+                .parent()
+                .filter(|path| !path.as_os_str().is_empty());
             File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
             old.map_or(Ok(()), fs::remove_dir_all)
         };

@@ -3,15 +3,22 @@
 //! Flow: both folders -> logits of the same tokens for the same features -> how alike they are. On
 //! the thread that prepares a model.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+};
+
+use ort::session::RunOptions;
 
 use super::{
-    Head, Options, PrepareError, Reporter, Stage,
-    run::{Stock, prepared_logits},
+    Head, Options, PrepareError, Reporter, Stage, TELL_EVERY,
+    run::{Runner, Stock, prepared_logits},
     shape::Shape,
     source::Source,
 };
-use crate::Runtime;
+use crate::{Runtime, error::one_line};
 
 /// The window of the comparison when the stock encoder takes any: 7.68 s.
 const FRAMES: usize = 768;
@@ -39,20 +46,20 @@ pub(super) fn check(
 ) -> Result<Result<f32, String>, PrepareError> {
     reporter.stage(Stage::Checking, 3)?;
     let frames = FRAMES.min(2 * shape.positions);
-    let tokens = tokens(shape);
-    prepared(runtime, target, shape, vec![SILENCE; shape.bins * frames], &tokens)?;
-    reporter.add(1)?;
-    let expected = stock(runtime, source, shape, &tokens, frames);
-    reporter.add(1)?;
+    let tokens = &tokens(shape);
+    let mut watched = Watched {
+        runtime,
+        shape,
+        reporter,
+    };
+    let silence = vec![SILENCE; shape.bins * frames];
+    watched.run(|runner| prepared(runner, target, silence, tokens))??;
+    let expected = watched.run(|runner| stock(runner, source, tokens, frames))?;
     let (features, expected) = match expected {
         Ok(expected) => expected,
-        Err(why) => {
-            reporter.add(1)?;
-            return Ok(Err(why));
-        }
+        Err(why) => return Ok(Err(why)),
     };
-    let found = prepared(runtime, target, shape, features, &tokens)?;
-    reporter.add(1)?;
+    let found = watched.run(|runner| prepared(runner, target, features, tokens))??;
     let likeness = likeness(&found, &expected, shape.vocabulary);
     let least = match (options.fp32, options.head) {
         (true, _) => LIKENESS_FP32,
@@ -67,17 +74,62 @@ pub(super) fn check(
     }
 }
 
+/// Works on another thread, so that the caller can be asked whether to stop.
+struct Watched<'a, 'b> {
+    runtime: &'a Runtime,
+    shape: &'a Shape,
+    reporter: &'a mut Reporter<'b>,
+}
+
+impl Watched<'_, '_> {
+    fn run<T: Send>(
+        &mut self,
+        work: impl FnOnce(Runner<'_>) -> T + Send,
+    ) -> Result<T, PrepareError> {
+        let options = RunOptions::new().map_err(|error| PrepareError::Check {
+            problem: one_line(error.message()),
+        })?;
+        let runner = Runner {
+            runtime: self.runtime,
+            shape: self.shape,
+            options: &options,
+        };
+        let (done, is_done) = mpsc::channel::<()>();
+        let outcome = thread::scope(|scope| {
+            let worker = scope.spawn(move || {
+                // Dropped at the end, also by a panic: that is the sign.
+                let _done = done;
+                work(runner)
+            });
+            let mut asked = Ok(());
+            while is_done.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
+                if asked.is_ok() {
+                    asked = self.reporter.say();
+                }
+                if asked.is_err() {
+                    // A later run would not hear it: said until there is none.
+                    options.terminate().ok();
+                }
+            }
+            asked.map(|()| worker.join())
+        })?;
+        self.reporter.add(1)?;
+        outcome.map_err(|_| PrepareError::Check {
+            problem: "it broke off".into(),
+        })
+    }
+}
+
 /// Runs the prepared graphs: the last token alone, behind the cache of the others.
 fn prepared(
-    runtime: &Runtime,
+    runner: Runner<'_>,
     target: &Path,
-    shape: &Shape,
     features: Vec<f32>,
     tokens: &[i64],
 ) -> Result<Vec<f32>, PrepareError> {
     let failed = |problem: String| PrepareError::Check { problem };
     let calls = [tokens.len() - 1, 1];
-    let logits = prepared_logits(runtime, target, shape, features, tokens, &calls);
+    let logits = prepared_logits(runner, target, features, tokens, &calls);
     let logits = logits.map_err(failed)?;
     if logits.iter().all(|logit| logit.is_finite()) {
         Ok(logits)
@@ -88,9 +140,8 @@ fn prepared(
 
 /// Runs the stock graphs over made-up features; returns these and the logits.
 fn stock(
-    runtime: &Runtime,
+    runner: Runner<'_>,
     source: &Source,
-    shape: &Shape,
     tokens: &[i64],
     frames: usize,
 ) -> Result<(Vec<f32>, Vec<f32>), String> {
@@ -99,16 +150,17 @@ fn stock(
     let needed = MEMORY_FACTOR * bytes[0].max(bytes[1]);
     if let Some(free) = free_memory().filter(|&free| free < needed) {
         let [needed, free] = [needed, free].map(|bytes| bytes >> 20);
-        return Err(format!("the stock model takes {needed} MiB of memory, {free} are free"));
+        return Err(format!(
+            "the stock model takes {needed} MiB of memory, {free} are free"
+        ));
     }
     let stock = Stock {
-        runtime,
+        runner,
         encoder: &source.encoder,
         decoder: &source.decoder,
-        shape,
     };
     let frames = stock.fixed_frames()?.unwrap_or(frames);
-    let features = noise(shape.bins * frames);
+    let features = noise(runner.shape.bins * frames);
     let logits = stock.logits(&features, tokens)?;
     Ok((features, logits))
 }
@@ -116,7 +168,9 @@ fn stock(
 /// Tokens from all over the vocabulary.
 fn tokens(shape: &Shape) -> Vec<i64> {
     let token = |index: usize| (index * 7_919 + 11) * shape.vocabulary / 50_021 % shape.vocabulary;
-    (0..TOKENS).map(|index| i64::try_from(token(index)).unwrap_or(0)).collect()
+    (0..TOKENS)
+        .map(|index| i64::try_from(token(index)).unwrap_or(0))
+        .collect()
 }
 
 /// Numbers in the range of Whisper's features, the same each time.
@@ -161,7 +215,9 @@ fn correlation(one: &[f32], other: &[f32]) -> f32 {
 /// Returns the bytes that the system can give, as `MemAvailable` tells.
 fn free_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes << 10)
 }

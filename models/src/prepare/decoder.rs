@@ -119,11 +119,22 @@ fn own_attention(builder: &mut Builder, input: &str, layer: usize, shape: &Shape
     let packed = builder.linear(input, &linear);
     let heard = format!("{module}.heard");
     let names = ["key", "value"].map(|part| {
-        let (now, then) = (format!("self.{layer}.{part}"), format!("self_out.{layer}.{part}"));
+        let (now, then) = (
+            format!("self.{layer}.{part}"),
+            format!("self_out.{layer}.{part}"),
+        );
         (now, then)
     });
     let [(key, key_out), (value, value_out)] = &names;
-    let inputs = [&packed, "", "", key, value, "last_position", "total_positions"];
+    let inputs = [
+        &packed,
+        "",
+        "",
+        key,
+        value,
+        "last_position",
+        "total_positions",
+    ];
     #[allow(clippy::cast_precision_loss, reason = "the size of a head is small")]
     let scale = 1.0 / (shape.head() as f32).sqrt();
     let settings = [

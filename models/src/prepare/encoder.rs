@@ -60,11 +60,18 @@ fn front(builder: &mut Builder, shape: &Shape) -> String {
         value = builder.node("Conv", &[&value, &weight, &bias], &settings);
         value = builder.node("Gelu", &[&value], &[]);
     }
-    let value = builder.node("Transpose", &[&value], &[("perm", Setting::Ints(&[0, 2, 1]))]);
+    let value = builder.node(
+        "Transpose",
+        &[&value],
+        &[("perm", Setting::Ints(&[0, 2, 1]))],
+    );
     let size = [("start", Setting::Int(1)), ("end", Setting::Int(2))];
     let count = builder.node("Shape", &[&value], &size);
     let zero = builder.numbers("zero", &[0]);
-    let all = builder.copy("encoder.embed_positions.weight", &[shape.positions, shape.width]);
+    let all = builder.copy(
+        "encoder.embed_positions.weight",
+        &[shape.positions, shape.width],
+    );
     let positions = builder.node("Slice", &[&all, &zero, &count, &zero], &[]);
     builder.node("Add", &[&value, &positions], &[])
 }

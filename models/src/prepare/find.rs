@@ -155,7 +155,10 @@ impl<'a> Search<'a> {
 
     /// Returns the constant among the inputs of an addition or multiplication, if it is a vector.
     fn vector(&self, node: &Node) -> Option<(&'a str, Constant<'a>)> {
-        let found = node.inputs.iter().find_map(|input| self.constants.get_key_value(input.as_str()));
+        let found = node
+            .inputs
+            .iter()
+            .find_map(|input| self.constants.get_key_value(input.as_str()));
         found
             .map(|(name, constant)| (*name, *constant))
             .filter(|(_, constant)| matches!(constant.tensor.dims[..], [2_usize..=usize::MAX]))
@@ -177,7 +180,11 @@ impl<'a> Search<'a> {
                 }
                 // The same, taken apart by older exporters.
                 "Mul" | "Add" if module.ends_with("layer_norm") => {
-                    let part = if node.operator == "Mul" { "weight" } else { "bias" };
+                    let part = if node.operator == "Mul" {
+                        "weight"
+                    } else {
+                        "bias"
+                    };
                     if let Some((_, constant)) = self.vector(node) {
                         self.keep(format!("{module}.{part}"), constant.weight());
                     }
@@ -190,7 +197,10 @@ impl<'a> Search<'a> {
 
     /// Keeps the inputs from `first` on as weight and bias of the module.
     fn inputs(&mut self, node: &Node, module: &str, first: usize) {
-        for (part, input) in ["weight", "bias"].iter().zip(node.inputs.iter().skip(first)) {
+        for (part, input) in ["weight", "bias"]
+            .iter()
+            .zip(node.inputs.iter().skip(first))
+        {
             if let Some(constant) = self.constant(input) {
                 self.keep(format!("{module}.{part}"), constant.weight());
             }
@@ -203,10 +213,12 @@ impl<'a> Search<'a> {
             return;
         };
         let is_plain = node.number("transA") == 0
-            && ["alpha", "beta"].iter().all(|name| match node.attribute(name) {
-                Some(&Attribute::Float(factor)) => (factor - 1.0).abs() < f32::EPSILON,
-                _ => true,
-            });
+            && ["alpha", "beta"]
+                .iter()
+                .all(|name| match node.attribute(name) {
+                    Some(&Attribute::Float(factor)) => (factor - 1.0).abs() < f32::EPSILON,
+                    _ => true,
+                });
         let Some(constant) = self.constant(matrix) else {
             return;
         };
@@ -223,8 +235,10 @@ impl<'a> Search<'a> {
             }
         }
         let bias = self.bias(node);
-        let by_bias = bias.and_then(|(name, _)| parameter(name)?.strip_suffix(".bias").map(Into::into));
-        let by_matrix = parameter(matrix).and_then(|name| name.strip_suffix(".weight").map(Into::into));
+        let by_bias =
+            bias.and_then(|(name, _)| parameter(name)?.strip_suffix(".bias").map(Into::into));
+        let by_matrix =
+            parameter(matrix).and_then(|name| name.strip_suffix(".weight").map(Into::into));
         let module = module(&node.name).filter(|module| is_linear(module));
         let module = module.or(by_bias).or(by_matrix);
         if let Some(module) = &module {
@@ -279,7 +293,10 @@ impl<'a> Search<'a> {
     fn keys_by_neighbours(&mut self) {
         let mut keys = Vec::new();
         for value in &self.products {
-            let module = value.module.as_deref().and_then(|module| module.strip_suffix("v_proj"));
+            let module = value
+                .module
+                .as_deref()
+                .and_then(|module| module.strip_suffix("v_proj"));
             let Some(module) = module else { continue };
             let is_key = |key: &&Product<'_>| {
                 key.module.is_none() && !key.has_bias && key.input == value.input
@@ -357,10 +374,13 @@ fn parameter(tensor: &str) -> Option<String> {
 /// Cuts off what is before the first root.
 fn from_root(path: &str) -> Option<String> {
     let starts = path.match_indices('.').map(|(at, _)| at + 1);
-    [0].into_iter().chain(starts).map(|at| &path[at..]).find_map(|rest| {
-        let first = rest.split('.').next().unwrap_or_default();
-        ROOTS.contains(&first).then(|| rest.to_owned())
-    })
+    [0].into_iter()
+        .chain(starts)
+        .map(|at| &path[at..])
+        .find_map(|rest| {
+            let first = rest.split('.').next().unwrap_or_default();
+            ROOTS.contains(&first).then(|| rest.to_owned())
+        })
 }
 
 #[cfg(test)]
@@ -373,10 +393,16 @@ mod tests {
             assert_eq!(module(node).as_deref(), expected, "{node}");
         };
         check("/model/decoder/layers.0/fc1/MatMul", Some("layers.0.fc1"));
-        check("/layers.3/self_attn/q_proj/MatMul_quant", Some("layers.3.self_attn.q_proj"));
+        check(
+            "/layers.3/self_attn/q_proj/MatMul_quant",
+            Some("layers.3.self_attn.q_proj"),
+        );
         check("/conv1/Conv", Some("conv1"));
         check("/proj_out/MatMul", Some("proj_out"));
-        check("/model/encoder/layer_norm/LayerNormalization", Some("layer_norm"));
+        check(
+            "/model/encoder/layer_norm/LayerNormalization",
+            Some("layer_norm"),
+        );
         check("MatMul_123", None);
         check("/model/decoder/Gather", None);
     }
@@ -386,7 +412,10 @@ mod tests {
         let check = |tensor: &str, expected: Option<&str>| {
             assert_eq!(parameter(tensor).as_deref(), expected, "{tensor}");
         };
-        check("model.decoder.embed_tokens.weight_merged_0", Some("embed_tokens.weight"));
+        check(
+            "model.decoder.embed_tokens.weight_merged_0",
+            Some("embed_tokens.weight"),
+        );
         check("layers.1.fc2.bias", Some("layers.1.fc2.bias"));
         check("encoder.layers.1.fc2.bias", Some("layers.1.fc2.bias"));
         check("model.decoder.embed_tokens.weight_transposed", None);

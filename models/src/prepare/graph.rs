@@ -228,14 +228,19 @@ impl Builder {
 
     /// Declares an output.
     pub(super) fn output(&mut self, name: &str, dims: &[&str]) {
-        self.plan.graph.message(12, &value_info(name, Kind::F32, dims));
+        self.plan
+            .graph
+            .message(12, &value_info(name, Kind::F32, dims));
     }
 
     /// A norm over the last axis.
     pub(super) fn norm(&mut self, input: &str, parameter: &str, width: usize) -> String {
         let weight = self.copy(&format!("{parameter}.weight"), &[width]);
         let bias = self.copy(&format!("{parameter}.bias"), &[width]);
-        let settings = [("axis", Setting::Last), ("epsilon", Setting::Float(EPSILON))];
+        let settings = [
+            ("axis", Setting::Last),
+            ("epsilon", Setting::Float(EPSILON)),
+        ];
         self.node("LayerNormalization", &[input, &weight, &bias], &settings)
     }
 

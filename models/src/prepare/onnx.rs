@@ -114,7 +114,9 @@ fn read_node(reader: &mut Reader<'_>, mut rest: Range<u64>, depth: usize) -> Res
             2 => node.outputs.push(reader.text(place)?),
             3 => node.name = reader.text(place)?,
             4 => node.operator = reader.text(place)?,
-            5 => node.attributes.extend(read_attribute(reader, place, depth)?),
+            5 => node
+                .attributes
+                .extend(read_attribute(reader, place, depth)?),
             _ => {}
         }
     }

@@ -4,7 +4,7 @@
 //! On the thread that prepares a model. At most one quantized matrix is in memory.
 
 use super::{
-    PrepareError,
+    PrepareError, Reporter,
     graph::{BLOCK, Part},
     weights::Weights,
 };
@@ -21,8 +21,9 @@ pub(super) fn matrix(
     parts: &[Part],
     outputs: usize,
     matrix: &mut [f32],
+    reporter: &mut Reporter<'_>,
 ) -> Result<(), PrepareError> {
-    each_value(weights, parts, &mut |output, input, value| {
+    each_value(weights, parts, reporter, &mut |output, input, value| {
         matrix[input * outputs + output] = value;
     })
 }
@@ -33,15 +34,16 @@ pub(super) fn columns(
     parts: &[Part],
     outputs: usize,
     matrix: &mut [i8],
+    reporter: &mut Reporter<'_>,
 ) -> Result<Vec<f32>, PrepareError> {
     let mut scales = vec![0.0_f32; outputs];
-    each_value(weights, parts, &mut |output, _, value| {
+    each_value(weights, parts, reporter, &mut |output, _, value| {
         scales[output] = scales[output].max(value.abs());
     })?;
     for scale in &mut scales {
         *scale = int8_scale(*scale);
     }
-    each_value(weights, parts, &mut |output, input, value| {
+    each_value(weights, parts, reporter, &mut |output, input, value| {
         matrix[input * outputs + output] = int8(value, scales[output]);
     })?;
     Ok(scales)
@@ -49,7 +51,9 @@ pub(super) fn columns(
 
 /// Appends a row in int8 and returns its scale.
 pub(super) fn row(values: &[f32], into: &mut Vec<i8>) -> f32 {
-    let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    let largest = values
+        .iter()
+        .fold(0.0_f32, |most, value| most.max(value.abs()));
     let scale = int8_scale(largest);
     into.extend(values.iter().map(|&value| int8(value, scale)));
     scale
@@ -62,7 +66,11 @@ pub(super) fn row(values: &[f32], into: &mut Vec<i8>) -> f32 {
 pub(super) fn blocks(values: &[f32], into: &mut Vec<u8>, scales: &mut Vec<f32>) {
     for block in values.chunks(BLOCK) {
         let largest = block.iter().fold(0.0_f32, |most, &value| {
-            if most.abs() < value.abs() { value } else { most }
+            if most.abs() < value.abs() {
+                value
+            } else {
+                most
+            }
         });
         let scale = if largest == 0.0 {
             1.0
@@ -102,6 +110,7 @@ fn int8(value: f32, scale: f32) -> i8 {
 fn each_value(
     weights: &Weights,
     parts: &[Part],
+    reporter: &mut Reporter<'_>,
     each: &mut dyn FnMut(usize, usize, f32),
 ) -> Result<(), PrepareError> {
     let mut first = 0;
@@ -111,11 +120,15 @@ fn each_value(
             .is_some_and(|weight| weight.transposed);
         weights.rows(&part.parameter, &mut |row, values| {
             for (column, &value) in values.iter().enumerate() {
-                let (output, input) = if transposed { (column, row) } else { (row, column) };
+                let (output, input) = if transposed {
+                    (column, row)
+                } else {
+                    (row, column)
+                };
                 let output = first + part.outputs_at.place(output);
                 each(output, part.inputs_at.place(input), value);
             }
-            Ok(())
+            reporter.add(0)
         })?;
         first += part.outputs_at.places(part.outputs);
     }
@@ -131,7 +144,10 @@ mod tests {
         let check = |values: &[f32], expected: &[i8], scale: f32| {
             let mut levels = Vec::new();
             let found = row(values, &mut levels);
-            assert!((found - scale).abs() <= scale * f32::EPSILON, "{values:?}: {found}");
+            assert!(
+                (found - scale).abs() <= scale * f32::EPSILON,
+                "{values:?}: {found}"
+            );
             assert_eq!(levels, expected, "{values:?}");
         };
         check(&[1.0, -2.0, 0.5], &[64, -127, 32], 2.0 / 127.0);

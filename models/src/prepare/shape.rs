@@ -191,15 +191,30 @@ fn wrong(config: &Config) -> Option<(&'static str, String)> {
         ("d_model", config.d_model, WIDTH_MAX),
         ("encoder_layers", config.encoder_layers, LAYERS_MAX),
         ("decoder_layers", config.decoder_layers, LAYERS_MAX),
-        ("decoder_attention_heads", config.decoder_attention_heads, WIDTH_MAX),
+        (
+            "decoder_attention_heads",
+            config.decoder_attention_heads,
+            WIDTH_MAX,
+        ),
         ("encoder_ffn_dim", config.encoder_ffn_dim, 8 * WIDTH_MAX),
         ("decoder_ffn_dim", config.decoder_ffn_dim, 8 * WIDTH_MAX),
         ("vocab_size", config.vocab_size, VOCABULARY_MAX),
-        ("max_source_positions", config.max_source_positions, FRAMES_MAX / 2),
-        ("max_target_positions", config.max_target_positions, WIDTH_MAX),
+        (
+            "max_source_positions",
+            config.max_source_positions,
+            FRAMES_MAX / 2,
+        ),
+        (
+            "max_target_positions",
+            config.max_target_positions,
+            WIDTH_MAX,
+        ),
     ];
     if config.model_type != "whisper" {
-        return Some(("model_type", format!("is {}, not whisper", config.model_type)));
+        return Some((
+            "model_type",
+            format!("is {}, not whisper", config.model_type),
+        ));
     }
     for (key, size, most) in sizes {
         if size == 0 || most < size {
@@ -212,15 +227,23 @@ fn wrong(config: &Config) -> Option<(&'static str, String)> {
     }
     let heads = config.decoder_attention_heads;
     if !config.d_model.is_multiple_of(heads) {
-        return Some(("decoder_attention_heads", format!("{heads} does not divide d_model")));
+        return Some((
+            "decoder_attention_heads",
+            format!("{heads} does not divide d_model"),
+        ));
     }
     if config.encoder_attention_heads != heads {
-        return Some(("encoder_attention_heads", format!("is not the decoder's {heads}")));
+        return Some((
+            "encoder_attention_heads",
+            format!("is not the decoder's {heads}"),
+        ));
     }
     if config.activation_function != "gelu" {
         let problem = format!("{} is not gelu", config.activation_function);
         return Some(("activation_function", problem));
     }
     let scaled = "true is not what any Whisper has".to_owned();
-    config.scale_embedding.then_some(("scale_embedding", scaled))
+    config
+        .scale_embedding
+        .then_some(("scale_embedding", scaled))
 }

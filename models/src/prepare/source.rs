@@ -114,8 +114,14 @@ fn graphs(folder: &Path) -> Result<(PathBuf, PathBuf), PrepareError> {
             return Err(PrepareError::Quantized { file });
         }
     }
-    let has_encoder = READABLE.iter().any(|ending| found("encoder_model", ending).is_some());
-    let name = if has_encoder { DECODERS[0] } else { "encoder_model" };
+    let has_encoder = READABLE
+        .iter()
+        .any(|ending| found("encoder_model", ending).is_some());
+    let name = if has_encoder {
+        DECODERS[0]
+    } else {
+        "encoder_model"
+    };
     Err(PrepareError::Source(LoadError::Missing {
         file: folder.join(format!("{name}.onnx")),
         remedy: LAYOUT,

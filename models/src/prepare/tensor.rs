@@ -313,7 +313,9 @@ mod tests {
 
     #[test]
     fn halves_and_bytes_are_the_numbers_that_they_mean() {
-        let halves = [0x3c00_u16, 0xc000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x7c00, 0x3555];
+        let halves = [
+            0x3c00_u16, 0xc000, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x7c00, 0x3555,
+        ];
         let bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
         let smallest = 2_f32.powi(-24);
         let expected = [

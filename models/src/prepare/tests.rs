@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ort::session::RunOptions;
 use tempfile::TempDir;
 
 use super::{
     check::{likeness, noise},
-    run::{Stock, prepared_logits},
+    run::{Runner, Stock, prepared_logits},
     *,
 };
 use crate::{LoadError, testing};
@@ -40,7 +41,10 @@ fn copy() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     fs::create_dir(&source).unwrap();
-    for name in JSON.iter().chain(&["encoder_model.onnx", "decoder_model_merged.onnx"]) {
+    for name in JSON
+        .iter()
+        .chain(&["encoder_model.onnx", "decoder_model_merged.onnx"])
+    {
         fs::copy(tiny().join(name), source.join(name)).unwrap();
     }
     (folder, source)
@@ -63,16 +67,23 @@ fn both(runtime: &Runtime, options: &Options, frames: usize, calls: &[usize]) ->
     let target = folder.path().join("target");
     make(&source, &target, options).unwrap();
     let shape = Shape::read(&source.join("config.json")).unwrap();
-    let tokens: Vec<i64> = (0..calls.iter().sum::<usize>()).map(|n| (n * 37 % 264) as i64).collect();
+    let tokens: Vec<i64> = (0..calls.iter().sum::<usize>())
+        .map(|n| (n * 37 % 264) as i64)
+        .collect();
     let features = noise(shape.bins * frames);
-    let stock = Stock {
+    let options = RunOptions::new().unwrap();
+    let runner = Runner {
         runtime,
+        shape: &shape,
+        options: &options,
+    };
+    let stock = Stock {
+        runner,
         encoder: &dynamic(),
         decoder: &source.join("decoder_model_merged.onnx"),
-        shape: &shape,
     };
     let expected = stock.logits(&features, &tokens).unwrap();
-    let found = prepared_logits(runtime, &target, &shape, features, &tokens, calls).unwrap();
+    let found = prepared_logits(runner, &target, features, &tokens, calls).unwrap();
     [found, expected]
 }
 
@@ -82,7 +93,15 @@ fn fp32_graphs_say_what_the_stock_graphs_say() {
         return;
     };
     for frames in [2, 4, 30, 200, 768, 2_998, 3_000] {
-        for calls in [&[1][..], &[2], &[5], &[1, 1, 1], &[4, 1, 1, 3], &[40], &[64]] {
+        for calls in [
+            &[1][..],
+            &[2],
+            &[5],
+            &[1, 1, 1],
+            &[4, 1, 1, 3],
+            &[40],
+            &[64],
+        ] {
             let [found, expected] = both(&runtime, &fp32(), frames, calls);
             let pairs = found.iter().zip(&expected);
             let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -117,7 +117,9 @@ impl Weights {
             file.read(tensor, first * columns..last * columns, &mut values)?;
             if !values.iter().all(|value| value.is_finite()) {
                 let problem = "holds NaN or infinity: fetch the model again".into();
-                return Err(file.wrong(&format!("{name} ({})", tensor.name), problem).into());
+                return Err(file
+                    .wrong(&format!("{name} ({})", tensor.name), problem)
+                    .into());
             }
             for (row, values) in (first..last).zip(values.chunks_exact_mut(columns)) {
                 scale.apply(values);
@@ -168,8 +170,10 @@ impl Weights {
         let Some((factor, zero)) = &weight.quantized else {
             return Ok(scale);
         };
-        for (tensor, into) in [(Some(factor), &mut scale.factor), (zero.as_ref(), &mut scale.zero)]
-        {
+        for (tensor, into) in [
+            (Some(factor), &mut scale.factor),
+            (zero.as_ref(), &mut scale.zero),
+        ] {
             let Some(tensor) = tensor else { continue };
             file.read(tensor, 0..tensor.elements(), into)?;
             let fits = [1, columns].contains(&into.len());
@@ -240,7 +244,10 @@ fn best(file: &OnnxFile, side: Side, shape: &Shape) -> Found {
 }
 
 fn missing(file: &OnnxFile, name: &str) -> PrepareError {
-    if file.graph.any(&|node| QUANTIZED.contains(&node.operator.as_str())) {
+    if file
+        .graph
+        .any(&|node| QUANTIZED.contains(&node.operator.as_str()))
+    {
         return PrepareError::Quantized {
             file: file.path.clone(),
         };

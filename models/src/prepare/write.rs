@@ -120,12 +120,12 @@ impl Planned {
             }
             Content::Matrix(parts) => {
                 let mut values = vec![0.0; self.elements()];
-                quantize::matrix(weights, parts, outputs, &mut values)?;
+                quantize::matrix(weights, parts, outputs, &mut values, reporter)?;
                 output.floats(&values, reporter)
             }
             Content::Columns(parts) => {
                 let mut levels = vec![0; self.elements()];
-                *scales = quantize::columns(weights, parts, outputs, &mut levels)?;
+                *scales = quantize::columns(weights, parts, outputs, &mut levels, reporter)?;
                 output.levels(&levels, reporter)
             }
             Content::Rows(name) => {
@@ -237,7 +237,10 @@ impl<'a> Output<'a> {
     }
 
     fn finish(self) -> Result<(), PrepareError> {
-        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        let file = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error);
         file.and_then(|file| file.sync_all())
             .map_err(|error| failed(self.path, &error))
     }
