@@ -35,6 +35,7 @@ pub fn write(into: &Path, repository: &Path) -> io::Result<()> {
         folder.save("control", &format!("request-{number}"), line.as_bytes())?;
     }
     settings(&folder, repository)?;
+    models(&folder, repository)?;
     recordings(&folder, repository)
 }
 
@@ -47,6 +48,15 @@ impl Folder<'_> {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), bytes)
     }
+}
+
+/// The two graphs of a small model.
+fn models(folder: &Folder, repository: &Path) -> io::Result<()> {
+    for name in ["encoder_model.onnx", "decoder_model_merged.onnx"] {
+        let file = repository.join("models/fixtures/tiny").join(name);
+        folder.save("onnx", name, &fs::read(file)?)?;
+    }
+    Ok(())
 }
 
 /// Messages of both directions, as frames and as lines.
