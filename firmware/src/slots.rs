@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use heapless::{Vec, spsc};
-use memmap2::{Mmap, MmapMut, MmapOptions};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
@@ -74,9 +74,10 @@ impl SharedMemory {
     /// The error of `mmap(2)`.
     pub fn writer(&self) -> io::Result<SlotMemory> {
         let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
-        // SAFETY: the memory cannot shrink (sealed above). Other maps of it exist in the worker
-        // process, which reads a slot only between a request and its answer; the main loop gives
-        // the slot back to the writer after the answer, so the two never touch a slot at once.
+        // SAFETY: the memory cannot shrink (sealed above), and no other map that is written holds
+        // these bytes. The other maps are the worker's, which makes no reference to them and copies
+        // what it reads: see `SlotReader::copy`. What it was asked for is not written meanwhile: the
+        // main loop gives the slot back to the writer after the answer.
         let mut map = unsafe {
             MmapOptions::new()
                 .len(SLOT_BYTES * SLOT_COUNT)
@@ -139,7 +140,7 @@ impl AsMut<[i16]> for FileSlot {
 
 /// The worker's map of all slots: read only.
 pub struct SlotReader {
-    map: Mmap,
+    map: MmapRaw,
 }
 
 impl SlotReader {
@@ -152,23 +153,40 @@ impl SlotReader {
         if file.metadata()?.len() != ALL_BYTES as u64 {
             return Err(io::Error::other("slot memory has another size"));
         }
-        // SAFETY: the memory is sealed against shrinking by its maker, and the writer leaves a slot
-        // alone while this process works on it: see `SharedMemory::writer`.
-        let map = unsafe { MmapOptions::new().len(ALL_BYTES).map(&file)? };
+        let map = MmapOptions::new().len(ALL_BYTES).map_raw_read_only(&file)?;
         Ok(Self { map })
     }
 
-    /// Returns `samples` samples of a slot from `start` on, or `None` when that is not in a slot.
+    /// Copies `samples` samples of a slot from `start` on into `audio`, in place of what it held.
+    /// Returns false, and leaves it empty, when that is not in a slot.
+    ///
+    /// What was asked for is whole, for its slot has no writer then. So is what was told of an
+    /// utterance that is being recorded, for the writer goes on behind it; unless the utterance is
+    /// discarded just now and the slot is wiped or written anew, and then nobody asks for it.
     #[must_use]
-    pub fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<&[i16]> {
-        let slot = usize::from(slot);
-        let end = (start as usize).checked_add(samples as usize)?;
+    pub fn copy(&self, slot: u8, start: u32, samples: u32, audio: &mut std::vec::Vec<i16>) -> bool {
+        audio.clear();
+        let (slot, start, count) = (usize::from(slot), start as usize, samples as usize);
+        let end = start.saturating_add(count);
         if SLOT_COUNT < slot || UTTERANCE_SAMPLES_MAX < end {
-            return None;
+            return false;
         }
-        let all: &[i16] = bytemuck::cast_slice(&self.map[..]);
-        let offset = slot * UTTERANCE_SAMPLES_MAX;
-        all.get(offset + start as usize..offset + end)
+        let base = self.map.as_ptr().cast::<i16>();
+        let offset = slot * UTTERANCE_SAMPLES_MAX + start;
+        // SAFETY: `slot` is at most `SLOT_COUNT` and `end` within one slot, so each place lies in
+        // the map of `ALL_BYTES`, which begins at a page and so is aligned; the memory is sealed
+        // against shrinking. The writer's process may change these bytes meanwhile (see above), so
+        // no reference to them is made, and each is read once, as memory that others write.
+        let read = |place| unsafe { base.add(offset + place).read_volatile() };
+        audio.extend((0..count).map(read));
+        true
+    }
+
+    /// Returns the same as a vector of its own.
+    #[cfg(test)]
+    pub(crate) fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<std::vec::Vec<i16>> {
+        let mut audio = std::vec::Vec::new();
+        self.copy(slot, start, samples, &mut audio).then_some(audio)
     }
 }
 
@@ -350,7 +368,7 @@ mod tests {
         writer.slot(last)[UTTERANCE_SAMPLES_MAX - 1] = 77;
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let end = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
-        assert_eq!(reader.audio(last, end - 1, 1), Some(&[77][..]));
+        assert_eq!(reader.audio(last, end - 1, 1), Some(vec![77]));
     }
 
     #[test]
