@@ -354,5 +354,7 @@ impl Transcriber for Whisper {
     }
 }
 
+#[cfg(all(test, feature = "prepare"))]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -302,8 +302,8 @@ struct Files {
 
 /// Finds both ONNX files: the prepared pair, the plain one, or the quantized one.
 ///
-/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others go
-/// first.
+/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others
+/// go first.
 fn graphs(path: &Path, provider: Provider) -> Result<Files, LoadError> {
     let prepared = pair(path, PREPARED, "");
     if provider == Provider::Cpu

@@ -91,6 +91,18 @@ impl Graphs {
         }
     }
 
+    /// Makes the highest of the last token's logits exact, once what may not be said is struck out:
+    /// prepared graphs have them only nearly right. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`ModelError::Reload`] when a file of the model is gone.
+    pub(super) fn sharpen(&mut self) -> Result<(), ModelError> {
+        match self {
+            Self::Stock(_) => Ok(()),
+            Self::Prepared(graphs) => graphs.sharpen(),
+        }
+    }
+
     /// Returns the logits behind the last token, `[vocabulary]`, to be struck out in place.
     pub(super) fn logits_mut(&mut self) -> &mut [f32] {
         match self {

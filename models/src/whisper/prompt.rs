@@ -1,7 +1,7 @@
 //! The tokens that a transcript begins with.
 //!
-//! Flow: generation_config.json and tokenizer.json -> [`Prompt`], at start-up; what was said before,
-//! language and task -> [`Beginning`], for each utterance. As openai-whisper's
+//! Flow: generation_config.json and tokenizer.json -> [`Prompt`], at start-up; what was said
+//! before, language and task -> [`Beginning`], for each utterance. As openai-whisper's
 //! `_get_initial_tokens` and transformers' `generate`: `<|startofprev|>` and the last of what was
 //! said, start, language, task, no timestamps.
 
