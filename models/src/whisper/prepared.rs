@@ -53,10 +53,7 @@ struct Sizes {
 
 impl Sizes {
     /// Returns the shapes of the cross caches: of keys, and of values.
-    fn cross_shapes<N: From<usize>>(&self, positions: N) -> [[N; 4]; 2]
-    where
-        N: Copy,
-    {
+    fn cross_shapes<N: From<usize> + Copy>(&self, positions: N) -> [[N; 4]; 2] {
         let (one, heads, head) = (N::from(1), N::from(self.heads), N::from(self.head));
         [[one, heads, head, positions], [one, heads, positions, head]]
     }
