@@ -68,9 +68,12 @@ impl Prepared {
         let cross: Cross = (0..2 * sizes.layers)
             .map(|_| Shared::new::<f32>(count))
             .collect();
+        // The larger file first: reading it takes more memory than keeping it, and that is least
+        // while nothing else is there.
+        let decoder = Decoder::load(runtime, &folder.decoder, sizes, cross.clone(), settings)?;
         Ok(Self {
-            encoder: Encoder::load(runtime, &folder.encoder, sizes, cross.clone(), settings)?,
-            decoder: Decoder::load(runtime, &folder.decoder, sizes, cross, settings)?,
+            encoder: Encoder::load(runtime, &folder.encoder, sizes, cross, settings)?,
+            decoder,
             frames_max: sizes.positions * 2,
         })
     }

@@ -68,7 +68,7 @@ impl Decoder {
         cross: Cross,
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
-        let session = runtime.session(file, settings)?;
+        let session = runtime.session_as_it_is(file, settings)?;
         check(&session, sizes, file)?;
         let foreign = |error: ort::Error| LoadError::Onnx {
             file: file.into(),
@@ -101,7 +101,8 @@ impl Decoder {
     /// Binds what stays bound: the caches of the tokens, and the tensors of one token.
     fn bind_fixed(&mut self) -> ort::Result<()> {
         let (layers, bound) = (self.sizes.layers, &mut self.bound);
-        let shape = [1, self.sizes.heads, self.sizes.context, self.sizes.head];
+        let head = cache_head(self.sizes);
+        let shape = [1, self.sizes.heads, self.sizes.context, head];
         let ins = names::caches("self", layers);
         for (name, name_out) in ins.iter().zip(&names::caches("self_out", layers)) {
             let memory = Shared::new::<f32>(shape.iter().product());
@@ -172,7 +173,11 @@ impl Decoder {
             return Err(ModelError::BadInput);
         }
         let rows = 1 + usize::from(marked.is_some());
-        let set = if (count, rows) == (1, 1) { TOKEN } else { PROMPT };
+        let set = if (count, rows) == (1, 1) {
+            TOKEN
+        } else {
+            PROMPT
+        };
         if set == PROMPT && self.prompt_shape != (count, rows) {
             self.prompt_shape = (0, 0);
             self.bind_shape(PROMPT, count, rows)
@@ -205,11 +210,17 @@ impl Decoder {
     }
 }
 
+/// Returns the numbers of one head in the caches of the tokens: filled up with zeros to a multiple
+/// of 8, as the operator wants it.
+fn cache_head(sizes: Sizes) -> usize {
+    sizes.head.next_multiple_of(8)
+}
+
 /// Checks the tensors of the file against the configuration.
 fn check(session: &Session, sizes: Sizes, file: &Path) -> Result<(), LoadError> {
     use TensorElementType::{Float32, Int32, Int64};
     let (heads, head) = (Some(sizes.heads), Some(sizes.head));
-    let cache = [Some(1), heads, Some(sizes.context), head];
+    let cache = [Some(1), heads, Some(sizes.context), Some(cache_head(sizes))];
     let cross = [Some(1), heads, None, head];
     let logits = [Some(1), None, Some(sizes.vocabulary)];
     let caches = names::caches("self", sizes.layers);

@@ -71,7 +71,10 @@ pub(super) fn check(
         }
         // A free axis that the file fixes: a window, or a number of tokens.
         let fixed = shape.iter().zip(one.shape);
-        if let Some((found, _)) = fixed.into_iter().find(|(found, expected)| 0 <= **found && expected.is_none()) {
+        if let Some((found, _)) = fixed
+            .into_iter()
+            .find(|(found, expected)| 0 <= **found && expected.is_none())
+        {
             return Err(wrong(one.name, format!("is fixed to {found}")));
         }
     }
