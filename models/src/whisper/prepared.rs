@@ -84,9 +84,13 @@ impl Prepared {
             .map(|_| Shared::new::<f32>(count))
             .collect();
         let embedding = Embedding::open(&folder.path.join(EMBEDDING_FILE), sizes)?;
+        // The larger file first: reading it takes more memory than keeping it, and that is least
+        // while nothing else is there.
+        let theirs = cross.clone();
+        let decoder = Decoder::load(runtime, &folder.decoder, sizes, theirs, embedding, settings)?;
         Ok(Self {
-            encoder: Encoder::load(runtime, &folder.encoder, sizes, cross.clone(), settings)?,
-            decoder: Decoder::load(runtime, &folder.decoder, sizes, cross, embedding, settings)?,
+            encoder: Encoder::load(runtime, &folder.encoder, sizes, cross, settings)?,
+            decoder,
             frames_max: sizes.positions * 2,
         })
     }

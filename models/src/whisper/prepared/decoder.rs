@@ -77,7 +77,7 @@ impl Decoder {
         embedding: Embedding,
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
-        let session = runtime.session(file, settings)?;
+        let session = runtime.session_as_it_is(file, settings)?;
         check(&session, sizes, file)?;
         let foreign = |error: ort::Error| LoadError::Onnx {
             file: file.into(),
@@ -111,7 +111,8 @@ impl Decoder {
     /// Binds what stays bound: the caches of the tokens, and the tensors of one token.
     fn bind_fixed(&mut self) -> ort::Result<()> {
         let (layers, bound) = (self.sizes.layers, &mut self.bound);
-        let shape = [1, self.sizes.heads, self.sizes.context, self.sizes.head];
+        let head = cache_head(self.sizes);
+        let shape = [1, self.sizes.heads, self.sizes.context, head];
         let ins = names::caches("self", layers);
         for (name, name_out) in ins.iter().zip(&names::caches("self_out", layers)) {
             let memory = Shared::new::<f32>(shape.iter().product());
@@ -261,11 +262,17 @@ fn best(logits: &[f32]) -> [(usize, f32); SHARP_COUNT] {
     best
 }
 
+/// Returns the numbers of one head in the caches of the tokens: filled up with zeros to a multiple
+/// of 8, as the operator wants it.
+fn cache_head(sizes: Sizes) -> usize {
+    sizes.head.next_multiple_of(8)
+}
+
 /// Checks the tensors of the file against the configuration.
 fn check(session: &Session, sizes: Sizes, file: &Path) -> Result<(), LoadError> {
     use TensorElementType::{Float32, Int32, Int64};
-    let (heads, head) = (Some(sizes.heads), Some(sizes.head));
-    let cache = [Some(1), heads, Some(sizes.context), head];
+    let heads = Some(sizes.heads);
+    let cache = [Some(1), heads, Some(sizes.context), Some(cache_head(sizes))];
     let cross = sizes.cross_shapes(None);
     let logits = [Some(1), None, Some(sizes.vocabulary)];
     let embedded = [Some(1), None, Some(sizes.width)];

@@ -40,7 +40,7 @@ impl Encoder {
         cross: Cross,
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
-        let session = runtime.session(file, settings)?;
+        let session = runtime.session_as_it_is(file, settings)?;
         let features = [Some(1), Some(sizes.bins), None];
         let expected = Expected {
             name: FEATURES,
