@@ -14,7 +14,7 @@ pub(super) enum Graphs {
     /// A stock export as it is.
     Stock(Stock),
     /// Graphs that were made from one for this program.
-    Prepared(Prepared),
+    Prepared(Box<Prepared>),
 }
 
 impl Graphs {
@@ -25,7 +25,7 @@ impl Graphs {
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
         if folder.prepared {
-            Prepared::load(runtime, folder, settings).map(Self::Prepared)
+            Prepared::load(runtime, folder, settings).map(|graphs| Self::Prepared(Box::new(graphs)))
         } else {
             Stock::load(runtime, folder, settings).map(Self::Stock)
         }
