@@ -12,7 +12,7 @@ use crate::{LoadError, ModelError, Runtime, runtime::SessionSettings};
 /// Loaded graphs.
 pub(super) enum Graphs {
     /// A stock export as it is.
-    Stock(Stock),
+    Stock(Box<Stock>),
     /// Graphs that were made from one for this program.
     Prepared(Box<Prepared>),
 }
@@ -27,7 +27,7 @@ impl Graphs {
         if folder.prepared {
             Prepared::load(runtime, folder, settings).map(|graphs| Self::Prepared(Box::new(graphs)))
         } else {
-            Stock::load(runtime, folder, settings).map(Self::Stock)
+            Stock::load(runtime, folder, settings).map(|graphs| Self::Stock(Box::new(graphs)))
         }
     }
 
