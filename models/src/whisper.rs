@@ -13,7 +13,6 @@ use std::{
 };
 
 use ort::session::RunOptions;
-use tokenizers::Tokenizer;
 
 use crate::{
     DecodeOptions, LoadError, Mel, ModelError, Provider, Runtime, Transcriber, Transcript,
@@ -21,6 +20,7 @@ use crate::{
     transcriber::TEMPERATURES_MAX,
 };
 
+mod ahead;
 mod decode;
 mod fallback;
 mod folder;
@@ -33,6 +33,7 @@ mod rules;
 mod sampling;
 mod stock;
 mod timestamps;
+mod vocabulary;
 mod window;
 mod writing;
 
@@ -44,6 +45,7 @@ pub use pauses::quietest;
 use prompt::{Beginning, Prompt};
 use rules::Rules;
 use timestamps::Stretch;
+use vocabulary::Vocabulary;
 pub use window::WindowPolicy;
 
 /// How to run a Whisper model. The numbers are board data.
@@ -60,6 +62,8 @@ pub struct WhisperConfig {
 /// A loaded Whisper model.
 pub struct Whisper {
     mel: Mel,
+    /// Factor on the samples.
+    gain: f32,
     window: WindowPolicy,
     /// Shape: `[bins, frames]`, room for the longest window.
     features: Vec<f32>,
@@ -67,7 +71,7 @@ pub struct Whisper {
     languages: Languages,
     prompt: Prompt,
     rules: Rules,
-    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
     vocab_size: usize,
     /// Tokens of what was said before, for the utterance at hand.
     previous: Vec<i64>,
@@ -132,6 +136,7 @@ impl Whisper {
         };
         let mut whisper = Self {
             mel: Mel::new(folder.config.num_mel_bins),
+            gain: 1.0,
             window: folder
                 .window
                 .within(graphs.frames_min(), graphs.frames_max()),
@@ -146,7 +151,7 @@ impl Whisper {
             provider: config.provider,
             canary: folder.canary,
             run: Arc::new(RunOptions::new().map_err(foreign)?),
-            tokenizer: folder.tokenizer,
+            vocabulary: folder.vocabulary,
             graphs,
             languages,
             prompt,
@@ -228,7 +233,7 @@ impl Whisper {
     /// Lets the encoder hear the audio in a window of so many frames.
     fn encode(&mut self, audio: &[i16], frames: usize) -> Result<(), ModelError> {
         let features = &mut self.features[..self.mel.bins() * frames];
-        self.mel.compute(audio, frames, features);
+        self.mel.compute(audio, frames, self.gain, features);
         self.graphs.hear(features, frames, &self.run)
     }
 
@@ -343,7 +348,7 @@ impl Transcriber for Whisper {
             };
             for text in [options.initial_prompt.as_str(), context] {
                 self.prompt
-                    .encode(&self.tokenizer, text, &mut self.previous);
+                    .encode(&self.vocabulary, text, &mut self.previous);
             }
         }
         self.transcribe_pieces(audio, &mut job, transcript)
@@ -354,5 +359,7 @@ impl Transcriber for Whisper {
     }
 }
 
+#[cfg(all(test, feature = "prepare"))]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -9,12 +9,13 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
-use tokenizers::Tokenizer;
 
-use super::window::{PresselFile, WindowPolicy};
+use super::{
+    vocabulary::Vocabulary,
+    window::{PresselFile, WindowPolicy},
+};
 use crate::{
     LoadError, Provider,
-    error::one_line,
     mel::{FFT_SAMPLES, FRAMES_MAX, HOP_SAMPLES, RATE_HZ},
 };
 
@@ -32,7 +33,7 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) config: Config,
     pub(super) generation: Generation,
-    pub(super) tokenizer: Tokenizer,
+    pub(super) vocabulary: Vocabulary,
     pub(super) window: WindowPolicy,
     /// See [`Whisper::canary`](super::Whisper::canary).
     pub(super) canary: Option<String>,
@@ -107,13 +108,13 @@ impl Folder {
         check_preprocessor(&path.join("preprocessor_config.json"), &config)?;
         let own: PresselFile = optional_json(&path.join("pressel.json"))?.unwrap_or_default();
         let window = WindowPolicy::new(&own);
-        let tokenizer = tokenizer(&path.join("tokenizer.json"), config.vocab_size)?;
+        let vocabulary = vocabulary(&path.join("tokenizer.json"), config.vocab_size)?;
         let files = graphs(path, provider)?;
         Ok(Self {
             path: path.into(),
             config,
             generation,
-            tokenizer,
+            vocabulary,
             window,
             canary: own.canary,
             prepared: files.prepared,
@@ -151,7 +152,7 @@ impl Folder {
 
     /// Returns the number of the token written `token`, if the vocabulary has it.
     pub(super) fn id(&self, token: &str) -> Option<i64> {
-        self.tokenizer.token_to_id(token).map(i64::from)
+        self.vocabulary.id(token).map(i64::from)
     }
 
     /// Returns `token` when it is there and in the vocabulary.
@@ -270,27 +271,15 @@ fn check_preprocessor(file: &Path, config: &Config) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn tokenizer(file: &Path, vocab_size: usize) -> Result<Tokenizer, LoadError> {
-    if !file.is_file() {
-        return Err(LoadError::Missing {
+fn vocabulary(file: &Path, vocab_size: usize) -> Result<Vocabulary, LoadError> {
+    if file.is_file() {
+        Vocabulary::read(file, vocab_size)
+    } else {
+        Err(LoadError::Missing {
             file: file.into(),
             remedy: LAYOUT,
-        });
+        })
     }
-    let tokenizer = Tokenizer::from_file(file).map_err(|error| LoadError::Json {
-        file: file.into(),
-        problem: one_line(&error.to_string()),
-    })?;
-    let highest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
-    if vocab_size <= highest {
-        let problem = format!("goes up to token {highest}, config.json has {vocab_size} tokens");
-        return Err(LoadError::Config {
-            file: file.into(),
-            key: "vocabulary",
-            problem,
-        });
-    }
-    Ok(tokenizer)
 }
 
 /// The ONNX files of a folder.
@@ -302,8 +291,8 @@ struct Files {
 
 /// Finds both ONNX files: the prepared pair, the plain one, or the quantized one.
 ///
-/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others go
-/// first.
+/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others
+/// go first.
 fn graphs(path: &Path, provider: Provider) -> Result<Files, LoadError> {
     let prepared = pair(path, PREPARED, "");
     if provider == Provider::Cpu
