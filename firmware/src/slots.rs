@@ -16,13 +16,23 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use heapless::{Vec, spsc};
 use memmap2::{Mmap, MmapMut, MmapOptions};
-use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{CONTEXT_BYTES_MAX, FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+
+use crate::window::Context;
 
 /// Bytes of one slot.
 const SLOT_BYTES: usize = UTTERANCE_SAMPLES_MAX * size_of::<i16>();
+/// Bytes of the note behind the file's slot: what it is, language, bytes of the context; context.
+const NOTE_BYTES: usize = NOTE_HEAD_BYTES + CONTEXT_BYTES_MAX;
+const NOTE_HEAD_BYTES: usize = 6;
+/// The first byte of a note that says that the chunk is a window.
+const NOTE_OF_WINDOW: u8 = 1;
 /// Bytes of all slots.
-const ALL_BYTES: usize = SLOT_BYTES * (SLOT_COUNT + 1);
+const ALL_BYTES: usize = SLOT_BYTES * (SLOT_COUNT + 1) + NOTE_BYTES;
+// It is read as samples, too.
+const _: () = assert!(ALL_BYTES.is_multiple_of(size_of::<i16>()));
+const _: () = assert!(CONTEXT_BYTES_MAX <= u16::MAX as usize);
 
 /// Where utterances are written. One slot holds [`UTTERANCE_SAMPLES_MAX`] samples.
 pub trait Slots {
@@ -86,7 +96,7 @@ impl SharedMemory {
         Ok(SlotMemory { map })
     }
 
-    /// Maps the slot of the file's chunk for its one writer, and touches its pages.
+    /// Maps the slot of the file's chunk and its note for their one writer, and touches the pages.
     ///
     /// # Errors
     /// The error of `mmap(2)`.
@@ -98,7 +108,7 @@ impl SharedMemory {
         let mut map = unsafe {
             MmapOptions::new()
                 .offset(offset)
-                .len(SLOT_BYTES)
+                .len(SLOT_BYTES + NOTE_BYTES)
                 .map_mut(&file)?
         };
         map.fill(0);
@@ -119,21 +129,36 @@ impl SlotMemory {
     }
 }
 
+/// Where a file's chunk is put: its samples, and a note that says how they are heard.
+pub trait ChunkSlot: Send {
+    /// Returns the samples. Shape: `[480_000] i16`.
+    fn samples(&mut self) -> &mut [i16];
+    /// Notes what was said before a window; `None`: the chunk is speech that stands by itself.
+    fn note(&mut self, window: Option<&Context>);
+}
+
 /// The writer's map of the slot of the file's chunk.
 pub struct FileSlot {
     map: MmapMut,
 }
 
-impl FileSlot {
-    /// Returns its samples. Shape: `[480_000] i16`.
-    pub fn memory(&mut self) -> &mut [i16] {
-        bytemuck::cast_slice_mut(&mut self.map[..])
+impl ChunkSlot for FileSlot {
+    fn samples(&mut self) -> &mut [i16] {
+        bytemuck::cast_slice_mut(&mut self.map[..SLOT_BYTES])
     }
-}
 
-impl AsMut<[i16]> for FileSlot {
-    fn as_mut(&mut self) -> &mut [i16] {
-        self.memory()
+    fn note(&mut self, window: Option<&Context>) {
+        let note = &mut self.map[SLOT_BYTES..];
+        note.fill(0); // What was said is not kept.
+        let Some(context) = window else { return };
+        let text = context.text().as_bytes();
+        // A context is never longer.
+        let count = text.len().min(CONTEXT_BYTES_MAX);
+        note[0] = NOTE_OF_WINDOW;
+        note[1..3].copy_from_slice(&context.language());
+        let bytes = u16::try_from(count).unwrap_or_default().to_le_bytes();
+        note[3..5].copy_from_slice(&bytes);
+        note[NOTE_HEAD_BYTES..NOTE_HEAD_BYTES + count].copy_from_slice(&text[..count]);
     }
 }
 
@@ -170,6 +195,31 @@ impl SlotReader {
         let offset = slot * UTTERANCE_SAMPLES_MAX;
         all.get(offset + start as usize..offset + end)
     }
+
+    /// Returns what is noted beside a slot: `None` for utterances, and for chunks that stand by
+    /// themselves.
+    #[must_use]
+    pub fn note(&self, slot: u8) -> Option<Note<'_>> {
+        let (head, text) = self.map[SLOT_BYTES * (SLOT_COUNT + 1)..].split_at(NOTE_HEAD_BYTES);
+        if slot != FILE_SLOT || head[0] != NOTE_OF_WINDOW {
+            return None;
+        }
+        let count = usize::from(u16::from_le_bytes([head[3], head[4]]));
+        let context = text.get(..count).map(str::from_utf8);
+        Some(Note {
+            language: [head[1], head[2]],
+            context: context.and_then(Result::ok).unwrap_or_default(),
+        })
+    }
+}
+
+/// What is noted beside a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// Two-letter code of the recording's language; zeros while nobody knows it.
+    pub language: [u8; 2],
+    /// The last words before the window.
+    pub context: &'a str,
 }
 
 /// Slots as the live listen sees them: free numbers come back through a ring.
@@ -360,7 +410,7 @@ mod tests {
         let mut file = shared.file_writer().unwrap();
         let last = u8::try_from(SLOT_COUNT - 1).unwrap();
         utterances.slot(last).fill(1);
-        file.memory().fill(2);
+        file.samples().fill(2);
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let count = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
         let all = |slot, value| {
@@ -368,6 +418,35 @@ mod tests {
             audio.iter().all(|&sample| sample == value)
         };
         assert!(all(last, 1) && all(FILE_SLOT, 2));
+    }
+
+    #[test]
+    fn note_lies_behind_the_file_slot_and_belongs_to_it_alone() {
+        let shared = SharedMemory::create().unwrap();
+        let mut file = shared.file_writer().unwrap();
+        let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
+        let count = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
+        assert_eq!(reader.note(FILE_SLOT), None);
+        let mut context = Context::default();
+        for (text, language) in [("", [0; 2]), ("grün", *b"de")] {
+            context.learn(text, language, false);
+            file.samples().fill(-1);
+            file.note(Some(&context));
+            let note = Note {
+                language,
+                context: text,
+            };
+            assert_eq!(reader.note(FILE_SLOT), Some(note));
+            let audio = reader.audio(FILE_SLOT, 0, count).unwrap();
+            assert!(audio.iter().all(|&sample| sample == -1));
+            assert_eq!((reader.note(0), reader.note(FILE_SLOT + 1)), (None, None));
+        }
+        context.learn(&"é".repeat(CONTEXT_BYTES_MAX), *b"de", false);
+        file.note(Some(&context));
+        let longest = reader.note(FILE_SLOT).unwrap().context;
+        assert_eq!(longest.len(), CONTEXT_BYTES_MAX);
+        file.note(None);
+        assert_eq!(reader.note(FILE_SLOT), None);
     }
 
     #[test]

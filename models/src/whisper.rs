@@ -29,6 +29,7 @@ mod stock;
 mod window;
 
 use folder::Folder;
+pub use folder::has_timestamps;
 use graphs::Graphs;
 use greedy::Rules;
 pub use pauses::quietest;

@@ -30,7 +30,8 @@ use super::message::Fault;
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
-use crate::slots::SlotReader;
+use crate::slots::{Note, SlotReader};
+use crate::window::Heard;
 
 /// One request to recognise.
 struct Job {
@@ -227,6 +228,7 @@ impl Room<'_> {
             start,
             samples,
         } = job;
+        let note = self.slots.note(slot);
         let Some(slice) = self.slots.audio(slot, start, samples) else {
             let fault = Fault::BadRequest;
             return Answer::Failed { id, fault };
@@ -234,27 +236,40 @@ impl Room<'_> {
         audio.clear();
         audio.extend_from_slice(slice);
         levels::normalise(audio);
-        answer(self.whisper, id, audio, &self.shared.cancel, transcript)
+        answer(
+            self.whisper,
+            id,
+            audio,
+            note,
+            &self.shared.cancel,
+            transcript,
+        )
     }
 }
 
-/// Recognises one utterance; a fault that may pass is tried once more.
+/// Recognises one utterance, or a window of a recording with what is noted beside it; a fault that
+/// may pass is tried once more.
 fn answer(
     whisper: &mut Whisper,
     id: u32,
     audio: &[i16],
+    note: Option<Note<'_>>,
     cancel: &AtomicBool,
     transcript: &mut Transcript,
 ) -> Answer {
-    let options = DecodeOptions::default();
-    let mut result = whisper.transcribe(audio, &options, "", cancel, transcript);
+    let options = DecodeOptions {
+        without_timestamps: note.is_none(),
+        ..DecodeOptions::default()
+    };
+    let context = note.map_or("", |note| note.context);
+    let mut result = whisper.transcribe(audio, &options, context, cancel, transcript);
     if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
-        result = whisper.transcribe(audio, &options, "", cancel, transcript);
+        result = whisper.transcribe(audio, &options, context, cancel, transcript);
     }
     match result {
-        Ok(transcription) => done(id, &transcription, &transcript.text),
+        Ok(transcription) => done(id, &transcription, transcript, note.is_some()),
         Err(error) => Answer::Failed {
             id,
             fault: Fault::from(error),
@@ -262,8 +277,18 @@ fn answer(
     }
 }
 
-fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
+fn done(
+    id: u32,
+    transcription: &Transcription,
+    transcript: &Transcript,
+    is_window: bool,
+) -> Answer {
+    let text = &transcript.text;
     let cut = cut(text, TEXT_BYTES_MAX);
+    let heard = is_window.then(|| {
+        let samples = transcription.heard_samples;
+        Heard::of(transcript, cut.len(), samples, false)
+    });
     Answer::Done {
         id,
         text: heapless::String::try_from(cut).unwrap_or_default(),
@@ -273,6 +298,7 @@ fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
         confidence: percent(transcription.mean_logprob),
         encode_ms: transcription.encode_ms,
         decode_ms: transcription.decode_ms,
+        heard: heard.unwrap_or_default(),
     }
 }
 
