@@ -360,7 +360,7 @@ impl Core {
                 hand.chunk = None;
                 let window = Window {
                     said,
-                    spans: finished.heard.spans,
+                    spans: finished.heard.spans.to_vec(),
                     forgets: finished.heard.forgets,
                 };
                 self.checkpoint(window, now);

@@ -15,7 +15,7 @@ use pressel_wire::text::cut;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::frame::RECORD_BYTES_MAX;
-use crate::window::Spans;
+use crate::window::Span;
 
 // The longest of each kind fits; the other fields are a few numbers of at most ten bytes.
 const _: () = assert!(JOB_PATH_BYTES_MAX + JOB_MODEL_BYTES_MAX + 64 <= RECORD_BYTES_MAX);
@@ -121,8 +121,8 @@ pub struct Said {
 pub struct Window {
     /// The stretch. It ends where the next window begins, which may be before its samples end.
     pub said: Said,
-    /// When its words were said, from its first sample on.
-    pub spans: Spans,
+    /// When its words were said, from its first sample on; at most [`SEGMENTS_MAX`].
+    pub spans: Vec<Span>,
     /// The words up to its end do not go with the next window.
     pub forgets: bool,
 }
@@ -131,7 +131,7 @@ impl From<Said> for Window {
     fn from(said: Said) -> Self {
         Self {
             said,
-            spans: Spans::new(),
+            spans: Vec::new(),
             forgets: false,
         }
     }
@@ -149,7 +149,6 @@ impl Said {
 mod tests {
     use super::*;
     use crate::journal::frame;
-    use crate::window::Span;
 
     fn check(record: &Record) {
         let found = frame::scan::<Record>(&frame::encode(record));
@@ -198,7 +197,7 @@ mod tests {
                 language: *b"en",
                 confidence: 255,
             },
-            spans: Spans::from_iter([span; SEGMENTS_MAX]),
+            spans: vec![span; SEGMENTS_MAX],
             forgets: true,
         }));
         check(&Record::Retried);

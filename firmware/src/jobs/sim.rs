@@ -385,7 +385,7 @@ impl Recordings for World {
             let fault = tape.map_or(Some(AudioFault::Missing), |tape| tape.fault);
             match (tape, fault) {
                 (Some(tape), None) => {
-                    let is_begin = tape.has_windows || from % (10 * SECOND) == 0;
+                    let is_begin = tape.has_windows || from.is_multiple_of(10 * SECOND);
                     assert!(is_begin, "no chunk begins here");
                     Ok(Box::new(TapeReader {
                         pieces: tape.pieces.clone(),

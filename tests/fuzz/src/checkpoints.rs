@@ -10,7 +10,7 @@ use pressel::jobs::checkpoints::Store;
 use pressel::jobs::job::Job;
 use pressel::jobs::record::{Head, Record, Said, Stamp, Window};
 use pressel::journal::frame::{STUFFED_BYTES_MAX, encode, scan};
-use pressel::window::{Span, Spans};
+use pressel::window::Span;
 
 use super::memory::Memory;
 use super::sums;
@@ -108,7 +108,7 @@ fn later() -> Window {
             text: "stop".to_owned(),
             ..said()
         },
-        spans: Spans::from_iter([span]),
+        spans: vec![span],
         forgets: false,
     }
 }
