@@ -54,8 +54,14 @@ fn check_store(file: &[u8]) {
     store.note(added, Record::Window(later()), 0);
     assert!(!store.is_behind(), "memory does not fail");
     let mut again = open(&disk);
-    assert_eq!(again.said(added).expect("memory does not fail"), [window(), later()]);
-    assert_eq!(again.job(added).map(|job| job.position), Some(later().said.next));
+    assert_eq!(
+        again.said(added).expect("memory does not fail"),
+        [window(), later()]
+    );
+    assert_eq!(
+        again.job(added).map(|job| job.position),
+        Some(later().said.next)
+    );
     let stand = |job: &Job| (job.path.clone(), job.stand.clone(), job.position, job.heard);
     assert_eq!(again.job(NUMBER).map(stand), known.as_ref().map(stand));
     // Such a job goes on as well.
