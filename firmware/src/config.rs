@@ -167,6 +167,8 @@ pub struct Speech {
     pub minimum_ms: u64,
     /// Probability from which on a frame is speech, 0 to 1.
     pub threshold: f32,
+    /// Whether recognition begins at a pause, before it is known that nothing more is said.
+    pub guess: bool,
 }
 
 impl Default for Speech {
@@ -179,6 +181,7 @@ impl Default for Speech {
             endpoint_ms: 700,
             minimum_ms: 96,
             threshold: 0.5,
+            guess: true,
         }
     }
 }
@@ -377,6 +380,7 @@ impl Config {
                 wake_speech_min: samples(300),
                 voice_opens: self.trigger == Trigger::Voice,
             },
+            works_ahead: speech.guess,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::outcome::{Finished, of_answer, utterance};
 use crate::slots::{ChunkSlot as _, FileSlot, OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, Command, Control, ListenEvent};
 use crate::window::Context;
-use crate::worker::message::Fault;
+use crate::worker::message::{Fault, Part};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
@@ -252,11 +252,15 @@ fn no_ears() -> Failure {
 /// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
 fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
     let (start, samples) = trim::speech(utterance);
-    let request = Request::Recognise {
-        id: utterance.id,
+    let part = Part {
+        utterance: utterance.id,
         slot: utterance.slot,
         start,
         samples,
+    };
+    let request = Request::Recognise {
+        id: utterance.id,
+        part,
     };
     socket.send(&request).ok()?;
     let audio_ms = millis(u64::from(samples));
@@ -355,12 +359,13 @@ mod tests {
         theirs.send(answer).unwrap();
         let expected = trusted.then(|| answer.clone());
         assert_eq!(ask(&mut ours, &utterance()), expected);
-        let request = Request::Recognise {
-            id: 7,
+        let part = Part {
+            utterance: 7,
             slot: 3,
             start: 3_200,
-            samples: 25_600,
+            samples: 24_800,
         };
+        let request = Request::Recognise { id: 7, part };
         assert_eq!(theirs.receive(), Received::Message(request));
     }
 

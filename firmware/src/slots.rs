@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use heapless::{Vec, spsc};
-use memmap2::{Mmap, MmapMut, MmapOptions};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use pressel_pipeline::limits::{CONTEXT_BYTES_MAX, FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 
@@ -84,9 +84,10 @@ impl SharedMemory {
     /// The error of `mmap(2)`.
     pub fn writer(&self) -> io::Result<SlotMemory> {
         let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
-        // SAFETY: the memory cannot shrink (sealed above). Other maps of it exist in the worker
-        // process, which reads a slot only between a request and its answer; the main loop gives
-        // the slot back to the writer after the answer, so the two never touch a slot at once.
+        // SAFETY: the memory cannot shrink (sealed above), and no other map that is written holds
+        // these bytes. The other maps are the worker's, which makes no reference to them and copies
+        // what it reads: see `SlotReader::copy`. What it was asked for is not written meanwhile: the
+        // main loop gives the slot back to the writer after the answer.
         let mut map = unsafe {
             MmapOptions::new()
                 .len(SLOT_BYTES * SLOT_COUNT)
@@ -164,7 +165,7 @@ impl ChunkSlot for FileSlot {
 
 /// The worker's map of all slots: read only.
 pub struct SlotReader {
-    map: Mmap,
+    map: MmapRaw,
 }
 
 impl SlotReader {
@@ -177,49 +178,66 @@ impl SlotReader {
         if file.metadata()?.len() != ALL_BYTES as u64 {
             return Err(io::Error::other("slot memory has another size"));
         }
-        // SAFETY: the memory is sealed against shrinking by its maker, and the writer leaves a slot
-        // alone while this process works on it: see `SharedMemory::writer`.
-        let map = unsafe { MmapOptions::new().len(ALL_BYTES).map(&file)? };
+        let map = MmapOptions::new().len(ALL_BYTES).map_raw_read_only(&file)?;
         Ok(Self { map })
     }
 
-    /// Returns `samples` samples of a slot from `start` on, or `None` when that is not in a slot.
+    /// Copies `samples` samples of a slot from `start` on into `audio`, in place of what it held.
+    /// Returns false, and leaves it empty, when that is not in a slot.
+    ///
+    /// What was asked for is whole, for its slot has no writer then. So is what was told of an
+    /// utterance that is being recorded, for the writer goes on behind it; unless the utterance is
+    /// discarded just now and the slot is wiped or written anew, and then nobody asks for it.
     #[must_use]
-    pub fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<&[i16]> {
-        let slot = usize::from(slot);
-        let end = (start as usize).checked_add(samples as usize)?;
+    pub fn copy(&self, slot: u8, start: u32, samples: u32, audio: &mut std::vec::Vec<i16>) -> bool {
+        audio.clear();
+        let (slot, start, count) = (usize::from(slot), start as usize, samples as usize);
+        let end = start.saturating_add(count);
         if SLOT_COUNT < slot || UTTERANCE_SAMPLES_MAX < end {
-            return None;
+            return false;
         }
-        let all: &[i16] = bytemuck::cast_slice(&self.map[..]);
-        let offset = slot * UTTERANCE_SAMPLES_MAX;
-        all.get(offset + start as usize..offset + end)
+        let base = self.map.as_ptr().cast::<i16>();
+        let offset = slot * UTTERANCE_SAMPLES_MAX + start;
+        // SAFETY: `slot` is at most `SLOT_COUNT` and `end` within one slot, so each place lies in
+        // the map of `ALL_BYTES`, which begins at a page and so is aligned; the memory is sealed
+        // against shrinking. The writer's process may change these bytes meanwhile (see above), so
+        // no reference to them is made, and each is read once, as memory that others write.
+        let read = |place| unsafe { base.add(offset + place).read_volatile() };
+        audio.extend((0..count).map(read));
+        true
     }
 
-    /// Returns what is noted beside a slot: `None` for utterances, and for chunks that stand by
-    /// themselves.
+    /// Returns the same as a vector of its own.
+    #[cfg(test)]
+    pub(crate) fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<std::vec::Vec<i16>> {
+        let mut audio = std::vec::Vec::new();
+        self.copy(slot, start, samples, &mut audio).then_some(audio)
+    }
+
+    /// Copies what is noted beside a window into `context`, in place of what it held, and returns
+    /// the language; zeros while nobody knows it. `None`, and nothing, for utterances and for
+    /// chunks that stand by themselves.
     #[must_use]
-    pub fn note(&self, slot: u8) -> Option<Note<'_>> {
-        let (head, text) = self.map[SLOT_BYTES * (SLOT_COUNT + 1)..].split_at(NOTE_HEAD_BYTES);
-        if slot != FILE_SLOT || head[0] != NOTE_OF_WINDOW {
+    pub fn note(&self, slot: u8, context: &mut String) -> Option<[u8; 2]> {
+        context.clear();
+        if slot != FILE_SLOT {
+            return None;
+        }
+        let base = self.map.as_ptr();
+        // SAFETY: `place` is below `NOTE_BYTES`, so each byte lies in the map of `ALL_BYTES`, whose
+        // last ones the note is; the memory is sealed against shrinking. No reference to memory of
+        // another process is made, and each byte is read once: see `copy`.
+        let read = |place| unsafe { base.add(ALL_BYTES - NOTE_BYTES + place).read_volatile() };
+        let note: [u8; NOTE_BYTES] = core::array::from_fn(read);
+        let (head, text) = note.split_at(NOTE_HEAD_BYTES);
+        if head[0] != NOTE_OF_WINDOW {
             return None;
         }
         let count = usize::from(u16::from_le_bytes([head[3], head[4]]));
-        let context = text.get(..count).map(str::from_utf8);
-        Some(Note {
-            language: [head[1], head[2]],
-            context: context.and_then(Result::ok).unwrap_or_default(),
-        })
+        let words = text.get(..count).map(str::from_utf8);
+        context.push_str(words.and_then(Result::ok).unwrap_or_default());
+        Some([head[1], head[2]])
     }
-}
-
-/// What is noted beside a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note<'a> {
-    /// Two-letter code of the recording's language; zeros while nobody knows it.
-    pub language: [u8; 2],
-    /// The last words before the window.
-    pub context: &'a str,
 }
 
 /// Slots as the live listen sees them: free numbers come back through a ring.
@@ -400,7 +418,7 @@ mod tests {
         writer.slot(last)[UTTERANCE_SAMPLES_MAX - 1] = 77;
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let end = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
-        assert_eq!(reader.audio(last, end - 1, 1), Some(&[77][..]));
+        assert_eq!(reader.audio(last, end - 1, 1), Some(vec![77]));
     }
 
     #[test]
@@ -426,27 +444,27 @@ mod tests {
         let mut file = shared.file_writer().unwrap();
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let count = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
-        assert_eq!(reader.note(FILE_SLOT), None);
+        let mut heard = "before".to_owned();
+        assert_eq!((reader.note(FILE_SLOT, &mut heard), &*heard), (None, ""));
         let mut context = Context::default();
         for (text, language) in [("", [0; 2]), ("grün", *b"de")] {
             context.learn(text, language, false);
             file.samples().fill(-1);
             file.note(Some(&context));
-            let note = Note {
-                language,
-                context: text,
-            };
-            assert_eq!(reader.note(FILE_SLOT), Some(note));
+            assert_eq!(reader.note(FILE_SLOT, &mut heard), Some(language));
+            assert_eq!(heard, text);
             let audio = reader.audio(FILE_SLOT, 0, count).unwrap();
             assert!(audio.iter().all(|&sample| sample == -1));
-            assert_eq!((reader.note(0), reader.note(FILE_SLOT + 1)), (None, None));
+            for other in [0, FILE_SLOT - 1, FILE_SLOT + 1, u8::MAX] {
+                assert_eq!((reader.note(other, &mut heard), &*heard), (None, ""));
+            }
         }
         context.learn(&"é".repeat(CONTEXT_BYTES_MAX), *b"de", false);
         file.note(Some(&context));
-        let longest = reader.note(FILE_SLOT).unwrap().context;
-        assert_eq!(longest.len(), CONTEXT_BYTES_MAX);
+        assert_eq!(reader.note(FILE_SLOT, &mut heard), Some(*b"de"));
+        assert_eq!(heard.len(), CONTEXT_BYTES_MAX);
         file.note(None);
-        assert_eq!(reader.note(FILE_SLOT), None);
+        assert_eq!((reader.note(FILE_SLOT, &mut heard), &*heard), (None, ""));
     }
 
     #[test]

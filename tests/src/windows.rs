@@ -31,7 +31,7 @@ macro_rules! need_timestamps {
 /// Returns the folder of a model with timestamps, if it is there.
 fn timestamps() -> Option<String> {
     let named = std::env::var_os("PRESSEL_TIMESTAMPS").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| root().join("models/fixtures/multilingual"));
+    let folder = named.unwrap_or_else(|| root().join("models/fixtures/timed"));
     has_timestamps(&folder).then(|| folder.to_str().unwrap().to_owned())
 }
 

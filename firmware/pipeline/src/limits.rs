@@ -34,7 +34,8 @@ pub const CONTROL_RING_COMMANDS: usize = 32;
 ///
 /// Units: events. Why 64: one open and one close for each slot, and speech and wake marks
 /// coalesced. When full: listen keeps utterance events and tries again before the next block; marks
-/// are dropped and counted.
+/// are dropped and counted. Of what is told of an utterance that is being recorded, one is in it at
+/// most; the next waits in listen until that is gone, and a newer one takes its place.
 pub const EVENT_RING_EVENTS: usize = 64;
 
 /// Seconds in the longest utterance: what Whisper hears in one window.
@@ -219,8 +220,27 @@ pub const LEFT_OFF_MS: u64 = 60_000;
 /// Milliseconds by which the worker may be later than its deadline before the watchdog sees it as
 /// stuck: by then the main loop should have ended it.
 pub const WORKER_OVERDUE_MS: u64 = 5_000;
-/// Milliseconds of audio that the worker gets before and after the speech that was heard.
+/// Milliseconds of audio that the worker gets before the speech that was heard.
 pub const SPEECH_PADDING_MS: u64 = 300;
+/// Milliseconds of audio that the worker gets after it.
+///
+/// Why 250: not more than [`GUESS_PAUSE_MS`], so that all that the worker will get is there when the
+/// pause is so long.
+pub const SPEECH_TAIL_MS: u64 = 250;
+/// Milliseconds of silence in an utterance after which the worker begins with what was said so far,
+/// as a guess that no more is said.
+///
+/// Why 250: the quickest end of hands-free speech that the configuration recommends. A pause
+/// between two words is mostly shorter.
+pub const GUESS_PAUSE_MS: u64 = 250;
+const _: () = assert!(SPEECH_TAIL_MS <= GUESS_PAUSE_MS); // a guess is about what is recorded already
+/// Milliseconds of speech between two looks of the worker at an utterance that is being recorded.
+pub const AHEAD_EVERY_MS: u64 = 500;
+/// Milliseconds without work ahead after a worker was lost over it.
+///
+/// Why a minute: what kills the worker ahead of time kills it again when it is asked, and that
+/// counts; so guesses cost one start of a worker a minute at most.
+pub const AHEAD_REST_MS: u64 = 60_000;
 /// Milliseconds between two counter messages on the link.
 pub const COUNTERS_EVERY_MS: u64 = 60_000;
 /// Milliseconds that the main loop sleeps at most: the watchdog wants to see it turn.

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::models::ModelsArguments;
 use crate::config::{FileCut, Trigger};
 use crate::transcript::Format;
 use crate::vitals::Watched;
@@ -64,6 +65,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Let the running appliance transcribe recordings, while nobody speaks to it.
     Jobs(JobsArguments),
+    /// Show, check and remove speech models, and fetch others from a hub.
+    Models(ModelsArguments),
     /// The worker process; started by the appliance itself.
     #[command(hide = true)]
     Worker(WorkerArguments),

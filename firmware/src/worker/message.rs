@@ -29,21 +29,44 @@ pub struct Setup {
 pub enum Request {
     /// Recognise this part of a slot. Answered by `Done` or `Failed` with the same number.
     Recognise {
-        /// Number of the request, counted by the appliance.
+        /// Number of the request, counted by the appliance from 1.
         id: u32,
-        /// Slot that holds the audio.
-        slot: u8,
-        /// First sample in the slot.
-        start: u32,
-        /// Count of samples.
-        samples: u32,
+        /// What is to be recognised.
+        part: Part,
     },
     /// Stop the request with this number, if it is running.
     Cancel {
         /// Number of the request.
         id: u32,
     },
+    /// This part of an utterance that is being recorded is in its slot. Has no answer; the newest
+    /// counts.
+    Ahead {
+        /// What is there.
+        part: Part,
+        /// It may well be all that is said: recognise it, and keep the answer for the request that
+        /// asks for exactly this. Otherwise more is to come.
+        is_guess: bool,
+    },
+    /// What was looked at ahead will not be asked for: keep nothing of it.
+    Forget,
 }
+
+/// A part of a slot, and which utterance it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Number of the utterance, or of the chunk in the slot of files.
+    pub utterance: u32,
+    /// Slot that holds the audio.
+    pub slot: u8,
+    /// First sample in the slot.
+    pub start: u32,
+    /// Count of samples.
+    pub samples: u32,
+}
+
+/// The number of no request: a worker that is broken by what it did ahead says so with it.
+pub const NOT_ASKED: u32 = 0;
 
 /// From the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

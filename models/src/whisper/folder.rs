@@ -13,10 +13,15 @@ use tokenizers::Tokenizer;
 
 use super::window::{PresselFile, WindowPolicy};
 use crate::{
-    LoadError,
+    LoadError, Provider,
     error::one_line,
     mel::{FFT_SAMPLES, FRAMES_MAX, HOP_SAMPLES, RATE_HZ},
 };
+
+/// Names of the encoder and the decoder that were made for this program, without `.onnx`.
+const PREPARED: [&str; 2] = ["encoder", "decoder"];
+/// The same in a stock export.
+const STOCK: [&str; 2] = ["encoder_model", "decoder_model_merged"];
 
 /// What to do about a folder that is not whole.
 const LAYOUT: &str = "a Whisper folder holds config.json, generation_config.json, tokenizer.json, \
@@ -31,9 +36,11 @@ pub(super) struct Folder {
     pub(super) window: WindowPolicy,
     /// See [`Whisper::canary`](super::Whisper::canary).
     pub(super) canary: Option<String>,
+    /// Whether the ONNX files were made for this program.
+    pub(super) prepared: bool,
     /// The ONNX file of the encoder.
     pub(super) encoder: PathBuf,
-    /// The ONNX file of the merged decoder.
+    /// The ONNX file of the decoder.
     pub(super) decoder: PathBuf,
 }
 
@@ -64,6 +71,7 @@ pub(super) struct Generation {
     pub(super) lang_to_id: Option<HashMap<String, i64>>,
     pub(super) task_to_id: Option<HashMap<String, i64>>,
     pub(super) no_timestamps_token_id: Option<i64>,
+    pub(super) prev_sot_token_id: Option<i64>,
     pub(super) forced_decoder_ids: Option<Vec<(usize, Option<i64>)>>,
 }
 
@@ -85,8 +93,8 @@ enum OneOrMany {
 }
 
 impl Folder {
-    /// Reads the folder.
-    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+    /// Reads the folder, to be run by `provider`.
+    pub(super) fn read(path: &Path, provider: Provider) -> Result<Self, LoadError> {
         if !path.is_dir() {
             return Err(LoadError::Missing {
                 file: path.into(),
@@ -100,7 +108,7 @@ impl Folder {
         let own: PresselFile = optional_json(&path.join("pressel.json"))?.unwrap_or_default();
         let window = WindowPolicy::new(&own);
         let tokenizer = tokenizer(&path.join("tokenizer.json"), config.vocab_size)?;
-        let (encoder, decoder) = graphs(path)?;
+        let files = graphs(path, provider)?;
         Ok(Self {
             path: path.into(),
             config,
@@ -108,8 +116,9 @@ impl Folder {
             tokenizer,
             window,
             canary: own.canary,
-            encoder,
-            decoder,
+            prepared: files.prepared,
+            encoder: files.encoder,
+            decoder: files.decoder,
         })
     }
 
@@ -298,36 +307,77 @@ fn tokenizer(file: &Path, vocab_size: usize) -> Result<Tokenizer, LoadError> {
     Ok(tokenizer)
 }
 
-/// Finds both ONNX files: the plain pair, or the quantized one.
-fn graphs(path: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
-    let homes = [path.to_path_buf(), path.join("onnx")];
-    let found = |name: &str, suffix: &str| {
-        let file = format!("{name}{suffix}.onnx");
-        homes
-            .iter()
-            .map(|home| home.join(&file))
-            .find(|file| file.is_file())
-    };
-    for suffix in ["", "_quantized"] {
-        let pair = (
-            found("encoder_model", suffix),
-            found("decoder_model_merged", suffix),
-        );
-        if let (Some(encoder), Some(decoder)) = pair {
-            return Ok((encoder, decoder));
-        }
+/// The ONNX files of a folder.
+struct Files {
+    prepared: bool,
+    encoder: PathBuf,
+    decoder: PathBuf,
+}
+
+/// Finds both ONNX files: the prepared pair, the plain one, or the quantized one.
+///
+/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others go
+/// first.
+fn graphs(path: &Path, provider: Provider) -> Result<Files, LoadError> {
+    let prepared = pair(path, PREPARED, "");
+    if provider == Provider::Cpu
+        && let Some(files) = prepared
+    {
+        return Ok(files);
     }
-    let lacks_encoder = found("encoder_model", "").or(found("encoder_model", "_quantized"));
-    let (name, remedy) = match lacks_encoder {
-        None => ("encoder_model.onnx", LAYOUT),
-        Some(_) if path.join("decoder_model.onnx").is_file() => (
-            "decoder_model_merged.onnx",
-            "export with optimum's merged decoder (with past)",
-        ),
-        Some(_) => ("decoder_model_merged.onnx", LAYOUT),
+    if let Some(files) = ["", "_quantized"]
+        .iter()
+        .find_map(|suffix| pair(path, STOCK, suffix))
+    {
+        return Ok(files);
+    }
+    if prepared.is_some() {
+        let problem = format!(
+            "{} holds graphs prepared for the CPU only; lay the stock export beside them",
+            path.display()
+        );
+        return Err(LoadError::Provider {
+            name: provider.name(),
+            problem,
+        });
+    }
+    Err(lacking(path))
+}
+
+/// Finds a pair of ONNX files in the folder or in its folder `onnx`.
+fn pair(path: &Path, names: [&str; 2], suffix: &str) -> Option<Files> {
+    let [encoder, decoder] = names.map(|name| found(path, &format!("{name}{suffix}.onnx")));
+    Some(Files {
+        prepared: names == PREPARED,
+        encoder: encoder?,
+        decoder: decoder?,
+    })
+}
+
+fn found(path: &Path, file: &str) -> Option<PathBuf> {
+    let homes = [path.to_path_buf(), path.join("onnx")];
+    let mut files = homes.iter().map(|home| home.join(file));
+    files.find(|file| file.is_file())
+}
+
+/// Says which ONNX file is missing.
+fn lacking(path: &Path) -> LoadError {
+    let is_there = |file| found(path, file).is_some();
+    let again = "the model is half prepared: run `pressel models prepare` again";
+    let (name, remedy) = if is_there("encoder.onnx") {
+        ("decoder.onnx", again)
+    } else if is_there("decoder.onnx") {
+        ("encoder.onnx", again)
+    } else if !is_there("encoder_model.onnx") && !is_there("encoder_model_quantized.onnx") {
+        ("encoder_model.onnx", LAYOUT)
+    } else if path.join("decoder_model.onnx").is_file() {
+        let remedy = "export with optimum's merged decoder (with past)";
+        ("decoder_model_merged.onnx", remedy)
+    } else {
+        ("decoder_model_merged.onnx", LAYOUT)
     };
-    Err(LoadError::Missing {
+    LoadError::Missing {
         file: path.join(name),
         remedy,
-    })
+    }
 }

@@ -65,6 +65,8 @@ impl Desk {
             next: None,
             events: Events::new(),
             sent: 0,
+            ahead: None,
+            sent_since: 0,
             panics: 0,
             vitals: Arc::default(),
         };

@@ -63,7 +63,7 @@ impl Desk {
     /// What the main loop does with news; returns false for a model that cannot be loaded.
     fn take(&mut self, news: News) -> bool {
         match news {
-            News::Ready { .. } | News::Yielded { .. } => {}
+            News::Ready { .. } | News::Yielded { .. } | News::Guess { .. } => {}
             News::CannotLoad(_) => return false,
             News::Done(finished, slot) => self.done.push((finished, slot)),
             News::Lost(why) => {
@@ -258,12 +258,13 @@ fn each_answer_has_its_result() {
 fn request_is_the_speech_and_what_is_around_it() {
     let mut desk = Desk::ready();
     desk.offer(pressed(5));
-    let request = Request::Recognise {
-        id: 1,
+    let part = Part {
+        utterance: 5,
         slot: 5,
         start: 8_000 - 4_800,
-        samples: 16_000 + 2 * 4_800,
+        samples: 16_000 + 4_800 + 4_000,
     };
+    let request = Request::Recognise { id: 1, part };
     assert_eq!(desk.asked(), [request]);
     desk.pass(40);
     desk.answer(&said(1, "stop"));
@@ -290,7 +291,10 @@ fn one_request_is_at_the_worker_and_the_most_urgent_comes_next() {
     desk.answer(&said(1, "one"));
     assert!(matches!(
         desk.asked()[..],
-        [Request::Recognise { id: 2, slot: 3, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Part { slot: 3, .. }
+        }]
     ));
 }
 
@@ -425,7 +429,10 @@ fn what_a_dead_worker_had_is_tried_once_more_and_before_the_others() {
     desk.answer(&READY);
     assert!(matches!(
         desk.asked()[..],
-        [Request::Recognise { id: 2, slot: 1, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Part { slot: 1, .. }
+        }]
     ));
     desk.die();
     assert_eq!(desk.results(), [(1, DIED)]);
@@ -570,8 +577,10 @@ fn chunk_is_cancelled_by_a_press_and_done_again_after_it() {
         desk.asked()[..],
         [Request::Recognise {
             id: 1,
-            slot: FILE_SLOT,
-            ..
+            part: Part {
+                slot: FILE_SLOT,
+                ..
+            }
         }]
     ));
     desk.talk(true);

@@ -117,6 +117,8 @@ fn room(config: &Config, ends: rings::ListenEnds, memory: &SharedMemory, bells: 
         next: None,
         events: Events::new(),
         sent: 0,
+        ahead: None,
+        sent_since: 0,
         panics: 0,
         vitals: Arc::default(),
     }

@@ -17,7 +17,7 @@ use crate::main_loop::*;
 use crate::stream::ListenEvent;
 use crate::vitals::Watched;
 use crate::window::{Heard, Span, Spans};
-use crate::worker::message::Fault;
+use crate::worker::message::{Fault, Part};
 use crate::worker::{Answer, Request};
 
 /// A chunk of ten seconds, with the number of an utterance.
@@ -76,12 +76,13 @@ fn alert(alert: Alert, on: bool) -> DeviceMessage {
 fn chunk_goes_to_the_worker_and_its_text_to_jobs_only() {
     let mut rig = Rig::ready();
     rig.job(chunk());
-    let request = Request::Recognise {
-        id: 1,
+    let part = Part {
+        utterance: 1,
         slot: FILE_SLOT,
         start: 0,
         samples: 160_000,
     };
+    let request = Request::Recognise { id: 1, part };
     assert_eq!(rig.asked(), [request]);
     assert!(rig.vitals.read().chunk);
     // The voice path is as idle as before.
@@ -119,7 +120,10 @@ fn press_cancels_a_chunk_in_the_same_turn_and_it_is_done_again_after_the_answer(
     rig.event(ListenEvent::Closed(super::rig::closed(1, 0)));
     assert!(matches!(
         rig.asked()[..],
-        [Request::Recognise { id: 2, slot: 0, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Part { slot: 0, .. }
+        }]
     ));
     rig.answer(&said(2, "light on"));
     assert_eq!(rig.outcomes().len(), 1);
@@ -127,8 +131,10 @@ fn press_cancels_a_chunk_in_the_same_turn_and_it_is_done_again_after_the_answer(
         rig.asked()[..],
         [Request::Recognise {
             id: 3,
-            slot: FILE_SLOT,
-            ..
+            part: Part {
+                slot: FILE_SLOT,
+                ..
+            }
         }]
     ));
     rig.answer(&said(3, "chapter one"));

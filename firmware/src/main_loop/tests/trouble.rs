@@ -13,6 +13,7 @@ use super::words;
 use crate::keeper::{Delivery, Record};
 use crate::main_loop::*;
 use crate::stream::{Control, ListenEvent, LostUtterance};
+use crate::worker::message::Part;
 use crate::worker::{Answer, Request};
 
 fn failed(code: FailCode) -> OutcomeResult {
@@ -172,7 +173,10 @@ fn dead_worker_is_replaced_and_its_utterance_tried_once_more() {
     rig.answer(&READY);
     assert!(matches!(
         rig.asked()[..],
-        [Request::Recognise { id: 2, slot: 3, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Part { slot: 3, .. }
+        }]
     ));
     rig.worker = None;
     rig.turn();
