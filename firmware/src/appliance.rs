@@ -9,6 +9,7 @@ mod safe;
 mod signals;
 
 pub use devices::{BoardOpener, Place};
+pub use file_jobs::file_cut;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use pressel_boards::suggest;
 use pressel_pipeline::time::samples;
 use pressel_pipeline::{gate, session, utterance, wake};
@@ -38,6 +39,8 @@ pub struct Config {
     pub microphone: Microphone,
     /// Recordings that are transcribed in the background.
     pub jobs: Jobs,
+    /// How recordings are heard, in the background and by `pressel transcribe`.
+    pub files: Files,
 }
 
 impl Default for Config {
@@ -52,6 +55,7 @@ impl Default for Config {
             link: Link::default(),
             microphone: Microphone::default(),
             jobs: Jobs::default(),
+            files: Files::default(),
         }
     }
 }
@@ -229,6 +233,27 @@ impl Default for Jobs {
             spool: PathBuf::from("/var/spool/pressel"),
         }
     }
+}
+
+/// How recordings are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// `auto`, `speech` or `windows`.
+    pub cut: FileCut,
+}
+
+/// How recordings are cut for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FileCut {
+    /// By windows when the model has timestamps, else at pauses.
+    #[default]
+    Auto,
+    /// At pauses: what is not speech is not heard.
+    Speech,
+    /// By windows of 30 s: all of it is heard, and each sentence has its times.
+    Windows,
 }
 
 impl Config {

@@ -39,6 +39,7 @@ mod writing;
 
 use decode::Job;
 use folder::Folder;
+pub use folder::has_timestamps;
 use graphs::Graphs;
 use languages::Languages;
 pub use pauses::quietest;

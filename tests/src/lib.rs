@@ -69,7 +69,11 @@ mod transcribe;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod long;
+#[cfg(test)]
 mod power;
+#[cfg(test)]
+mod windows;
 #[cfg(test)]
 mod yielding;
 

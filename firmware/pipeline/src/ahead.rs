@@ -129,8 +129,8 @@ fn listen(sight: &Sight) -> Step {
 mod tests {
     use std::vec::Vec;
 
-    use proptest::prelude::*;
     use pressel_wire::Trigger;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::waiting::Utterance;

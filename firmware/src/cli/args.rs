@@ -12,7 +12,7 @@ use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::models::ModelsArguments;
-use crate::config::Trigger;
+use crate::config::{FileCut, Trigger};
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
@@ -208,6 +208,9 @@ pub struct TranscribeArguments {
     /// What to print
     #[arg(long, default_value = "txt")]
     pub format: Format,
+    /// How to cut long recordings [default: what the configuration says, auto without one]
+    #[arg(long)]
+    pub cut: Option<FileCut>,
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,

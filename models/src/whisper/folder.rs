@@ -183,6 +183,20 @@ impl Folder {
     }
 }
 
+/// Returns whether the model in `folder` can say when it heard what: its vocabulary goes on behind
+/// the token for no timestamps. Loads nothing; false for a folder that cannot be read.
+#[must_use]
+pub fn has_timestamps(folder: &Path) -> bool {
+    let config = json::<Config>(&folder.join("config.json"));
+    let generation = json::<Generation>(&folder.join("generation_config.json"));
+    let (Ok(config), Ok(generation)) = (config, generation) else {
+        return false;
+    };
+    let quiet = generation.no_timestamps_token_id;
+    let first = quiet.and_then(|quiet| usize::try_from(quiet).ok()?.checked_add(1));
+    first.is_some_and(|first| first < config.vocab_size)
+}
+
 fn json<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
     optional_json(file)?.ok_or(LoadError::Missing {
         file: file.into(),

@@ -10,6 +10,7 @@ use pressel::jobs::record as checkpoint;
 use pressel::journal::record::encode;
 use pressel::journal::{Record, Spoken, frame};
 use pressel::outcome::Finished;
+use pressel::window::{Heard, Span, Spans};
 use pressel::worker::Answer;
 use pressel::worker::message::{self, FrameBuffer, Request};
 use pressel_pipeline::limits::WORKER_FRAME_BYTES;
@@ -378,6 +379,15 @@ fn packets() -> Vec<Vec<u8>> {
             confidence: 90,
             encode_ms: 20,
             decode_ms: 30,
+            heard: Heard {
+                spans: Spans::from_iter([Span {
+                    start_ms: 0,
+                    end_ms: 1_500,
+                    text_end: 17,
+                }]),
+                samples: 24_000,
+                forgets: false,
+            },
         }),
         vec![0xff; WORKER_FRAME_BYTES + 1],
     ]
