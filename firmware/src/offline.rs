@@ -350,7 +350,7 @@ mod tests {
             utterance: 7,
             slot: 3,
             start: 3_200,
-            samples: 24_800,
+            samples: 24_000,
         };
         let request = Request::Recognise { id: 7, part };
         assert_eq!(theirs.receive(), Received::Message(request));

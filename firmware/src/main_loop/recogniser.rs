@@ -490,9 +490,8 @@ impl Recogniser {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        let was_told = self.guesses.lose();
-        let (next, holds_files) = if was_told && self.arbiter.at_worker().is_none() {
-            self.guesses.rest(now, self.scale);
+        let is_asked = self.arbiter.at_worker().is_some();
+        let (next, holds_files) = if self.guesses.lose(is_asked, now, self.scale) {
             self.restarts.lost_over_guess();
             (Restart::Again { wait_ms: 0 }, false)
         } else if self.arbiter.has_chunk_at_worker() {

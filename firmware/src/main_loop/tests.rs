@@ -88,7 +88,7 @@ fn press_becomes_a_command_a_request_and_a_text() {
         utterance: 1,
         slot: 4,
         start: 3_200,
-        samples: 24_800,
+        samples: 24_000,
     };
     let request = Request::Recognise { id: 1, part };
     assert_eq!(rig.asked(), [request]);

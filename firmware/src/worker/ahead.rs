@@ -269,3 +269,6 @@ pub(super) fn to_request(answer: Answer, job: &Job) -> Answer {
 }
 
 const _: () = assert!(NOT_ASKED == 0); // so that a number added to it is that number
+
+#[cfg(test)]
+mod tests;
