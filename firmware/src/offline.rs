@@ -23,7 +23,7 @@ use crate::listen::listener::{Events, Listener, Tuning};
 use crate::outcome::{Finished, of_answer, utterance};
 use crate::slots::{FileSlot, OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, Command, Control, ListenEvent};
-use crate::worker::message::{Fault, Part};
+use crate::worker::message::{Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
@@ -241,7 +241,7 @@ fn no_ears() -> Failure {
 /// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
 fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
     let (start, samples) = trim::speech(utterance);
-    let part = Part {
+    let part = Excerpt {
         utterance: utterance.id,
         slot: utterance.slot,
         start,
@@ -346,7 +346,7 @@ mod tests {
         theirs.send(answer).unwrap();
         let expected = trusted.then(|| answer.clone());
         assert_eq!(ask(&mut ours, &utterance()), expected);
-        let part = Part {
+        let part = Excerpt {
             utterance: 7,
             slot: 3,
             start: 3_200,

@@ -38,7 +38,7 @@ pub(crate) fn computed(id: u32) -> Duration {
     let tasks = tasks.into_iter().flatten().flatten();
     let of_task = |task: fs::DirEntry| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split_whitespace().next()?.parse().ok()
+        text.split_whitespace().next()?.parse::<u64>().ok()
     };
     Duration::from_nanos(tasks.filter_map(of_task).sum())
 }

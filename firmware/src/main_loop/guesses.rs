@@ -9,7 +9,7 @@ use pressel_pipeline::time::Millis;
 use pressel_wire::Trigger;
 
 use crate::stream::Ahead;
-use crate::worker::message::Part;
+use crate::worker::message::Excerpt;
 
 /// Guesses since the start. What is neither adopted nor dropped is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub(super) struct Guesses {
 }
 
 /// Returns what the worker is told.
-pub(super) fn part(ahead: &Ahead) -> Part {
-    Part {
+pub(super) fn part(ahead: &Ahead) -> Excerpt {
+    Excerpt {
         utterance: ahead.utterance,
         slot: ahead.slot,
         start: ahead.look.start,
@@ -74,7 +74,7 @@ impl Guesses {
     }
 
     /// This is asked for now. Returns whether the worker has begun with it.
-    pub(super) fn ask(&mut self, asked: Part, trigger: Trigger) -> bool {
+    pub(super) fn ask(&mut self, asked: Excerpt, trigger: Trigger) -> bool {
         let is_it = |told: &Ahead| told.look.is_guess && part(told) == asked;
         let adopted = trigger != Trigger::File && self.told.as_ref().is_some_and(is_it);
         if adopted {

@@ -26,7 +26,7 @@ use super::guesses::{GuessCounts, Guesses, part};
 use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer, short};
 use crate::stream::Ahead;
-use crate::worker::message::{Fault, NOT_ASKED, Part};
+use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -332,7 +332,7 @@ impl Recogniser {
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
             cancelled_at: None,
         });
-        let part = Part {
+        let part = Excerpt {
             utterance: utterance.id,
             slot: utterance.slot,
             start,

@@ -258,7 +258,7 @@ fn each_answer_has_its_result() {
 fn request_is_the_speech_and_what_is_around_it() {
     let mut desk = Desk::ready();
     desk.offer(pressed(5));
-    let part = Part {
+    let part = Excerpt {
         utterance: 5,
         slot: 5,
         start: 8_000 - 4_800,
@@ -293,7 +293,7 @@ fn one_request_is_at_the_worker_and_the_most_urgent_comes_next() {
         desk.asked()[..],
         [Request::Recognise {
             id: 2,
-            part: Part { slot: 3, .. }
+            part: Excerpt { slot: 3, .. }
         }]
     ));
 }
@@ -431,7 +431,7 @@ fn what_a_dead_worker_had_is_tried_once_more_and_before_the_others() {
         desk.asked()[..],
         [Request::Recognise {
             id: 2,
-            part: Part { slot: 1, .. }
+            part: Excerpt { slot: 1, .. }
         }]
     ));
     desk.die();
@@ -577,7 +577,7 @@ fn chunk_is_cancelled_by_a_press_and_done_again_after_it() {
         desk.asked()[..],
         [Request::Recognise {
             id: 1,
-            part: Part {
+            part: Excerpt {
                 slot: FILE_SLOT,
                 ..
             }

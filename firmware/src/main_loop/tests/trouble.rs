@@ -13,7 +13,7 @@ use super::words;
 use crate::keeper::{Delivery, Record};
 use crate::main_loop::*;
 use crate::stream::{Control, ListenEvent, LostUtterance};
-use crate::worker::message::Part;
+use crate::worker::message::Excerpt;
 use crate::worker::{Answer, Request};
 
 fn failed(code: FailCode) -> OutcomeResult {
@@ -175,7 +175,7 @@ fn dead_worker_is_replaced_and_its_utterance_tried_once_more() {
         rig.asked()[..],
         [Request::Recognise {
             id: 2,
-            part: Part { slot: 3, .. }
+            part: Excerpt { slot: 3, .. }
         }]
     ));
     rig.worker = None;

@@ -7,8 +7,8 @@ use std::thread;
 use super::*;
 use crate::worker::message::Fault;
 
-fn part(utterance: u32, samples: u32) -> Part {
-    Part {
+fn part(utterance: u32, samples: u32) -> Excerpt {
+    Excerpt {
         utterance,
         slot: 3,
         start: 100,
@@ -16,7 +16,7 @@ fn part(utterance: u32, samples: u32) -> Part {
     }
 }
 
-fn job(id: u32, part: Part) -> Job {
+fn job(id: u32, part: Excerpt) -> Job {
     Job {
         id,
         part,
@@ -70,7 +70,7 @@ fn another_request_ends_the_guess_first_and_begins_uncancelled() {
     for other in [
         part(1, 501),
         part(2, 500),
-        Part {
+        Excerpt {
             slot: 4,
             ..part(1, 500)
         },
