@@ -67,6 +67,8 @@ mod stop;
 mod transcribe;
 
 #[cfg(test)]
+mod endpoint;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod long;

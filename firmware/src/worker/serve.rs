@@ -28,7 +28,7 @@ use rustix::thread::set_name;
 use super::ahead::{Desk, Job, Kept, Stuck, Task, to_request};
 use super::canary;
 use super::faults::{Faults, Kind};
-use super::message::{Fault, NOT_ASKED, Part};
+use super::message::{Excerpt, Fault, NOT_ASKED};
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
@@ -202,7 +202,7 @@ impl Room<'_> {
 
     /// Recognises before it is asked. An answer goes out if it was asked for meanwhile, or when the
     /// process is not to be used any more.
-    fn guess(&mut self, part: Part, answers: &mut WorkerSocket) -> Option<Answer> {
+    fn guess(&mut self, part: Excerpt, answers: &mut WorkerSocket) -> Option<Answer> {
         self.kept.wipe();
         let answer = self.work(part, true, answers);
         let asked = self.desk.end();
@@ -224,7 +224,7 @@ impl Room<'_> {
     }
 
     /// Recognises a part, or does what goes wrong with it. The answer has no number yet.
-    fn work(&mut self, part: Part, is_guess: bool, answers: &WorkerSocket) -> Option<Answer> {
+    fn work(&mut self, part: Excerpt, is_guess: bool, answers: &WorkerSocket) -> Option<Answer> {
         let audio_ms = millis(u64::from(part.samples));
         let answer = match self.faults.next(audio_ms, is_guess) {
             None => Some(self.answer(part)),
@@ -240,7 +240,7 @@ impl Room<'_> {
     }
 
     /// Takes the audio out of its slot and recognises it.
-    fn answer(&mut self, part: Part) -> Answer {
+    fn answer(&mut self, part: Excerpt) -> Answer {
         if !self.fetch(part) {
             let (id, fault) = (NOT_ASKED, Fault::BadRequest);
             return Answer::Failed { id, fault };
@@ -256,7 +256,7 @@ impl Room<'_> {
     }
 
     /// Prepares what the recognition of this part, and of more after it, will want.
-    fn listen_ahead(&mut self, part: Part) {
+    fn listen_ahead(&mut self, part: Excerpt) {
         if self.fetch(part) {
             listen_ahead(self.whisper, part.utterance, &self.audio);
         }
@@ -265,8 +265,8 @@ impl Room<'_> {
     }
 
     /// Takes the audio out of its slot and brings its level up.
-    fn fetch(&mut self, part: Part) -> bool {
-        let Part {
+    fn fetch(&mut self, part: Excerpt) -> bool {
+        let Excerpt {
             slot,
             start,
             samples,
