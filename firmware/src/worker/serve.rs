@@ -16,7 +16,7 @@ use pressel_hal::linux::cpu;
 use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{
-    DecodeOptions, ModelError, Transcriber as _, Transcript, Transcription, places,
+    DecodeOptions, Language, ModelError, Transcriber as _, Transcript, Transcription, places,
 };
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
 use pressel_pipeline::time::millis;
@@ -74,6 +74,7 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         return Ok(());
     };
     let mut faults = Faults::new(setup.fault);
+    let options = setup.recognition.options();
     let shared = Arc::new(Shared {
         running: AtomicU32::new(0),
         cancel: AtomicBool::new(false),
@@ -85,6 +86,7 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         .spawn(move || {
             let mut room = Room {
                 whisper: &mut whisper,
+                options: &options,
                 faults: &mut faults,
                 slots: &slots,
                 shared: &theirs,
@@ -136,10 +138,12 @@ fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
         threads: setup.threads,
         spin: false,
         provider,
-        language: *b"en",
     };
     let whisper =
         Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
+    whisper
+        .check(&setup.recognition.options())
+        .map_err(|error| error.to_string())?;
     let canceller = whisper.canceller();
     Ok((whisper, canceller))
 }
@@ -189,6 +193,7 @@ fn read_requests(
 /// What the thread `recognise` works with.
 struct Room<'a> {
     whisper: &'a mut Whisper,
+    options: &'a DecodeOptions,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
     shared: &'a Shared,
@@ -234,7 +239,8 @@ impl Room<'_> {
         audio.clear();
         audio.extend_from_slice(slice);
         levels::normalise(audio);
-        answer(self.whisper, id, audio, &self.shared.cancel, transcript)
+        let options = self.options;
+        answer(self.whisper, id, audio, options, &self.shared.cancel, transcript)
     }
 }
 
@@ -243,15 +249,15 @@ fn answer(
     whisper: &mut Whisper,
     id: u32,
     audio: &[i16],
+    options: &DecodeOptions,
     cancel: &AtomicBool,
     transcript: &mut Transcript,
 ) -> Answer {
-    let options = DecodeOptions::default();
-    let mut result = whisper.transcribe(audio, &options, "", cancel, transcript);
+    let mut result = whisper.transcribe(audio, options, "", cancel, transcript);
     if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
-        result = whisper.transcribe(audio, &options, "", cancel, transcript);
+        result = whisper.transcribe(audio, options, "", cancel, transcript);
     }
     match result {
         Ok(transcription) => done(id, &transcription, &transcript.text),
@@ -269,7 +275,7 @@ fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
         text: heapless::String::try_from(cut).unwrap_or_default(),
         truncated: cut.len() < text.len(),
         no_speech: transcription.no_speech,
-        language: transcription.language,
+        language: transcription.language.map_or([0; 2], Language::wire),
         confidence: percent(transcription.mean_logprob),
         encode_ms: transcription.encode_ms,
         decode_ms: transcription.decode_ms,
