@@ -5,6 +5,7 @@
 //! When the appliance is gone, or closes its end, the process ends at once, also in the middle of a
 //! job.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
@@ -69,11 +70,13 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let end_run = move || _ = canceller.cancel();
     let desk = Arc::new(Desk::new(Box::new(end_run)));
     let theirs = Arc::clone(&desk);
+    let options = setup.recognition.options();
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
             let mut room = Room {
                 whisper: &mut whisper,
+                options: &options,
                 faults: &mut faults,
                 slots: &slots,
                 desk: &theirs,
@@ -135,6 +138,9 @@ fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
     };
     let whisper =
         Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
+    whisper
+        .check(&setup.recognition.options())
+        .map_err(|error| error.to_string())?;
     let canceller = whisper.canceller();
     Ok((whisper, canceller))
 }
@@ -159,6 +165,7 @@ fn read_requests(requests: &mut WorkerSocket, desk: &Desk) -> Result<(), Stuck> 
 /// What the thread `recognise` works with.
 struct Room<'a> {
     whisper: &'a mut Whisper,
+    options: &'a DecodeOptions,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
     desk: &'a Desk,
@@ -252,7 +259,14 @@ impl Room<'_> {
         });
         let (audio, transcript) = (&self.audio, &mut self.transcript);
         let cancel = self.desk.cancel_flag();
-        answer(self.whisper, NOT_ASKED, audio, window, cancel, transcript)
+        answer(
+            self.whisper,
+            self.options,
+            audio,
+            window,
+            cancel,
+            transcript,
+        )
     }
 
     /// Prepares what the recognition of this part, and of more after it, will want.
@@ -302,15 +316,16 @@ fn listen_ahead(_whisper: &mut Whisper, _utterance: u32, _audio: &[i16]) {}
 /// may pass is tried once more.
 fn answer(
     whisper: &mut Whisper,
-    id: u32,
+    options: &DecodeOptions,
     audio: &[i16],
     window: Option<Window<'_>>,
     cancel: &AtomicBool,
     transcript: &mut Transcript,
 ) -> Answer {
-    let mut options = DecodeOptions::default();
+    let mut options = Cow::Borrowed(options);
     let mut context = "";
     if let Some(window) = window {
+        let options = options.to_mut();
         options.without_timestamps = false;
         options.language = options.language.or(window.language);
         context = window.context;
@@ -322,9 +337,9 @@ fn answer(
         result = whisper.transcribe(audio, &options, context, cancel, transcript);
     }
     match result {
-        Ok(transcription) => done(id, &transcription, transcript, window.is_some()),
+        Ok(transcription) => done(NOT_ASKED, &transcription, transcript, window.is_some()),
         Err(error) => Answer::Failed {
-            id,
+            id: NOT_ASKED,
             fault: Fault::from(error),
         },
     }
