@@ -45,6 +45,10 @@ pub mod chunks;
 pub mod offline;
 pub mod transcript;
 
+#[cfg(feature = "fetch")]
+pub mod hub;
+pub mod model_store;
+
 pub mod alloc_guard;
 mod checks;
 pub mod cli;
