@@ -460,7 +460,8 @@ mod tests {
             ("ftp://a", "https://"),
             ("https://me:secret@a", "HF_TOKEN"),
             ("https://a/?b", "query"),
-            ("http://", "host"),
+            ("http://", "https://"),
+            ("http://:80", "host"),
         ] {
             let error = check_address(hub).unwrap_err().to_string();
             assert!(error.contains(word) && !error.contains("secret"), "{error}");

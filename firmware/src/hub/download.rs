@@ -290,7 +290,7 @@ impl Job<'_> {
         let fail = |error| HubError::disk(self.part, error);
         let options = File::options().create(true).append(true).open(self.part);
         let mut file = options.map_err(fail)?;
-        if from == 0 {
+        if from == 0 && 0 < file.metadata().map_err(fail)?.len() {
             file.set_len(0).map_err(fail)?;
         }
         let size = self.file.size;

@@ -206,7 +206,7 @@ mod tests {
             .map(|model| (model.name.as_str(), model.kind, model.bytes))
             .collect();
         let expected = [
-            ("a", Kind::Foreign, 51),
+            ("a", Kind::Foreign, 55),
             ("b", Kind::Fetched, 2),
             ("c", Kind::Unfinished, 5),
         ];
