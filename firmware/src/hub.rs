@@ -11,6 +11,7 @@
 //! another host. The hub could not be reached where this was built: it was tested against a server
 //! of our own with the same answers.
 
+mod address;
 mod client;
 mod download;
 mod error;
@@ -23,7 +24,8 @@ mod staging;
 #[cfg(test)]
 mod testing;
 
-pub use client::{Client, DEFAULT_HUB, Patience, Settings};
+pub use address::DEFAULT_HUB;
+pub use client::{Client, Patience, Settings};
 pub use error::{HubError, megabytes};
 pub use fetch::{Done, News, Order, Rebuild, fetch};
 pub use listing::{Listing, RemoteFile};

@@ -10,15 +10,14 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderMap, Response, Uri, header};
+use ureq::http::{HeaderMap, Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
 use super::HubError;
+use super::address::{check_address, follow, host_of, origin_of};
 use super::error::plain;
 
-/// The hub when none is named.
-pub const DEFAULT_HUB: &str = "https://huggingface.co";
 /// Redirects that are followed for one file.
 const REDIRECTS_MAX: u32 = 8;
 /// Time between two looks at whether the command is asked to end.
@@ -191,7 +190,7 @@ impl Client {
                 }
                 301 | 302 | 303 | 307 | 308 => {
                     let to = text(head, header::LOCATION.as_str()).unwrap_or_default();
-                    address = follow(&address, to)?;
+                    address = follow(&address, to).map_err(Trouble::Over)?;
                 }
                 _ => return Err(refusal(host, what, own, status, head)),
             }
@@ -339,33 +338,6 @@ fn trouble(host: String, error: ureq::Error) -> Trouble {
     Trouble::Again { host, why, wait }
 }
 
-/// Returns the hub's address without a `/` at its end.
-fn check_address(hub: &str) -> Result<String, HubError> {
-    let wrong = |why: &str| {
-        // What stands before an @ is a secret.
-        let shown = hub.rsplit('@').next().unwrap_or_default();
-        HubError::Wrong(format!("`{shown}` is no address of a hub ({why})"))
-    };
-    let address = hub.trim_end_matches('/');
-    let uri: Uri = address
-        .parse()
-        .map_err(|_| wrong("it is written as https://host"))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err(wrong("it begins with https:// or http://"));
-    }
-    let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(wrong("it holds a password: set HF_TOKEN instead"));
-    }
-    if authority.host().is_empty() {
-        return Err(wrong("it has no host"));
-    }
-    if address.contains(['?', '#']) {
-        return Err(wrong("it has a query"));
-    }
-    Ok(address.to_owned())
-}
-
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, HubError> {
     let items = parse_pem(pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -379,94 +351,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, HubError> {
     Ok(certificates)
 }
 
-/// Returns the address that a redirect leads to.
-fn follow(from: &str, to: &str) -> Result<String, Trouble> {
-    let to = to.split('#').next().unwrap_or_default();
-    let origin = origin_of(from);
-    let scheme = from.split(':').next().unwrap_or_default();
-    let path = from.split('?').next().unwrap_or_default();
-    let address = if to.starts_with("https://") || to.starts_with("http://") {
-        to.to_owned()
-    } else if to.starts_with("//") {
-        format!("{scheme}:{to}")
-    } else if to.starts_with('/') {
-        format!("{origin}{to}")
-    } else if to.starts_with('?') {
-        format!("{path}{to}")
-    } else {
-        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
-        format!("{folder}/{to}")
-    };
-    let safe = !(from.starts_with("https:") && address.starts_with("http:"));
-    if to.is_empty() || !safe || address.parse::<Uri>().is_err() {
-        let why = if safe {
-            "a redirect to nowhere"
-        } else {
-            "a redirect from https to http"
-        };
-        return Err(Trouble::Over(HubError::Untrusted {
-            host: host_of(from),
-            why: why.to_owned(),
-        }));
-    }
-    Ok(address)
-}
-
-/// Returns scheme, host and port of an address.
-fn origin_of(address: &str) -> &str {
-    let begin = address.find("://").map_or(0, |at| at + 3);
-    let end = address[begin..].find(['/', '?', '#']);
-    end.map_or(address, |end| &address[..begin + end])
-}
-
-/// Returns host and port of an address, for people.
-fn host_of(address: &str) -> String {
-    let origin = origin_of(address);
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-    // A redirect may hold a secret before an @.
-    plain(host.rsplit('@').next().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn redirects_lead_where_they_say() {
-        let from = "https://a.b:1/x/y/z?q=1";
-        for (to, expected) in [
-            ("https://c/d?e=1#f", "https://c/d?e=1"),
-            ("//c/d", "https://c/d"),
-            ("/d/e", "https://a.b:1/d/e"),
-            ("d", "https://a.b:1/x/y/d"),
-            ("?e=1", "https://a.b:1/x/y/z?e=1"),
-        ] {
-            assert_eq!(follow(from, to).ok().unwrap(), expected);
-        }
-        for to in ["", "#", "http://c/d", "https://a b/", "https://"] {
-            assert!(follow(from, to).is_err(), "{to}");
-        }
-        assert_eq!(origin_of(from), "https://a.b:1");
-        assert_eq!(host_of("http://user:word@a:1?x"), "a:1");
-    }
-
-    #[test]
-    fn hubs_are_addresses_without_secrets() {
-        assert_eq!(check_address("http://a:1/x/").ok().unwrap(), "http://a:1/x");
-        assert!(check_address(DEFAULT_HUB).is_ok());
-        for (hub, word) in [
-            ("", "https://host"),
-            ("huggingface.co", "https://"),
-            ("ftp://a", "https://"),
-            ("https://me:secret@a", "HF_TOKEN"),
-            ("https://a/?b", "query"),
-            ("http://", "https://"),
-            ("http://:80", "host"),
-        ] {
-            let error = check_address(hub).unwrap_err().to_string();
-            assert!(error.contains(word) && !error.contains("secret"), "{error}");
-        }
-    }
 
     #[test]
     fn pauses_double_and_are_bounded() {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sha1::{Digest as _, Sha1};
 use ureq::http::HeaderMap;
 
+use super::address::escape;
 use super::client::{Answer, Client, Trouble, text};
 use super::error::plain;
 use super::{HubError, RemoteFile};
@@ -24,8 +25,6 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const PROGRESS_BYTES: u64 = 1024 * 1024;
 /// Times that a file with wrong bytes is fetched.
 const WRONG_MAX: u32 = 2;
-/// Characters that a path keeps in an address; all others are written as %XX.
-const PLAIN_BYTES: &[u8] = b"-._~";
 
 /// How far a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,20 +138,6 @@ fn remove(path: &Path) -> Result<(), HubError> {
 /// Returns the path of a file in the hub's addresses.
 fn address(repo: &str, commit: &str, path: &str) -> String {
     format!("/{repo}/resolve/{commit}/{}", escape(path, b"/"))
-}
-
-/// Writes what may not stand in an address as %XX.
-pub(super) fn escape(text: &str, kept: &[u8]) -> String {
-    let mut escaped = String::new();
-    for &byte in text.as_bytes() {
-        let plain = byte.is_ascii_alphanumeric() || PLAIN_BYTES.contains(&byte);
-        if plain || kept.contains(&byte) {
-            escaped.push(byte.into());
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
 
 /// One file on its way.
@@ -280,6 +265,18 @@ impl Job<'_> {
         format!("it comes with {size} bytes, the hub's listing says {listed}")
     }
 
+    /// Says how a body ended early.
+    fn what_broke(&self, error: &io::Error) -> String {
+        let inner = error.get_ref();
+        let inner = inner.and_then(|error| error.downcast_ref::<ureq::Error>());
+        if error.kind() == io::ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_)))
+        {
+            let silence = self.client.patience.silence.as_secs_f32();
+            return format!("nothing came for {silence:.1} s");
+        }
+        format!("the connection broke, {},", plain(&error.to_string()))
+    }
+
     /// Writes the body behind the first `from` bytes, never more than the file's size.
     fn write(
         &self,
@@ -313,10 +310,8 @@ impl Job<'_> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
                 Err(error) => {
-                    let error = plain(&error.to_string());
-                    break Some(format!(
-                        "the connection broke at byte {at} of {size}, {error}"
-                    ));
+                    let error = self.what_broke(&error);
+                    break Some(format!("{error} at byte {at} of {size}"));
                 }
             }
             if at < size && pace.is_too_slow(at) {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::address::escape;
 use super::client::{Client, Trouble};
-use super::download::{Step, download, escape};
+use super::download::{Step, download};
 use super::error::plain;
 use super::staging::Staging;
 use super::{HubError, Listing};
@@ -17,6 +18,8 @@ use crate::model_store::lock::{Entry, Lock, Origin};
 
 /// Largest listing that is read.
 const LISTING_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Tries of the first question: who has no network is told so soon.
+const LISTING_TRIES: u32 = 3;
 /// Room that is left free on a disk.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// A rebuilt model has at most this part of the downloaded one's bytes: 1 in 2.
@@ -197,6 +200,9 @@ fn listing(client: &Client, order: &Order) -> Result<Listing, HubError> {
             Err(Trouble::Again { host, why, wait }) => (host, why, wait),
         };
         tries += 1;
+        if LISTING_TRIES <= tries {
+            return Err(HubError::Unreachable { host, why });
+        }
         client.wait(tries, host, why, wait)?;
     }
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use serde_json::{Value, json};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
 
 /// A request, as a handler sees it.
 #[derive(Clone, Debug)]
@@ -194,6 +196,26 @@ pub(crate) struct Held {
     pub(crate) body: Vec<u8>,
     /// SHA-256 of a large file, git's SHA-1 of a small one.
     pub(crate) oid: String,
+}
+
+impl Held {
+    /// A file that the hub keeps on another host.
+    pub(crate) fn large(body: &[u8]) -> Self {
+        Self::new(body, &Sha256::digest(body))
+    }
+
+    /// A file that the hub gives itself.
+    pub(crate) fn small(body: &[u8]) -> Self {
+        let blob = Sha1::new().chain_update(format!("blob {}\0", body.len()));
+        Self::new(body, &blob.chain_update(body).finalize())
+    }
+
+    fn new(body: &[u8], oid: &[u8]) -> Self {
+        Self {
+            body: body.to_vec(),
+            oid: oid.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
 }
 
 /// What changes an answer: from the request and the honest answer to the one that is given.

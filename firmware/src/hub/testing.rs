@@ -8,12 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sha1::{Digest as _, Sha1};
-use sha2::Sha256;
-
 use super::server::Held;
 use super::{Client, Patience, Settings};
-use crate::model_store::digest::hex;
+use crate::model_store::lock::paths;
 
 /// Long where a slow machine must not fail a test, and without pauses.
 pub(super) const PATIENCE: Patience = Patience {
@@ -46,36 +43,24 @@ pub(super) fn bytes(count: usize) -> Vec<u8> {
     words.take(count).collect()
 }
 
-pub(super) fn large(body: &[u8]) -> Held {
-    Held {
-        body: body.to_vec(),
-        oid: hex(&Sha256::digest(body)),
-    }
-}
-
-pub(super) fn small(body: &[u8]) -> Held {
-    let head = format!("blob {}\0", body.len());
-    Held {
-        body: body.to_vec(),
-        oid: hex(&Sha1::new().chain_update(head).chain_update(body).finalize()),
-    }
-}
-
 /// Returns the files of a repository that holds a model.
 pub(super) fn model() -> BTreeMap<String, Held> {
     let files: [(&str, Held); 7] = [
-        ("README.md", small(b"# A model")),
-        ("config.json", small(br#"{"model_type": "whisper"}"#)),
-        ("generation_config.json", small(b"{}")),
-        ("tokenizer.json", small(b"{\"a\": 1}")),
-        ("onnx/encoder_model.onnx", large(&bytes(150_000))),
-        ("onnx/decoder_model_merged.onnx", large(&bytes(200_000))),
-        ("onnx/decoder_model_merged_q4.onnx", large(&bytes(7))),
+        ("README.md", Held::small(b"# A model")),
+        ("config.json", Held::small(br#"{"model_type": "whisper"}"#)),
+        ("generation_config.json", Held::small(b"{}")),
+        ("tokenizer.json", Held::small(b"{\"a\": 1}")),
+        ("onnx/encoder_model.onnx", Held::large(&bytes(150_000))),
+        (
+            "onnx/decoder_model_merged.onnx",
+            Held::large(&bytes(200_000)),
+        ),
+        ("onnx/decoder_model_merged_q4.onnx", Held::large(&bytes(7))),
     ];
     files.map(|(path, held)| (path.to_owned(), held)).into()
 }
 
 /// Returns the paths in a folder and below it, hidden ones included.
 pub(super) fn tree(folder: &Path) -> Vec<String> {
-    crate::model_store::lock::paths(folder).unwrap()
+    paths(folder).unwrap()
 }

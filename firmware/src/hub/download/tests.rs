@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::hub::server::{Held, Reply, Request, Server};
-use crate::hub::testing::{bytes, client, large, settings, small};
+use crate::hub::testing::{bytes, client, settings};
 use crate::hub::{Client, Settings};
 
 const SIZE: usize = 300_000;
@@ -23,7 +23,7 @@ impl Ground {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
-            held: large(&bytes(SIZE)),
+            held: Held::large(&bytes(SIZE)),
         }
     }
 
@@ -89,6 +89,9 @@ fn serve(held: &Held, change: impl Fn(usize, Reply) -> Reply + Send + Sync + 'st
     })
 }
 
+/// A change of an answer.
+type Way = fn(Reply) -> Reply;
+
 /// Changes the first answer only.
 fn first(change: impl Fn(Reply) -> Reply) -> impl Fn(usize, Reply) -> Reply {
     move |number, honest| if number == 0 { change(honest) } else { honest }
@@ -110,7 +113,7 @@ fn a_file_comes_whole_however_its_end_is_told() {
         reply.endless = true;
         reply
     };
-    let ways: [fn(Reply) -> Reply; 4] = [|reply| reply, chunked, unmeasured, endless];
+    let ways: [Way; 4] = [|reply| reply, chunked, unmeasured, endless];
     for way in ways {
         let server = serve(&ground.held, move |_, honest| way(honest));
         ground.check(&server, &[None]);
@@ -142,7 +145,7 @@ fn a_cut_file_goes_on_where_it_was_cut() {
 #[test]
 fn progress_makes_tries_count_anew() {
     let mut ground = Ground::new();
-    ground.held = large(&bytes(8 * 1_200_000));
+    ground.held = Held::large(&bytes(8 * 1_200_000));
     let cut = |_, mut reply: Reply| {
         reply.cut = Some(reply.body.len().min(1_200_000));
         reply
@@ -199,7 +202,7 @@ fn a_server_that_does_not_give_the_rest_gives_all() {
         reply.headers.retain(|(name, _)| name != "Content-Range");
         reply
     };
-    let ways: [fn(Reply) -> Reply; 3] = [none, other, unnamed];
+    let ways: [Way; 3] = [none, other, unnamed];
     for way in ways {
         begin();
         ground.check(&serve(&ground.held, first(way)), &[Some(1_000), None]);
@@ -238,7 +241,7 @@ fn wrong_bytes_are_deleted_fetched_once_more_and_then_an_error() {
         reply.length = Some(reply.body.len() as u64);
         reply
     };
-    let ways: [(fn(Reply) -> Reply, &str); 8] = [
+    let ways: [(Way, &str); 8] = [
         (flip, "hash"),
         (longer, "300001 bytes"),
         (shorter, "299999 bytes"),
@@ -313,7 +316,10 @@ fn silent_and_dripping_servers_are_left() {
     let server = serve(&ground.held, hold);
     let mut patience = crate::hub::testing::PATIENCE;
     patience.silence = Duration::from_millis(100);
-    ground.check_fails(&with(&server, patience), &["broke at byte 3000", "is kept"]);
+    ground.check_fails(
+        &with(&server, patience),
+        &["nothing came for 0.1 s at byte 3000", "is kept"],
+    );
     assert_eq!(fs::metadata(ground.part()).unwrap().len(), 3_000);
 
     // All that comes is too slow for a pace of 2^64 bytes in no time.
@@ -428,11 +434,11 @@ fn asked_to_end_it_ends_at_once_and_keeps_what_came() {
 #[test]
 fn small_files_are_compared_with_the_id_that_git_gives_them() {
     let mut ground = Ground::new();
-    ground.held = small(b"hello\n");
+    ground.held = Held::small(b"hello\n");
     // As `git hash-object` prints it.
     assert_eq!(ground.held.oid, "ce013625030ba8dba906f756967f9e9ca394464a");
     ground.check(&serve(&ground.held, |_, honest| honest), &[None]);
     fs::remove_file(ground.place()).unwrap();
-    ground.held = small(b"");
+    ground.held = Held::small(b"");
     ground.check(&serve(&ground.held, |_, honest| honest), &[None]);
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::hub::server::{COMMIT, Change, REPO, Reply, Repository};
-use crate::hub::testing::{client, model, small, tree};
+use crate::hub::server::{COMMIT, Change, Held, REPO, Reply, Repository};
+use crate::hub::testing::{client, model, tree};
 use crate::model_store::lock::LOCK_FILE;
 
 fn as_is() -> Change {
@@ -179,7 +179,7 @@ fn a_repository_without_a_whisper_model_is_found_out_before_the_large_files_come
     let check = |config: Option<&str>, word: &str| {
         let mut files = model();
         match config {
-            Some(text) => files.insert("config.json".into(), small(text.as_bytes())),
+            Some(text) => files.insert("config.json".into(), Held::small(text.as_bytes())),
             None => files.remove("config.json"),
         };
         let repository = Repository::start(files, as_is(), as_is());
@@ -239,7 +239,7 @@ fn what_moved_on_the_hub_is_fetched_and_what_stayed_is_not() {
     // The encoder is another one now; the decoder and its half are the same.
     let mut files = model();
     let encoder = "onnx/encoder_model.onnx";
-    files.insert(encoder.into(), crate::hub::testing::large(b"another"));
+    files.insert(encoder.into(), Held::large(b"another"));
     let repository = Repository::start(files, as_is(), as_is());
     raw(&repository, &order(target.clone(), None)).unwrap();
     assert_eq!(fs::read(target.join(encoder)).unwrap(), b"another");
