@@ -7,7 +7,7 @@ mod models;
 
 pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments};
 #[cfg(feature = "fetch")]
-pub use models::{FetchArguments, Head};
+pub use models::FetchArguments;
 pub use models::{ModelsArguments, ModelsCommand};
 
 use std::path::PathBuf;

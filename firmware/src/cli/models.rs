@@ -1,11 +1,12 @@
 //! `pressel models`: the speech models of this machine.
 //!
-//! Names in; a table, verdicts, or models fetched and removed out. Only `fetch` opens a network
-//! connection.
+//! Names in; a table, verdicts, or models fetched, prepared and removed out: one file below does each
+//! command. Only `fetch` opens a network connection.
 
 #[cfg(feature = "fetch")]
 mod fetch;
 mod list;
+pub mod prepare;
 mod progress;
 mod remove;
 mod verify;
@@ -21,11 +22,13 @@ use crate::failure::{Failure, Kind};
 ///
 /// # Errors
 /// [`Kind::Usage`] for a name that no model has, [`Kind::Model`] for one that is not whole,
-/// [`Kind::Disk`], and of `fetch` [`Kind::Device`] for the network.
+/// [`Kind::Disk`], [`Kind::Result`] for what a signal ended, and of `fetch` [`Kind::Device`] for the
+/// network.
 pub fn models(arguments: &ModelsArguments) -> Result<(), Failure> {
     match &arguments.command {
         #[cfg(feature = "fetch")]
         ModelsCommand::Fetch(arguments) => fetch::fetch(arguments),
+        ModelsCommand::Prepare(arguments) => prepare::prepare(arguments),
         ModelsCommand::List { json } => list::list(*json),
         ModelsCommand::Verify { name, json } => verify::verify(name.as_deref(), *json),
         ModelsCommand::Remove { name, yes } => remove::remove(name, *yes),

@@ -77,7 +77,7 @@ pub enum HubError {
         error: io::Error,
     },
     /// The model could not be rebuilt. What was downloaded stays.
-    Rebuild(String),
+    Rebuild(Failure),
 }
 
 impl HubError {
@@ -97,7 +97,8 @@ impl HubError {
             Self::Interrupted | Self::Busy(_) => Kind::Result,
             Self::Wrong(_) | Self::Taken { .. } | Self::Refused { .. } => Kind::Usage,
             Self::Unreachable { .. } | Self::Untrusted { .. } => Kind::Device,
-            Self::Unusable { .. } | Self::Content { .. } | Self::Rebuild(_) => Kind::Model,
+            Self::Unusable { .. } | Self::Content { .. } => Kind::Model,
+            Self::Rebuild(failure) => failure.kind,
             Self::NoRoom { .. } | Self::Disk { .. } => Kind::Disk,
         }
     }
@@ -110,7 +111,8 @@ impl fmt::Display for HubError {
                 f,
                 "stopped by a signal: what has come is kept, the same command goes on from there"
             ),
-            Self::Wrong(why) | Self::Rebuild(why) => f.write_str(why),
+            Self::Wrong(why) => f.write_str(why),
+            Self::Rebuild(failure) => failure.fmt(f),
             Self::Taken { folder, why } => {
                 let folder = folder.display();
                 write!(

@@ -27,7 +27,7 @@ pub struct Model {
     pub kind: Kind,
     /// Bytes of all its files.
     pub bytes: u64,
-    /// Whether the graphs are Pressel's own; a built-in model's are.
+    /// Whether the graphs are Pressel's own, or a built-in model's.
     pub prepared: bool,
     /// How they were rebuilt, for example `8bit`.
     pub head: Option<String>,
@@ -108,14 +108,15 @@ fn look(folder: &Path, builtin: bool) -> Option<Model> {
         (false, false) => Kind::Foreign,
     };
     let mut model = Model::new(name, folder, kind);
-    model.prepared = builtin;
     if let Ok(Some(lock)) = Lock::read(folder) {
-        model.prepared = lock.prepared.is_some();
-        model.head = lock.prepared;
         model.origin = Some((lock.repo, lock.commit));
     }
     model.languages = languages(&json(&folder.join("generation_config.json")));
-    model.window = window(&json(&folder.join("pressel.json")));
+    let own = json(&folder.join("pressel.json"));
+    model.window = window(&own);
+    model.prepared = builtin || own["prepared"].is_object();
+    let bits = own["prepared"]["head_bits"].as_u64();
+    model.head = bits.map(|bits| format!("{bits}bit"));
     Some(model)
 }
 

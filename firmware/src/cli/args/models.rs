@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 #[cfg(feature = "fetch")]
-use clap::ValueEnum;
+use crate::cli::models::prepare::Head;
+use crate::cli::models::prepare::PrepareArguments;
 
 /// Options of `models`.
 #[derive(Clone, Debug, Args)]
@@ -28,9 +29,11 @@ pub struct ModelsArguments {
 /// What can be done with models.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ModelsCommand {
-    /// Fetch a model from a hub and rebuild it for this machine.
+    /// Fetch a model from a hub, and turn it into the graphs that run fastest here.
     #[cfg(feature = "fetch")]
     Fetch(FetchArguments),
+    /// Turn a stock Whisper export into the graphs that run fastest here.
+    Prepare(PrepareArguments),
     /// Show the models that are here, and the names that can be fetched.
     #[command(after_help = "Example:\n  pressel models list --json")]
     List {
@@ -92,22 +95,10 @@ pub struct FetchArguments {
     /// Keep the hub's own files: they run as they are, slower
     #[arg(long, conflicts_with = "head")]
     pub raw: bool,
-    /// How the last layer is stored: 4bit is smaller and a little less exact
+    /// Bits of the matrix that chooses tokens
     #[arg(long, value_name = "BITS", default_value = "8bit")]
     pub head: Head,
     /// Print one JSON object at the end
     #[arg(long)]
     pub json: bool,
-}
-
-/// How the last layer of a rebuilt model is stored.
-#[cfg(feature = "fetch")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Head {
-    /// 8 bits a weight.
-    #[value(name = "8bit")]
-    EightBit,
-    /// 4 bits a weight.
-    #[value(name = "4bit")]
-    FourBit,
 }

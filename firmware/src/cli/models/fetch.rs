@@ -5,15 +5,18 @@
 
 use std::env;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pressel_models::places;
+use pressel_models::prepare::{self, Options, PrepareError, Stage, Summary};
+use pressel_models::{Runtime, places};
 use serde_json::json;
 
+use super::prepare::{Head, failure as prepare_failure};
 use super::progress::Progress;
-use crate::cli::args::{FetchArguments, Head};
+use crate::cli::args::FetchArguments;
 use crate::cli::status::print;
 use crate::cli::transcribe::take_signals;
 use crate::failure::{Failure, Kind};
@@ -30,46 +33,80 @@ pub(super) fn fetch(arguments: &FetchArguments) -> Result<(), Failure> {
         repo,
         revision: arguments.revision.clone(),
         target: target(arguments, &name)?,
-        prepared: (!arguments.raw).then(|| arguments.head.name().to_owned()),
+        prepared: (!arguments.raw).then(|| form(arguments.head).to_owned()),
     };
     let asked = take_signals()?;
     let client = Client::new(settings(arguments)?, Arc::clone(&asked))?;
     let mut progress = Progress::new();
     let mut tell = |news| show(&mut progress, news);
+    let mut summary = None;
     let mut rebuild = |stock: &Path, ready: &Path, tell: &mut dyn FnMut(News)| {
-        rebuild(stock, ready, arguments.head, &asked, tell)
+        summary = Some(rebuild(stock, ready, arguments.head, &asked, tell)?);
+        Ok(())
     };
     let done = hub::fetch(&client, &order, &mut rebuild, &mut tell)?;
     progress.end();
-    print(&report(&order, &name, &done, arguments.json))
+    let text = if arguments.json {
+        told_as_json(&order, &name, &done, summary.as_ref())
+    } else {
+        told(&order, &name, &done, summary.as_ref())
+    };
+    print(&text)
 }
 
-impl Head {
-    /// Returns the name that the lock file tells.
-    fn name(self) -> &'static str {
-        match self {
-            Self::EightBit => "8bit",
-            Self::FourBit => "4bit",
-        }
+/// Returns the name of a form that the lock file tells.
+fn form(head: Head) -> &'static str {
+    match head {
+        Head::EightBit => "8bit",
+        Head::FourBit => "4bit",
     }
 }
 
-/// Rebuilds the hub's files of `stock` into `ready`. The seam to the part that rebuilds: until it is
-/// there, models can be fetched as they are only.
+/// Rebuilds the hub's files of `stock` into `ready`, which is not there yet.
 fn rebuild(
-    _stock: &Path,
-    _ready: &Path,
-    _head: Head,
+    stock: &Path,
+    ready: &Path,
+    head: Head,
     asked: &AtomicBool,
     tell: &mut dyn FnMut(News),
-) -> Result<(), HubError> {
-    tell(News::Rebuilds("rebuilding".to_owned(), 0));
-    if asked.load(Ordering::Relaxed) {
-        return Err(HubError::Interrupted);
+) -> Result<Summary, HubError> {
+    let runtime = Runtime::load(&places::onnx_runtime_candidates());
+    let runtime = runtime.map_err(|error| {
+        let why = format!("{error}; what has come is kept, and --raw needs no ONNX Runtime");
+        HubError::Rebuild(Failure::new(Kind::Model, why))
+    })?;
+    let options = Options {
+        head: head.bits(),
+        ..Options::default()
+    };
+    let mut progress = |at: prepare::Progress| {
+        let percent = at.done.saturating_mul(100).checked_div(at.total);
+        let percent = u8::try_from(percent.unwrap_or(0)).unwrap_or(100);
+        tell(News::Rebuilds(stage(at.stage).to_owned(), percent));
+        if asked.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let made = prepare::prepare(stock, ready, &options, Some(&runtime), &mut progress);
+    made.map_err(|error| match error {
+        PrepareError::Cancelled => HubError::Interrupted,
+        error => {
+            let mut failure = prepare_failure(&error);
+            failure.message += "; what has come is kept: with --raw it is used as it is";
+            HubError::Rebuild(failure)
+        }
+    })
+}
+
+fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Reading => "reading",
+        Stage::Encoder => "preparing the encoder",
+        Stage::Decoder => "preparing the decoder",
+        Stage::Checking => "comparing",
     }
-    let why =
-        "this program cannot rebuild models: fetch it with --raw, nothing is downloaded twice";
-    Err(HubError::Rebuild(why.to_owned()))
 }
 
 /// Returns the folder that the model is to have.
@@ -151,35 +188,26 @@ fn show(progress: &mut Progress, news: News) {
     }
 }
 
-/// Returns what is printed at the end.
-fn report(order: &Order, name: &str, done: &Done, json: bool) -> String {
+fn told(order: &Order, name: &str, done: &Done, summary: Option<&Summary>) -> String {
     let (lock, folder) = (&done.lock, order.target.display());
-    if json {
-        let line = json!({
-            "name": name,
-            "folder": order.target,
-            "repo": lock.repo,
-            "commit": lock.commit,
-            "prepared": lock.prepared.is_some(),
-            "head": lock.prepared,
-            "files": lock.files.len(),
-            "bytes": lock.bytes(),
-            "already": done.already,
-        });
-        return format!("{line}\n");
-    }
-    let (size, commit) = (megabytes(lock.bytes()), &lock.commit);
     let what = if done.already {
         "is there already, whole"
     } else {
         "is there"
     };
-    let mut text = format!(
-        "{folder}: {what}: {} at commit {commit}, {size}\n",
-        lock.repo
-    );
+    let (repo, commit, size) = (&lock.repo, &lock.commit, megabytes(lock.bytes()));
+    let mut text = format!("{folder}: {what}: {repo} at commit {commit}, {size}\n");
+    match summary.map(|made| (made.likeness, &made.not_compared)) {
+        Some((Some(likeness), _)) => {
+            text += &format!("Its likeness to the export is {likeness:.4}.\n");
+        }
+        Some((None, Some(why))) => {
+            text += &format!("It was not compared with the export: {why}.\n")
+        }
+        _ => (),
+    }
     if lock.prepared.is_none() {
-        text += "It runs as it is, slower than rebuilt: without --raw it is rebuilt.\n";
+        text += "It runs as it is, slower than prepared: without --raw it is prepared.\n";
     }
     let found = places::model(name).is_some_and(|found| found == order.target);
     let called = if found {
@@ -188,4 +216,22 @@ fn report(order: &Order, name: &str, done: &Done, json: bool) -> String {
         folder.to_string()
     };
     text + &format!("Use it with `--model {called}`, or as model.name in the configuration.\n")
+}
+
+fn told_as_json(order: &Order, name: &str, done: &Done, summary: Option<&Summary>) -> String {
+    let lock = &done.lock;
+    let object = json!({
+        "name": name,
+        "folder": order.target,
+        "repo": lock.repo,
+        "commit": lock.commit,
+        "prepared": lock.prepared.is_some(),
+        "head": lock.prepared,
+        "files": lock.files.len(),
+        "bytes": lock.bytes(),
+        "already": done.already,
+        "likeness": summary.and_then(|made| made.likeness),
+        "not_compared": summary.and_then(|made| made.not_compared.clone()),
+    });
+    format!("{object}\n")
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::failure::{Failure, Kind};
 use crate::hub::server::{COMMIT, Change, Held, REPO, Reply, Repository};
 use crate::hub::testing::{client, model, tree};
 use crate::model_store::lock::LOCK_FILE;
@@ -102,7 +103,8 @@ fn a_rebuilt_model_has_its_own_files_and_the_stock_is_gone() {
     let mut fails = |_: &Path, ready: &Path, _: &mut dyn FnMut(News)| {
         fs::create_dir(ready).unwrap();
         fs::write(ready.join("half"), "").unwrap();
-        Err(HubError::Rebuild("encoder_model.onnx: no Conv".into()))
+        let failure = Failure::new(Kind::Model, "encoder_model.onnx: no Conv");
+        Err(HubError::Rebuild(failure))
     };
     let error = fetch(&client, &order, &mut fails, &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("no Conv"));
@@ -258,7 +260,7 @@ fn folders_that_cannot_be_made_and_disks_without_room_are_named() {
     let repository = Repository::start(model(), as_is(), as_is());
     for folder in [home.path().join("file/m"), PathBuf::from("/proc/pressel/m")] {
         let error = raw(&repository, &order(folder, None)).unwrap_err();
-        assert_eq!(error.kind(), crate::failure::Kind::Disk);
+        assert_eq!(error.kind(), Kind::Disk);
         assert!(error.to_string().contains("--to"), "{error}");
     }
     assert!(repository.hub.requests().is_empty());
