@@ -1,7 +1,7 @@
 //! `models fetch`, `list`, `verify` and `remove`, with a hub on 127.0.0.1.
 //!
-//! In: a repository, kills and signals. Out: model folders, and what is said. The real hub was never
-//! asked: this one answers as it does.
+//! In: a repository, kills and signals. Out: model folders, and what is said. The real hub was
+//! never asked: this one answers as it does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,11 +14,14 @@ use serde_json::Value;
 
 use crate::hub::{COMMIT, Change, Held, REPO, Repository};
 use crate::process::signal;
-use crate::program::{PATIENCE, Ran, command, need_models, recordings, run, until};
+use crate::program::{PATIENCE, Ran, command, need_models, recordings, root, run, until};
 
 /// Where the large files of a repository are, of which tests speak.
 const ENCODER: &str = "onnx/encoder_model.onnx";
 const DECODER: &str = "onnx/decoder_model_merged.onnx";
+
+/// Keeps the hub's own files.
+const RAW: &[&str] = &["--raw"];
 
 /// A user with an empty home of models.
 struct User(tempfile::TempDir);
@@ -49,8 +52,9 @@ impl User {
     }
 
     /// Returns the command that fetches the repository as `name`; root would fetch for the system.
-    fn fetch(&self, repository: &Repository, name: &str) -> Command {
-        let mut command = self.command(&["models", "fetch", name, "--raw", "--json"]);
+    fn fetch(&self, repository: &Repository, name: &str, more: &[&str]) -> Command {
+        let mut command = self.command(&["models", "fetch", name, "--json"]);
+        command.args(more);
         command.args(["--from", REPO, "--hub", &repository.hub.address]);
         command.arg("--to").arg(self.model(name));
         command
@@ -83,10 +87,10 @@ fn json(ran: &Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// Returns the built-in model as a repository.
-fn nano() -> BTreeMap<String, Held> {
+/// Returns the files of a model's folder as a repository.
+fn files_of(folder: &Path) -> BTreeMap<String, Held> {
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(places::builtin("nano")).unwrap().flatten() {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
         let body = fs::read(entry.path()).unwrap();
         if name.ends_with(".onnx") {
@@ -98,20 +102,30 @@ fn nano() -> BTreeMap<String, Held> {
     files
 }
 
+/// Changes a file, removes one, and adds one.
+fn damage(folder: &Path) {
+    let mut bytes = fs::read(folder.join(ENCODER)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(folder.join(ENCODER), bytes).unwrap();
+    fs::remove_file(folder.join("tokenizer.json")).unwrap();
+    fs::write(folder.join("notes.txt"), "mine").unwrap();
+}
+
 #[test]
 fn a_fetched_model_is_found_by_its_name_verified_mended_and_removed() {
     need_models!();
     let user = User::new();
-    let files = nano();
-    let repository = Repository::start(files.clone(), as_is(), as_is());
-    let told = json(&run(&mut user.fetch(&repository, "other")));
+    let files = files_of(&places::builtin("nano"));
+    let repository = Repository::start(files, as_is(), as_is());
+    let told = json(&run(&mut user.fetch(&repository, "other", RAW)));
     let folder = user.model("other");
     assert_eq!(told["folder"], folder.to_str().unwrap());
     assert_eq!(
         (&told["commit"], &told["prepared"], &told["already"]),
         (&COMMIT.into(), &false.into(), &false.into())
     );
-    let told = json(&run(&mut user.fetch(&repository, "other")));
+    let told = json(&run(&mut user.fetch(&repository, "other", RAW)));
     assert_eq!(told["already"], true);
 
     let list = json(&user.run(&["models", "list", "--json"]));
@@ -135,12 +149,7 @@ fn a_fetched_model_is_found_by_its_name_verified_mended_and_removed() {
     );
 
     check(&user.run(&["models", "verify"]), 0, &["other: whole"]);
-    let mut bytes = fs::read(folder.join(ENCODER)).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(folder.join(ENCODER), bytes).unwrap();
-    fs::remove_file(folder.join("tokenizer.json")).unwrap();
-    fs::write(folder.join("notes.txt"), "mine").unwrap();
+    damage(&folder);
     let verified = user.run(&["models", "verify", "other"]);
     let words = [
         "encoder_model.onnx: changed",
@@ -149,7 +158,11 @@ fn a_fetched_model_is_found_by_its_name_verified_mended_and_removed() {
     ];
     check(&verified, 4, &words);
     assert_eq!(verified.stdout.lines().count(), words.len());
-    assert!(run(&mut user.fetch(&repository, "other")).status.success());
+    assert!(
+        run(&mut user.fetch(&repository, "other", RAW))
+            .status
+            .success()
+    );
     check(&user.run(&["models", "verify", "other"]), 0, &["whole"]);
 
     check(&user.run(&["models", "remove", "other"]), 2, &["--yes"]);
@@ -173,12 +186,49 @@ fn a_fetched_model_is_found_by_its_name_verified_mended_and_removed() {
     check(&gone, 4, &["other", "models fetch"]);
 }
 
+#[test]
+fn a_model_is_prepared_after_its_download() {
+    need_models!();
+    let user = User::new();
+    let stock = root().join("models/fixtures/tiny");
+    let repository = Repository::start(files_of(&stock), as_is(), as_is());
+    let fetch = |more: &[&str]| {
+        let mut fetch = user.fetch(&repository, "tiny", more);
+        json(&run(&mut fetch))
+    };
+    let told = fetch(&[]);
+    assert_eq!(
+        (&told["prepared"], &told["head"]),
+        (&true.into(), &"8bit".into())
+    );
+    assert!(0.9 < told["likeness"].as_f64().unwrap(), "{told}");
+    let holds = |name: &str| user.model("tiny").join(name).is_file();
+    assert!(holds("encoder.onnx") && holds("tokenizer.json"));
+    assert!(!user.model("tiny").join("onnx").exists());
+    check(&user.run(&["models", "verify"]), 0, &["tiny: whole"]);
+    let list = json(&user.run(&["models", "list", "--json"]));
+    let models = list["models"].as_array().unwrap();
+    let tiny = models.iter().find(|model| model["name"] == "tiny").unwrap();
+    assert_eq!(
+        (&tiny["kind"], &tiny["prepared"]),
+        (&"fetched".into(), &true.into())
+    );
+    assert_eq!(tiny["origin"][0], REPO);
+    // What is there in this form is not fetched again; in another form it is.
+    assert_eq!(fetch(&[])["already"], true);
+    let told = fetch(&["--head", "4bit"]);
+    assert_eq!(
+        (&told["head"], &told["already"]),
+        (&"4bit".into(), &false.into())
+    );
+}
+
 /// Bytes after which the store falls silent, in each request.
 const SILENT_AFTER: usize = 100_000;
 
 /// Starts a fetch and waits until so many bytes of the encoder are on the disk.
 fn begin(user: &User, repository: &Repository, bytes: u64) -> Child {
-    let mut fetch = user.fetch(repository, "other");
+    let mut fetch = user.fetch(repository, "other", RAW);
     let child = fetch
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -240,7 +290,7 @@ fn a_fetch_that_is_killed_or_stopped_goes_on_where_it_was() {
 
     let mut child = begin(&user, &repository, SILENT_AFTER as u64);
     // Another one does not interfere.
-    let second = run(&mut user.fetch(&repository, "other"));
+    let second = run(&mut user.fetch(&repository, "other", RAW));
     check(&second, 1, &["another fetch is at work"]);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -260,7 +310,7 @@ fn a_fetch_that_is_killed_or_stopped_goes_on_where_it_was() {
     let early = user.run(&["transcribe", "--model", "other", "x.wav"]);
     check(&early, 4, &["other"]);
 
-    let ended = run(&mut user.fetch(&repository, "other"));
+    let ended = run(&mut user.fetch(&repository, "other", RAW));
     assert!(ended.status.success(), "{ended:?}");
     for (path, held) in &files {
         assert!(

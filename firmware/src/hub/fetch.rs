@@ -1,7 +1,7 @@
 //! A whole model from the hub: listing, room, files, lock file, rebuilding, one rename.
 //!
-//! An [`Order`] in, a folder that is whole and its [`Lock`] out. Who waits is told by [`News`]. What
-//! is cut off anywhere leaves the model's folder as it was and goes on the next time.
+//! An [`Order`] in, a folder that is whole and its [`Lock`] out. Who waits is told by [`News`].
+//! What is cut off anywhere leaves the model's folder as it was and goes on the next time.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! A hub for tests: HTTP on 127.0.0.1 with answers that a test writes.
 //!
 //! Requests in, [`Reply`] out, one connection a request. It can cut a connection at a byte, hold it
-//! open, lie about lengths, and answer in chunks. [`Repository`] answers as a whole hub does: with a
-//! listing, redirects to another port for large files, ranges and object ids. The end-to-end tests
-//! use this file, too.
+//! open, lie about lengths, and answer in chunks. [`Repository`] answers as a whole hub does: with
+//! a listing, redirects to another port for large files, ranges and object ids. The end-to-end
+//! tests use this file, too.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};

@@ -1,7 +1,7 @@
 //! Which models are on this machine: built in, fetched, half fetched.
 //!
-//! The folders of [`places`] in, one [`Model`] for each out. Only small JSON files are read; nothing
-//! is loaded or hashed.
+//! The folders of [`places`] in, one [`Model`] for each out. Only small JSON files are read;
+//! nothing is loaded or hashed.
 
 use std::ffi::OsStr;
 use std::fs;

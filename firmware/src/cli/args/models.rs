@@ -42,10 +42,9 @@ pub enum ModelsCommand {
         json: bool,
     },
     /// Compare fetched models with their lock files, byte by byte.
-    #[command(
-        after_help = "Examples:\n  pressel models verify\n  pressel models verify whisper-base.en\n\n\
-                      Exit code 4: a file is missing, changed or extra."
-    )]
+    #[command(after_help = "Examples:\n  pressel models verify\n  \
+                      pressel models verify whisper-base.en\n\n\
+                      Exit code 4: a file is missing, changed or extra.")]
     Verify {
         /// Name, or folder with a / in it [default: all fetched ones]
         #[arg(value_name = "NAME")]
@@ -73,8 +72,8 @@ pub enum ModelsCommand {
                   pressel models fetch me/my-whisper --revision v2\n  \
                   pressel models fetch mine --from me/my-whisper --to ./mine\n\n\
                   A fetch that was cut off goes on where it was: run it again.\n\
-                  Variables: PRESSEL_HUB another hub, HF_TOKEN a token for it, HTTPS_PROXY a proxy,\n\
-                  SSL_CERT_FILE certificates to trust instead of the usual ones.\n\
+                  Variables: PRESSEL_HUB another hub, HF_TOKEN a token for it, HTTPS_PROXY a \
+                  proxy,\nSSL_CERT_FILE certificates to trust instead of the usual ones.\n\
                   Exit codes: 1 stopped, 2 no such model, 3 network, 4 wrong files, 5 disk.")]
 pub struct FetchArguments {
     /// A name that `pressel models list` shows, or a repository as owner/name

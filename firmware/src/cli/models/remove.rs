@@ -17,8 +17,8 @@ use crate::model_store::shelf::staging_of;
 /// Removes a model, and what a fetch of it has left.
 ///
 /// # Errors
-/// [`Kind::Usage`] for a built-in model, a folder that was not fetched, a name that no model has, and
-/// without `--yes` where nobody can be asked; [`Kind::Result`] for a no.
+/// [`Kind::Usage`] for a built-in model, a folder that was not fetched, a name that no model has,
+/// and without `--yes` where nobody can be asked; [`Kind::Result`] for a no.
 pub(super) fn remove(name: &str, yes: bool) -> Result<(), Failure> {
     let usage = |why: String| Failure::new(Kind::Usage, why);
     let targets = if name.contains('/') {

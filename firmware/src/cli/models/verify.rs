@@ -20,7 +20,8 @@ use crate::model_store::shelf;
 /// Hashes one model, or all that were fetched.
 ///
 /// # Errors
-/// [`Kind::Model`] when a file is missing, changed or extra, [`Kind::Result`] when a signal ended it.
+/// [`Kind::Model`] when a file is missing, changed or extra, [`Kind::Result`] when a signal ended
+/// it.
 pub(super) fn verify(name: Option<&str>, json: bool) -> Result<(), Failure> {
     let folders = match name {
         Some(name) => vec![folder_of(name)?],
