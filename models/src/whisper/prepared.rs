@@ -123,3 +123,6 @@ impl Prepared {
         self.decoder.marked_logits()
     }
 }
+
+#[cfg(test)]
+mod tests;
