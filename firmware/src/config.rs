@@ -5,13 +5,19 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use pressel_boards::suggest;
+use pressel_models::places;
 use pressel_pipeline::time::samples;
 use pressel_pipeline::{gate, session, utterance, wake};
 use serde::Deserialize;
 
 use crate::failure::{Failure, Kind};
 use crate::listen::listener::Tuning;
+
+mod recognition;
+
+pub use recognition::{Recognition, TaskName, language};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
@@ -26,8 +32,10 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Unix socket of `pressel status` and `pressel jobs`; empty is none.
     pub control_socket: PathBuf,
-    /// Speech model: `nano`, or the path of a folder.
+    /// Speech model: `nano`, the name of a fetched one, or the path of a folder.
     pub model: Model,
+    /// How speech becomes text.
+    pub recognition: Recognition,
     /// The button.
     pub button: Button,
     /// What an utterance is.
@@ -38,6 +46,8 @@ pub struct Config {
     pub microphone: Microphone,
     /// Recordings that are transcribed in the background.
     pub jobs: Jobs,
+    /// How recordings are heard, in the background and by `pressel transcribe`.
+    pub files: Files,
 }
 
 impl Default for Config {
@@ -47,11 +57,13 @@ impl Default for Config {
             state_dir: PathBuf::from("/var/lib/pressel"),
             control_socket: PathBuf::from("/run/pressel/control"),
             model: Model::default(),
+            recognition: Recognition::default(),
             button: Button::default(),
             speech: Speech::default(),
             link: Link::default(),
             microphone: Microphone::default(),
             jobs: Jobs::default(),
+            files: Files::default(),
         }
     }
 }
@@ -71,7 +83,8 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// A built-in name, or the path of a folder in the Hugging Face layout (with a `/` in it).
+    /// The name of a built-in or fetched model, or the path of a folder in the Hugging Face layout
+    /// (with a `/` in it).
     pub name: String,
     /// Threads of one recognition; 0 is what the board says.
     pub threads: usize,
@@ -87,14 +100,13 @@ impl Default for Model {
 }
 
 impl Model {
-    /// Returns the model's folder.
+    /// Returns the model's folder; for a name that no model has, where a built-in one would be.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         if self.name.contains('/') {
-            PathBuf::from(&self.name)
-        } else {
-            pressel_models::places::builtin(&self.name)
+            return PathBuf::from(&self.name);
         }
+        places::model(&self.name).unwrap_or_else(|| places::builtin(&self.name))
     }
 
     /// Returns the short name that the link tells.
@@ -231,6 +243,27 @@ impl Default for Jobs {
     }
 }
 
+/// How recordings are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// `auto`, `speech` or `windows`.
+    pub cut: FileCut,
+}
+
+/// How recordings are cut for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FileCut {
+    /// By windows when the model has timestamps, else at pauses.
+    #[default]
+    Auto,
+    /// At pauses: what is not speech is not heard.
+    Speech,
+    /// By windows of 30 s: all of it is heard, and each sentence has its times.
+    Windows,
+}
+
 impl Config {
     /// Reads the named file, or the default one if it is there, or takes the defaults.
     ///
@@ -272,6 +305,7 @@ impl Config {
         if 64 < self.model.threads {
             return Err("model.threads is at most 64".into());
         }
+        self.recognition.check()?;
         if !(1_000..=3_600_000).contains(&self.button.forgotten_ms) {
             return Err("button.forgotten_ms is between 1000 and 3600000".into());
         }
@@ -398,12 +432,23 @@ mod tests {
         check("triger = 'voice'", "trigger");
         check("[speech]\npreroll_ms = 3", "pre_roll_ms");
         check("trigger = 'voise'", "voice");
+        check(
+            "[recognition]\nlanguage = 'germn'",
+            "pressel.toml:2: unknown language `germn`; did you mean `german`?",
+        );
+        check(
+            "[recognition]\ntask = 'translat'",
+            "did you mean `translate`?",
+        );
     }
 
     #[test]
     fn values_out_of_range_are_refused() {
         check("[speech]\npre_roll_ms = 2000", "at most 1000");
         check("[model]\nthreads = 65", "at most 64");
+        check("[recognition]\nprompt = \"a\\nb\"", "one line");
+        let long = "x".repeat(1_001);
+        check(&format!("[recognition]\nprompt = '{long}'"), "at most 1000");
         check("[button]\nforgotten_ms = 0", "between 1000 and 3600000");
         check("[button]\ntap_ms = 60001", "at most 60000");
         check("[link]\nbaud = 0", "between 9600 and 3000000");

@@ -40,18 +40,21 @@ mod write;
 pub use error::PrepareError;
 pub use protobuf::Bytes;
 
-use graph::Builder;
+use graph::{Builder, Planned};
 use shape::Shape;
 use source::Source;
 use tensor::OnnxFile;
 use weights::Weights;
+use write::write_data;
 
 /// The version of the prepared graphs, in `pressel.json`: `prepared.format`.
-pub const FORMAT: u64 = 1;
-/// The file of the prepared encoder.
-pub const ENCODER_FILE: &str = "encoder.onnx";
-/// The file of the prepared decoder.
-pub const DECODER_FILE: &str = "decoder.onnx";
+pub const FORMAT: u64 = 2;
+/// The name of the prepared encoder's files: `encoder.onnx` with the graph, `encoder.data`.
+pub const ENCODER: &str = "encoder";
+/// The name of the prepared decoder's files: `decoder.onnx` with the graph, `decoder.data`.
+pub const DECODER: &str = "decoder";
+/// The file with the rows of tokens and positions that go into the decoder.
+pub const EMBEDDING_FILE: &str = "embedding.bin";
 
 /// How often progress is told, besides the beginning and the end of a stage.
 const TELL_EVERY: Duration = Duration::from_millis(50);
@@ -82,9 +85,9 @@ pub struct Options {
 pub enum Stage {
     /// The source's files are hashed. Counted in bytes.
     Reading,
-    /// `encoder.onnx` is written. Counted in bytes of weights.
+    /// The encoder is written. Counted in bytes of weights.
     Encoder,
-    /// `decoder.onnx` is written. Counted in bytes of weights.
+    /// The decoder is written. Counted in bytes of weights.
     Decoder,
     /// The graphs are run and compared. Counted in runs.
     Checking,
@@ -104,9 +107,9 @@ pub struct Progress {
 /// What was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Bytes of `encoder.onnx`.
+    /// Bytes of the encoder's files.
     pub encoder_bytes: u64,
-    /// Bytes of `decoder.onnx`.
+    /// Bytes of the decoder's files, embedding included.
     pub decoder_bytes: u64,
     /// Whether both graphs were run: false without a runtime.
     pub checked: bool,
@@ -145,10 +148,15 @@ pub fn prepare(
     let folder = making.folder.as_path();
     let encoder = encoder::plan(Builder::new(options), &shape);
     reporter.stage(Stage::Encoder, encoder.bytes())?;
-    let encoder_bytes = encoder.write(&folder.join(ENCODER_FILE), &weights, &mut reporter)?;
-    let decoder = decoder::plan(Builder::new(options), &shape, weights.head());
-    reporter.stage(Stage::Decoder, decoder.bytes())?;
-    let decoder_bytes = decoder.write(&folder.join(DECODER_FILE), &weights, &mut reporter)?;
+    let encoder_bytes = encoder.write(folder, ENCODER, &weights, &mut reporter)?;
+    let decoder = decoder::plan(Builder::new(options), &shape);
+    let embedding = decoder::embedding(options, &shape);
+    let embedding_bytes: u64 = embedding.iter().map(Planned::bytes).sum();
+    reporter.stage(Stage::Decoder, decoder.bytes() + embedding_bytes)?;
+    let mut decoder_bytes = decoder.write(folder, DECODER, &weights, &mut reporter)?;
+    let file = folder.join(EMBEDDING_FILE);
+    decoder_bytes += write_data(&file, embedding.iter(), 1, &weights, &mut reporter)?;
+    let is_quantized = weights.is_quantized();
     drop(weights);
     source.copy_json(folder)?;
     write_pressel(&source, folder, options, sources)?;
@@ -160,7 +168,10 @@ pub fn prepare(
         not_compared: Some("no ONNX Runtime was given".into()),
     };
     if let Some(runtime) = runtime {
-        let outcome = check::check(runtime, &source, folder, &shape, options, &mut reporter)?;
+        let outcome = {
+            let wanted = check::least(options, is_quantized);
+            check::check(runtime, &source, folder, &shape, wanted, &mut reporter)?
+        };
         summary.checked = true;
         (summary.likeness, summary.not_compared) = match outcome {
             Ok(likeness) => (Some(likeness), None),
@@ -171,13 +182,18 @@ pub fn prepare(
     Ok(summary)
 }
 
-/// Reads the bytes of an ONNX file as far as its graph: for the fuzzer, and for nothing else.
+/// Looks for a Whisper in the bytes of an ONNX file, and returns how many parameters it found: for
+/// the fuzzer, and for nothing else.
 ///
 /// # Errors
 /// One line, when they are not an ONNX file.
 #[doc(hidden)]
-pub fn read_graph(bytes: &dyn Bytes) -> Result<usize, String> {
-    onnx::read(bytes).map(|graph| graph.nodes.len() + graph.tensors.len())
+pub fn look_for_parameters(bytes: &dyn Bytes) -> Result<usize, String> {
+    let graph = onnx::read(bytes)?;
+    let branches = graph.branches();
+    let branches = [None].into_iter().chain(branches.into_iter().map(Some));
+    let found = branches.map(|branch| find::find(&graph, branch, [1500, 24]).len());
+    Ok(found.sum())
 }
 
 fn hashes(
@@ -354,5 +370,7 @@ fn beside(target: &Path, what: &str) -> Option<PathBuf> {
     Some(target.with_file_name(format!(".{name}.{what}")))
 }
 
+#[cfg(test)]
+mod broken_tests;
 #[cfg(test)]
 mod tests;

@@ -3,16 +3,20 @@
 //! The command line in, typed arguments out. Nothing is opened or run here.
 
 mod control;
+mod models;
 
 pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments};
+#[cfg(feature = "fetch")]
+pub use models::FetchArguments;
+pub use models::{ModelsArguments, ModelsCommand};
 
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pressel_models::Language;
 
-use super::models::ModelsArguments;
-use crate::config::Trigger;
+use crate::config::{FileCut, Recognition, TaskName, Trigger, language};
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
@@ -31,7 +35,8 @@ use crate::worker::faults::Plan;
                   pressel monitor /dev/ttyUSB0      the other end of the serial line\n  \
                   pressel history --since 2h        what was said\n  \
                   pressel status                    how the running appliance is\n  \
-                  pressel jobs add talk.mp3         a recording, in the background\n\n\
+                  pressel jobs add talk.mp3         a recording, in the background\n  \
+                  pressel models list               the speech models here\n\n\
                   Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
                   3 device, 4 model, 5 disk."
 )]
@@ -78,12 +83,30 @@ pub struct CommonArguments {
     /// Configuration file [default: /etc/pressel/pressel.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Speech model: a built-in name, or a folder (with a / in it)
+    /// Speech model: a built-in or fetched name, or a folder (with a / in it)
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Threads of one recognition
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+    /// Language that is spoken: a code, an English name, or auto
+    #[arg(long, value_name = "LANGUAGE", value_parser = language_or_auto)]
+    pub language: Option<LanguageArgument>,
+    /// What becomes of the speech
+    #[arg(long)]
+    pub task: Option<TaskName>,
+    /// Names and jargon to expect
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+}
+
+/// What `--language` was given; inside, `None` is auto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanguageArgument(pub Option<Language>);
+
+/// Returns the language of a code, of a name, or of auto.
+fn language_or_auto(text: &str) -> Result<LanguageArgument, String> {
+    language(text).map(LanguageArgument)
 }
 
 /// Options of `run`.
@@ -200,7 +223,8 @@ pub struct DemoArguments {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  pressel transcribe note.wav\n  \
                         pressel transcribe --format srt talk.mp3 > talk.srt\n  \
-                        pressel transcribe --format json *.flac")]
+                        pressel transcribe --format json *.flac\n  \
+                        pressel transcribe --model ./whisper-small --language german brief.ogg")]
 pub struct TranscribeArguments {
     /// WAV, FLAC, MP3 or OGG files of any rate and channel count
     #[arg(required = true, value_name = "FILE")]
@@ -208,6 +232,9 @@ pub struct TranscribeArguments {
     /// What to print
     #[arg(long, default_value = "txt")]
     pub format: Format,
+    /// How to cut long recordings [default: what the configuration says, auto without one]
+    #[arg(long)]
+    pub cut: Option<FileCut>,
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -335,6 +362,15 @@ pub struct WorkerArguments {
     /// Ask for CUDA.
     #[arg(long)]
     pub cuda: bool,
+    /// Language that is spoken.
+    #[arg(long, value_parser = language_or_auto)]
+    pub language: Option<LanguageArgument>,
+    /// What becomes of the speech.
+    #[arg(long, default_value = "transcribe")]
+    pub task: TaskName,
+    /// Names and jargon to expect.
+    #[arg(long, default_value = "")]
+    pub prompt: String,
     /// Fail in this way.
     #[arg(long)]
     pub fault: Option<Plan>,
@@ -349,6 +385,11 @@ impl WorkerArguments {
             threads: self.threads,
             cores: self.cores.clone(),
             cuda: self.cuda,
+            recognition: Recognition {
+                language: self.language.and_then(|LanguageArgument(asked)| asked),
+                task: self.task,
+                prompt: self.prompt.clone(),
+            },
             fault: self.fault,
         }
     }

@@ -12,9 +12,8 @@ use std::collections::HashMap;
 
 use super::{
     onnx::{Attribute, Graph, Node},
-    shape::Shape,
     tensor::Tensor,
-    weights::{Side, Weight},
+    weights::Weight,
 };
 
 /// Parameters by names without side: `layers.0.fc1.weight`.
@@ -55,20 +54,14 @@ impl Graph {
     }
 }
 
-/// Finds all parameters of the graph and one of its branches.
-pub(super) fn find(graph: &Graph, branch: Option<&Graph>, side: Side, shape: &Shape) -> Found {
+/// Finds all parameters of the graph and one of its branches. `positions` is the shape of the table
+/// of positions, which not every exporter names.
+pub(super) fn find(graph: &Graph, branch: Option<&Graph>, positions: [usize; 2]) -> Found {
     let mut search = Search::new(graph, branch);
     search.by_nodes();
     search.keys_by_neighbours();
     search.by_names();
-    let positions = match side {
-        Side::Encoder => shape.positions,
-        Side::Decoder => shape.context,
-    };
-    search.by_shape("embed_positions.weight", [positions, shape.width]);
-    if side == Side::Decoder {
-        search.by_shape("embed_tokens.weight", [shape.vocabulary, shape.width]);
-    }
+    search.by_shape("embed_positions.weight", positions);
     search.found
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Head, Options, protobuf::Message, tensor::Kind};
+use super::{Head, Options, protobuf::Message, tensor::Kind, weights::EMBEDDING};
 
 /// The block of a 4-bit matrix: this many weights share one scale.
 pub(super) const BLOCK: usize = 64;
@@ -31,32 +31,53 @@ pub(super) struct Part {
     /// Outputs of the matrix.
     pub(super) outputs: usize,
     /// Where its outputs go.
-    pub(super) outputs_at: Spread,
+    pub(super) outputs_at: Place,
     /// Where its inputs go.
-    pub(super) inputs_at: Spread,
+    pub(super) inputs_at: Place,
+    /// What each value is multiplied by.
+    pub(super) factor: f32,
 }
 
-/// Heads of one size in the places of larger ones, filled up with zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spread {
-    /// Size of a head.
-    pub(super) from: usize,
-    /// Size of its place.
-    pub(super) to: usize,
-}
-
-impl Spread {
-    /// Everything stays where it is.
-    pub(super) const NONE: Self = Self { from: 1, to: 1 };
-
-    /// Returns where an index goes.
-    pub(super) fn place(self, index: usize) -> usize {
-        index / self.from * self.to + index % self.from
+impl Part {
+    /// Takes the matrix of a module as it is.
+    pub(super) fn new(module: &str, outputs: usize) -> Self {
+        Self {
+            parameter: format!("{module}.weight"),
+            outputs,
+            outputs_at: Place::Same,
+            inputs_at: Place::Same,
+            factor: 1.0,
+        }
     }
 
-    /// Returns how many places `count` indices take.
-    pub(super) fn places(self, count: usize) -> usize {
-        count / self.from * self.to
+    /// Returns how many outputs it has where it goes.
+    pub(super) fn places(&self) -> usize {
+        match self.outputs_at {
+            Place::Heads { from, to } => self.outputs / from * to,
+            Place::Same | Place::Taps { .. } => self.outputs,
+        }
+    }
+}
+
+/// Where the rows or columns of a matrix go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where they are.
+    Same,
+    /// Heads of one size go into places of a larger one, filled up with zeros.
+    Heads { from: usize, to: usize },
+    /// Inputs of a convolution with their taps become taps with all their inputs.
+    Taps { inputs: usize, taps: usize },
+}
+
+impl Place {
+    /// Returns where an index goes.
+    pub(super) fn of(self, index: usize) -> usize {
+        match self {
+            Self::Same => index,
+            Self::Heads { from, to } => index / from * to + index % from,
+            Self::Taps { inputs, taps } => index % taps * inputs + index / taps,
+        }
     }
 }
 
@@ -73,10 +94,10 @@ pub(super) enum Content {
     Matrix(Vec<Part>),
     /// The same in int8, one scale for each output.
     Columns(Vec<Part>),
-    /// A matrix in int8, one scale for each row.
-    Rows(String),
     /// A matrix in 4 bits, `[outputs, inputs in blocks]`.
     Blocks(String),
+    /// A matrix in 16-bit floats.
+    Halves(String),
     /// The scales of the quantized tensor before this one.
     Scales,
 }
@@ -114,8 +135,10 @@ pub(super) struct Linear<'a> {
     pub(super) name: &'a str,
     pub(super) inputs: usize,
     pub(super) parts: Vec<Part>,
-    /// The parameter of the bias of each part, unless there is none.
+    /// The parts have biases.
     pub(super) has_bias: bool,
+    /// It stays in fp32.
+    pub(super) is_exact: bool,
 }
 
 /// Builds one graph.
@@ -143,7 +166,7 @@ impl Builder {
     }
 
     /// Returns true when matrices stay in fp32.
-    pub(super) fn is_fp32(&self) -> bool {
+    fn is_fp32(&self) -> bool {
         self.options.fp32
     }
 
@@ -177,10 +200,12 @@ impl Builder {
     }
 
     /// Adds a list of whole numbers.
-    pub(super) fn numbers(&mut self, name: &str, numbers: &[i64]) -> String {
+    pub(super) fn numbers(&mut self, numbers: &[i64]) -> String {
+        let texts: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        let name = format!("numbers.{}", texts.join("."));
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
         let content = Content::Bytes(bytes.collect());
-        self.tensor(name, Kind::I64, &[numbers.len()], content)
+        self.tensor(&name, Kind::I64, &[numbers.len()], content)
     }
 
     /// Adds a node with one output and returns the name of that.
@@ -248,7 +273,7 @@ impl Builder {
     pub(super) fn linear(&mut self, input: &str, linear: &Linear<'_>) -> String {
         let output = self.fresh(linear.name);
         let bias = self.bias(linear);
-        if self.is_fp32() {
+        if linear.is_exact || self.is_fp32() {
             let name = format!("{}_w", linear.name);
             let content = Content::Matrix(linear.parts.clone());
             let matrix = self.tensor(&name, Kind::F32, &linear.dims(), content);
@@ -269,32 +294,27 @@ impl Builder {
         output
     }
 
-    /// The matrix that makes logits: the whole vocabulary for each position.
-    pub(super) fn head(&mut self, input: &str, parameter: &str, inputs: usize, outputs: usize) {
+    /// The matrix that makes logits: the embedding, turned.
+    pub(super) fn head(&mut self, input: &str, [outputs, inputs]: [usize; 2]) {
         const OUTPUT: &str = "logits";
         if self.is_fp32() {
             // As it lies in the export: ONNX Runtime turns it when it loads.
-            let matrix = self.copy(parameter, &[outputs, inputs]);
-            let turned = self.node("Transpose", &[&matrix], &[("perm", Setting::Ints(&[1, 0]))]);
+            let matrix = self.copy(EMBEDDING, &[outputs, inputs]);
+            let turned = self.turn(&matrix, &[1, 0]);
             self.node_to("MatMul", &[input, &turned], &[OUTPUT], &[]);
             return;
         }
         match self.options.head {
             Head::EightBit => {
-                let part = Part {
-                    parameter: parameter.into(),
-                    outputs,
-                    outputs_at: Spread::NONE,
-                    inputs_at: Spread::NONE,
-                };
-                let content = Content::Columns(vec![part]);
+                let module = EMBEDDING.strip_suffix(".weight").unwrap_or_default();
+                let content = Content::Columns(vec![Part::new(module, outputs)]);
                 let matrix = self.tensor("head_q", Kind::I8, &[inputs, outputs], content);
                 let scale = self.scales("head_s", &[outputs]);
                 self.int8_product(input, &matrix, &scale, "", OUTPUT);
             }
             Head::FourBit => {
                 let blocks = inputs.div_ceil(BLOCK);
-                let content = Content::Blocks(parameter.into());
+                let content = Content::Blocks(EMBEDDING.into());
                 let dims = [outputs, blocks, BLOCK / 2];
                 let matrix = self.tensor("head_nq", Kind::U8, &dims, content);
                 let scale = self.scales("head_ns", &[outputs, blocks]);
@@ -311,8 +331,25 @@ impl Builder {
         }
     }
 
+    /// Swaps axes.
+    pub(super) fn turn(&mut self, input: &str, order: &[usize]) -> String {
+        self.node("Transpose", &[input], &[("perm", Setting::Ints(order))])
+    }
+
+    /// Gives a tensor another shape; 0 keeps a size, -1 is what is left.
+    pub(super) fn reshape(&mut self, input: &str, sizes: &[i64]) -> String {
+        let sizes = self.numbers(sizes);
+        self.node("Reshape", &[input, &sizes], &[])
+    }
+
+    /// Takes every `step`-th row from `first` to before `end`, counted from the back when negative.
+    pub(super) fn rows(&mut self, input: &str, first: i64, end: i64, step: i64) -> String {
+        let [first, end, axis, step] = [first, end, 1, step].map(|number| self.numbers(&[number]));
+        self.node("Slice", &[input, &first, &end, &axis, &step], &[])
+    }
+
     /// Adds the scales of the tensor that was just added.
-    pub(super) fn scales(&mut self, name: &str, dims: &[usize]) -> String {
+    fn scales(&mut self, name: &str, dims: &[usize]) -> String {
         self.tensor(name, Kind::F32, dims, Content::Scales)
     }
 
@@ -356,8 +393,7 @@ impl Builder {
 
 impl Linear<'_> {
     fn outputs(&self) -> usize {
-        let parts = self.parts.iter();
-        parts.map(|part| part.outputs_at.places(part.outputs)).sum()
+        self.parts.iter().map(Part::places).sum()
     }
 
     fn dims(&self) -> [usize; 2] {

@@ -222,21 +222,19 @@ impl Message {
 
     /// Writes a text.
     pub(super) fn text(&mut self, field: u32, value: &str) -> &mut Self {
-        self.place(field, value.len() as u64);
-        self.bytes.extend(value.as_bytes());
+        self.raw_bytes(field, value.as_bytes())
+    }
+
+    /// Writes bytes.
+    pub(super) fn raw_bytes(&mut self, field: u32, value: &[u8]) -> &mut Self {
+        self.raw(u64::from(field) << 3 | 2).raw(value.len() as u64);
+        self.bytes.extend(value);
         self
     }
 
     /// Writes a message in the message.
     pub(super) fn message(&mut self, field: u32, value: &Self) -> &mut Self {
-        self.place(field, value.bytes.len() as u64);
-        self.bytes.extend(&value.bytes);
-        self
-    }
-
-    /// Writes the head of a field of `length` bytes, which follow elsewhere.
-    pub(super) fn place(&mut self, field: u32, length: u64) -> &mut Self {
-        self.raw(u64::from(field) << 3 | 2).raw(length)
+        self.raw_bytes(field, &value.bytes)
     }
 
     fn raw(&mut self, mut value: u64) -> &mut Self {

@@ -49,16 +49,6 @@ pub(super) fn columns(
     Ok(scales)
 }
 
-/// Appends a row in int8 and returns its scale.
-pub(super) fn row(values: &[f32], into: &mut Vec<i8>) -> f32 {
-    let largest = values
-        .iter()
-        .fold(0.0_f32, |most, value| most.max(value.abs()));
-    let scale = int8_scale(largest);
-    into.extend(values.iter().map(|&value| int8(value, scale)));
-    scale
-}
-
 /// Appends a row in blocks of 4 bits, two weights in a byte, the first in the low half; appends the
 /// scale of each block as well. A last block that is not full is filled up with zeros.
 ///
@@ -125,12 +115,12 @@ fn each_value(
                 } else {
                     (row, column)
                 };
-                let output = first + part.outputs_at.place(output);
-                each(output, part.inputs_at.place(input), value);
+                let output = first + part.outputs_at.of(output);
+                each(output, part.inputs_at.of(input), value * part.factor);
             }
             reporter.add(0)
         })?;
-        first += part.outputs_at.places(part.outputs);
+        first += part.places();
     }
     Ok(())
 }
@@ -140,21 +130,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_keeps_its_largest_value() {
-        let check = |values: &[f32], expected: &[i8], scale: f32| {
-            let mut levels = Vec::new();
-            let found = row(values, &mut levels);
-            assert!(
-                (found - scale).abs() <= scale * f32::EPSILON,
-                "{values:?}: {found}"
-            );
+    fn int8_keeps_the_largest_value_and_rounds_halves_to_even() {
+        let check = |values: &[f32], expected: &[i8]| {
+            let largest = values
+                .iter()
+                .fold(0.0_f32, |most, value| most.max(value.abs()));
+            let scale = int8_scale(largest);
+            let levels: Vec<i8> = values.iter().map(|&value| int8(value, scale)).collect();
             assert_eq!(levels, expected, "{values:?}");
         };
-        check(&[1.0, -2.0, 0.5], &[64, -127, 32], 2.0 / 127.0);
-        check(&[0.0, 0.0], &[0, 0], 1.0);
-        check(&[127.0, 0.5, 1.5, -2.5], &[127, 0, 2, -2], 1.0);
-        check(&[f32::MAX, -f32::MAX], &[127, -127], f32::MAX / 127.0);
-        check(&[f32::from_bits(1), 0.0], &[0, 0], 1.0);
+        check(&[1.0, -2.0, 0.51], &[64, -127, 32]);
+        check(&[0.0, 0.0], &[0, 0]);
+        check(&[127.0, 0.5, 1.5, -2.5], &[127, 0, 2, -2]);
+        check(&[f32::MAX, -f32::MAX], &[127, -127]);
+        check(&[f32::from_bits(1), 0.0], &[0, 0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Flow: features and tokens -> sessions of ONNX Runtime, one at a time -> logits. On the thread that
 //! prepares a model, and in tests.
 
-use std::{borrow::Cow, collections::HashMap, path::Path};
+use std::{borrow::Cow, collections::HashMap, fs::File, os::unix::fs::FileExt, path::Path};
 
 use ort::{
     memory::Allocator,
@@ -11,7 +11,7 @@ use ort::{
     value::{DynValue, PrimitiveTensorElementType, Tensor, ValueType},
 };
 
-use super::{DECODER_FILE, ENCODER_FILE, shape::Shape};
+use super::{DECODER, EMBEDDING_FILE, ENCODER, shape::Shape, tensor::half};
 use crate::{Provider, Runtime, error::one_line, runtime::SessionSettings};
 
 /// Values by name, on their way from one graph to another.
@@ -36,10 +36,10 @@ pub(super) fn prepared_logits(
     calls: &[usize],
 ) -> Result<Vec<f32>, String> {
     let shape = runner.shape;
-    let mut encoder = runner.open(&folder.join(ENCODER_FILE))?;
+    let mut encoder = runner.open(&folder.join(format!("{ENCODER}.onnx")))?;
     let mut values = runner.hear(&mut encoder, features)?;
     drop(encoder);
-    let mut decoder = runner.open(&folder.join(DECODER_FILE))?;
+    let mut decoder = runner.open(&folder.join(format!("{DECODER}.onnx")))?;
     let cache = [1, shape.heads, shape.context, shape.cache_head()];
     let caches = || {
         (0..shape.decoder_layers)
@@ -53,7 +53,8 @@ pub(super) fn prepared_logits(
     let mut past = 0;
     for &call in calls {
         let tokens = tokens.get(past..past + call).ok_or("has no more tokens")?;
-        logits.extend(runner.feed(&mut decoder, &mut values, tokens, past)?);
+        values.insert("embedded".into(), embedded(folder, shape, tokens, past)?);
+        logits.extend(runner.feed(&mut decoder, &mut values, tokens.len(), past)?);
         for name in caches() {
             let out = values.remove(&format!("self_out.{name}"));
             values.insert(format!("self.{name}"), out.ok_or("no cache came out")?);
@@ -85,20 +86,16 @@ impl Runner<'_> {
         self.run(session, vec![("input_features".into(), features.into())])
     }
 
-    /// Reads tokens behind `past` others; returns their logits, and leaves what is needed to go on.
+    /// Reads `count` tokens behind `past` others; returns their logits, and leaves what is needed to go on.
     fn feed(
         &self,
         session: &mut Session,
         values: &mut Values,
-        tokens: &[i64],
+        count: usize,
         past: usize,
     ) -> Result<Vec<f32>, String> {
-        let count = tokens.len();
         let whole = |number: usize| i64::try_from(number).unwrap_or(0);
         let half = |number: usize| i32::try_from(number).unwrap_or(0);
-        let places = (past..past + count).map(whole).collect();
-        values.insert("input_ids".into(), tensor(&[1, count], tokens.to_vec())?);
-        values.insert("position_ids".into(), tensor(&[1, count], places)?);
         let rows = (0..count).map(whole).collect();
         values.insert("rows".into(), tensor(&[count], rows)?);
         let total = past + count;
@@ -109,6 +106,7 @@ impl Runner<'_> {
         let mut outputs = self.run(session, inputs.collect())?;
         let logits = floats(&outputs.remove("logits").ok_or("no logits came out")?)?;
         values.retain(|name, _| name.starts_with("cross."));
+        outputs.remove("hidden");
         values.extend(outputs);
         Ok(logits)
     }
@@ -192,6 +190,44 @@ impl Stock<'_> {
             ))
         }
     }
+}
+
+/// Returns what the decoder takes for these tokens behind `past` others.
+fn embedded(folder: &Path, shape: &Shape, tokens: &[i64], past: usize) -> Result<DynValue, String> {
+    let file = File::open(folder.join(EMBEDDING_FILE)).map_err(said)?;
+    let positions_bytes = shape.context * shape.width * 4;
+    let length = usize::try_from(file.metadata().map_err(said)?.len()).map_err(said)?;
+    let tokens_bytes = length
+        .checked_sub(positions_bytes)
+        .ok_or("the embedding is short")?;
+    // Two bytes for each value, or four.
+    let row_bytes = tokens_bytes / shape.vocabulary;
+    let mut values = Vec::new();
+    for (position, &token) in (past..).zip(tokens) {
+        let token = usize::try_from(token).map_err(said)?;
+        let mut row = vec![0; row_bytes];
+        file.read_exact_at(&mut row, (token * row_bytes) as u64)
+            .map_err(said)?;
+        let mut place = vec![0; shape.width * 4];
+        let at = tokens_bytes + position * place.len();
+        file.read_exact_at(&mut place, at as u64).map_err(said)?;
+        let row: Vec<f32> = if row_bytes == shape.width * 2 {
+            row.as_chunks().0.iter().map(|bytes| half(*bytes)).collect()
+        } else {
+            row.as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect()
+        };
+        let place = place
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes));
+        values.extend(row.iter().zip(place).map(|(token, place)| token + place));
+    }
+    tensor(&[1, tokens.len(), shape.width], values)
 }
 
 fn tensor<T: PrimitiveTensorElementType + Clone + core::fmt::Debug + 'static>(

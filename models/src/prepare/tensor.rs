@@ -284,7 +284,7 @@ fn decode(kind: Kind, bytes: &[u8], values: &mut Vec<f32>) -> Result<(), Broken>
 }
 
 /// Returns the value of an IEEE 754 half, little-endian.
-fn half(bytes: [u8; 2]) -> f32 {
+pub(super) fn half(bytes: [u8; 2]) -> f32 {
     let bits = u32::from(u16::from_le_bytes(bytes));
     let (sign, exponent, fraction) = (bits >> 15 << 31, bits >> 10 & 0x1f, bits & 0x3ff);
     match exponent {
@@ -294,6 +294,21 @@ fn half(bytes: [u8; 2]) -> f32 {
         0x1f => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
         _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
+}
+
+/// Returns the nearest half, little-endian, the even one of two; what is too large is infinity.
+pub(super) fn to_half(value: f32) -> [u8; 2] {
+    let bits = value.to_bits();
+    let (sign, rest) = (bits >> 16 & 0x8000, bits & 0x7fff_ffff);
+    let magnitude = if rest < 113 << 23 {
+        // Below the smallest normal half: a multiple of 2^-24, which this sum rounds to.
+        (f32::from_bits(rest) + 0.5).to_bits() - 0.5_f32.to_bits()
+    } else {
+        let even = rest >> 13 & 1;
+        ((rest - (112 << 23) + 0xfff + even) >> 13).min(0x7c00)
+    };
+    let half = u16::try_from(sign | magnitude).unwrap_or(0x7c00);
+    half.to_le_bytes()
 }
 
 /// Returns the value of a bfloat16, little-endian.
@@ -333,6 +348,21 @@ mod tests {
         check(Kind::I8, &[0xff, 0x7f], &[-1.0, 127.0]);
         check(Kind::U8, &[0xff, 0x7f], &[255.0, 127.0]);
         check(Kind::F32, &2.5_f32.to_le_bytes(), &[2.5]);
+        for (half, value) in halves.iter().zip(expected) {
+            assert_eq!(to_half(value), half.to_le_bytes(), "{value}");
+        }
+        for (value, nearest) in [
+            (1.0 + 2_f32.powi(-11), 0x3c00),
+            (1.0 + 3.0 * 2_f32.powi(-11), 0x3c02),
+            (65_520.0, 0x7c00),
+            (65_519.0, 0x7bff),
+            (-smallest / 2.0, 0x8000),
+            (1.5 * smallest, 0x0002),
+            (1023.75 * smallest, 0x0400),
+            (1e30, 0x7c00),
+        ] {
+            assert_eq!(to_half(value), u16::to_le_bytes(nearest), "{value}");
+        }
         assert!(half([0x00, 0x80]).is_sign_negative());
         assert!(half([0x01, 0x7c]).is_nan());
     }

@@ -13,7 +13,7 @@ use super::{
     run::{Runner, Stock, prepared_logits},
     *,
 };
-use crate::{LoadError, testing};
+use crate::testing;
 
 /// The JSON files of the fixture.
 const JSON: [&str; 4] = [
@@ -32,12 +32,12 @@ fn dynamic() -> PathBuf {
     tiny().join("encoder_dynamic.onnx")
 }
 
-fn silent() -> impl FnMut(Progress) -> ControlFlow<()> {
+pub(super) fn silent() -> impl FnMut(Progress) -> ControlFlow<()> {
     |_| ControlFlow::Continue(())
 }
 
 /// Copies the fixture into a new folder.
-fn copy() -> (TempDir, PathBuf) {
+pub(super) fn copy() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     fs::create_dir(&source).unwrap();
@@ -50,14 +50,18 @@ fn copy() -> (TempDir, PathBuf) {
     (folder, source)
 }
 
-fn fp32() -> Options {
+pub(super) fn fp32() -> Options {
     Options {
         fp32: true,
         ..Options::default()
     }
 }
 
-fn make(source: &Path, target: &Path, options: &Options) -> Result<Summary, PrepareError> {
+pub(super) fn make(
+    source: &Path,
+    target: &Path,
+    options: &Options,
+) -> Result<Summary, PrepareError> {
     prepare(source, target, options, None, &mut silent())
 }
 
@@ -87,25 +91,39 @@ fn both(runtime: &Runtime, options: &Options, frames: usize, calls: &[usize]) ->
     [found, expected]
 }
 
+/// The windows and calls of the comparisons.
+const FRAMES: [usize; 6] = [2, 4, 30, 200, 768, 3_000];
+const CALLS: [&[usize]; 7] = [&[1], &[2], &[5], &[1, 1, 1], &[4, 1, 1, 3], &[40], &[64]];
+
 #[test]
 fn fp32_graphs_say_what_the_stock_graphs_say() {
     let Some(runtime) = testing::runtime() else {
         return;
     };
-    for frames in [2, 4, 30, 200, 768, 2_998, 3_000] {
-        for calls in [
-            &[1][..],
-            &[2],
-            &[5],
-            &[1, 1, 1],
-            &[4, 1, 1, 3],
-            &[40],
-            &[64],
-        ] {
+    for frames in FRAMES {
+        for calls in CALLS {
             let [found, expected] = both(&runtime, &fp32(), frames, calls);
             let pairs = found.iter().zip(&expected);
             let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst < 1e-3, "{frames} frames, {calls:?}: {worst}");
+        }
+    }
+}
+
+#[test]
+fn quantized_graphs_say_nearly_what_the_stock_graphs_say() {
+    let Some(runtime) = testing::runtime() else {
+        return;
+    };
+    let four_bit = Options {
+        head: Head::FourBit,
+        ..Options::default()
+    };
+    for (options, least) in [(Options::default(), 0.99), (four_bit, 0.97)] {
+        for frames in FRAMES {
+            let [found, expected] = both(&runtime, &options, frames, &[4, 1, 1]);
+            let likeness = likeness(&found, &expected, 264);
+            assert!(least < likeness, "{options:?}, {frames} frames: {likeness}");
         }
     }
 }

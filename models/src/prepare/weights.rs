@@ -75,11 +75,13 @@ impl Weights {
                 found.insert(side.full_name(&parameter.name), (side, weight));
             }
         }
-        Ok(Self {
+        let weights = Self {
             encoder,
             decoder,
             found,
-        })
+        };
+        weights.check_tied(shape)?;
+        Ok(weights)
     }
 
     /// Returns a parameter, named `encoder.…` or `decoder.…`.
@@ -188,12 +190,47 @@ impl Weights {
         Ok(scale)
     }
 
-    /// Returns the parameter that makes logits: in most exports the embedding itself.
-    pub(super) fn head(&self) -> &'static str {
-        match (self.get(HEAD), self.get(EMBEDDING)) {
-            (Some(head), Some(embedding)) if head.tensor != embedding.tensor => HEAD,
-            _ => EMBEDDING,
+    /// Checks that the matrix that makes logits is the embedding, as in all Whispers; some exports
+    /// hold it twice. Compares some values of every token.
+    fn check_tied(&self, shape: &Shape) -> Result<(), PrepareError> {
+        let (Some(head), Some(embedding)) = (self.get(HEAD), self.get(EMBEDDING)) else {
+            return Ok(());
+        };
+        if head.tensor == embedding.tensor {
+            return Ok(());
         }
+        let samples = [0, shape.width / 3, shape.width - 1];
+        let mut values = Vec::new();
+        self.rows(EMBEDDING, &mut |_, row| {
+            values.extend(samples.map(|sample| row[sample]));
+            Ok(())
+        })?;
+        let mut differs = false;
+        self.rows(HEAD, &mut |row, found| {
+            if head.transposed {
+                let Some(at) = samples.iter().position(|&sample| sample == row) else {
+                    return Ok(());
+                };
+                let wanted = values.iter().skip(at).step_by(samples.len());
+                differs |= !found.iter().eq(wanted);
+            } else {
+                let found = samples.map(|sample| found[sample]);
+                differs |= values[row * samples.len()..][..samples.len()] != found;
+            }
+            Ok(())
+        })?;
+        if !differs {
+            return Ok(());
+        }
+        let problem = "is not the embedding: such a Whisper is not known here".into();
+        let name = format!("proj_out.weight ({})", head.tensor.name);
+        Err(self.decoder.wrong(&name, problem).into())
+    }
+
+    /// Returns true when a matrix is not there in fp32.
+    pub(super) fn is_quantized(&self) -> bool {
+        let mut weights = self.found.values();
+        weights.any(|(_, weight)| weight.quantized.is_some())
     }
 }
 
@@ -232,10 +269,14 @@ impl Scale {
 
 /// Finds the parameters in the graph; in a merged decoder, in the branch that has more of them.
 fn best(file: &OnnxFile, side: Side, shape: &Shape) -> Found {
-    let branches = file.graph.branches();
-    let mut best = find(&file.graph, None, side, shape);
-    for branch in branches {
-        let found = find(&file.graph, Some(branch), side, shape);
+    let positions = match side {
+        Side::Encoder => shape.positions,
+        Side::Decoder => shape.context,
+    };
+    let find = |branch| find(&file.graph, branch, [positions, shape.width]);
+    let mut best = find(None);
+    for branch in file.graph.branches() {
+        let found = find(Some(branch));
         if best.len() < found.len() {
             best = found;
         }

@@ -1,6 +1,6 @@
-//! A planned graph as an ONNX file.
+//! A planned graph as an ONNX file, and its weights beside it.
 //!
-//! Flow: [`Plan`] and [`Weights`] -> file, tensor by tensor. On the thread that prepares a model.
+//! Flow: [`Plan`] and [`Weights`] -> two files, tensor by tensor. On the thread that prepares a model.
 //! Sizes are known beforehand, so that nothing is in memory but the tensor that is being written;
 //! the embedding, the largest, goes through in pieces.
 
@@ -15,65 +15,75 @@ use super::{
     graph::{Content, Part, Plan, Planned},
     protobuf::Message,
     quantize,
+    tensor::to_half,
     weights::Weights,
 };
 
-/// A protobuf message is shorter than this. Hit: the model is refused; no Whisper in int8 is.
-const FILE_BYTES_MAX: u64 = (1 << 31) - 1;
 /// What is told of at a time.
 const STEP_BYTES: usize = 1 << 20;
+/// Data begins at multiples of this: what the widest vector instructions like.
+const ALIGN_BYTES: u64 = 64;
 
 impl Plan {
-    /// Returns the bytes of all tensors.
+    /// Returns the bytes of the weights.
     pub(super) fn bytes(&self) -> u64 {
-        self.tensors.iter().map(Planned::bytes).sum()
+        self.outside().map(Planned::bytes).sum()
     }
 
-    /// Writes the file and lets the disk have it. Returns its size.
+    fn outside(&self) -> impl Iterator<Item = &Planned> {
+        self.tensors.iter().filter(|tensor| !tensor.is_inside())
+    }
+
+    /// Writes the graph as `NAME.onnx` and its weights as `NAME.data` beside it, which ONNX Runtime
+    /// maps into memory; lets the disk have them. Returns the bytes of both.
     pub(super) fn write(
         &self,
-        file: &Path,
+        folder: &Path,
+        name: &str,
         weights: &Weights,
         reporter: &mut Reporter<'_>,
     ) -> Result<u64, PrepareError> {
-        let heads: Vec<Message> = self.tensors.iter().map(Planned::head).collect();
-        let tensors = heads.iter().zip(&self.tensors).map(|(head, tensor)| {
-            let length = head.bytes().len() as u64 + tensor.bytes();
-            length + prefix(5, length).bytes().len() as u64
-        });
-        let name = Message::default().text(2, "pressel").clone();
-        let fixed = self.graph.bytes().len() + name.bytes().len();
-        let length = tensors.sum::<u64>() + fixed as u64;
-        let mut start = Message::default();
-        start.number(1, 8).text(2, "pressel");
+        let data = format!("{name}.data");
+        let mut graph = self.graph.clone();
+        graph.text(2, "pressel");
+        let mut offset = 0;
+        for tensor in &self.tensors {
+            graph.message(5, &tensor.head(&data, &mut offset));
+        }
+        let mut model = Message::default();
+        model.number(1, 8).text(2, "pressel");
         for (domain, version) in [("", 17), ("com.microsoft", 1)] {
-            start.message(8, Message::default().text(1, domain).number(2, version));
+            model.message(8, Message::default().text(1, domain).number(2, version));
         }
-        start.place(7, length);
-        let size = start.bytes().len() as u64 + length;
-        if FILE_BYTES_MAX < size {
-            let problem = format!("would take {size} bytes, an ONNX file holds 2 GiB");
-            return Err(PrepareError::Write {
-                file: file.into(),
-                problem,
-            });
-        }
-        let mut output = Output::create(file)?;
-        output.write(start.bytes())?;
-        output.write(self.graph.bytes())?;
-        output.write(name.bytes())?;
-        let mut scales = Vec::new();
-        for (head, tensor) in heads.iter().zip(&self.tensors) {
-            let length = head.bytes().len() as u64 + tensor.bytes();
-            output.write(prefix(5, length).bytes())?;
-            output.write(head.bytes())?;
-            let begun = output.written;
-            tensor.write(weights, &mut scales, &mut output, reporter)?;
-            assert_eq!(output.written - begun, tensor.bytes(), "{}", tensor.name);
-        }
-        output.finish()?;
-        Ok(size)
+        model.message(7, &graph);
+        let path = folder.join(format!("{name}.onnx"));
+        let mut output = Output::create(&path)?;
+        output.write(model.bytes())?;
+        let bytes = output.finish()?;
+        let data = folder.join(data);
+        let more = write_data(&data, self.outside(), ALIGN_BYTES, weights, reporter)?;
+        Ok(bytes + more)
     }
+}
+
+/// Writes the data of tensors one after the other, each at a multiple of `align`.
+pub(super) fn write_data<'a>(
+    file: &Path,
+    tensors: impl Iterator<Item = &'a Planned>,
+    align: u64,
+    weights: &Weights,
+    reporter: &mut Reporter<'_>,
+) -> Result<u64, PrepareError> {
+    let mut output = Output::create(file)?;
+    let mut scales = Vec::new();
+    for tensor in tensors {
+        let gap = output.written.next_multiple_of(align) - output.written;
+        output.write(&vec![0; usize::try_from(gap).unwrap_or(0)])?;
+        let begun = output.written;
+        tensor.write(weights, &mut scales, &mut output, reporter)?;
+        assert_eq!(output.written - begun, tensor.bytes(), "{}", tensor.name);
+    }
+    output.finish()
 }
 
 impl Planned {
@@ -81,19 +91,34 @@ impl Planned {
         self.dims.iter().product()
     }
 
-    fn bytes(&self) -> u64 {
+    /// Returns the bytes of its data.
+    pub(super) fn bytes(&self) -> u64 {
         (self.elements() * self.kind.bytes()) as u64
     }
 
-    /// Returns the fields of `TensorProto` before the data.
-    fn head(&self) -> Message {
+    /// Sizes and the like are in the graph itself.
+    fn is_inside(&self) -> bool {
+        matches!(self.content, Content::Bytes(_))
+    }
+
+    /// Returns the `TensorProto`, and moves `offset` behind its data.
+    fn head(&self, file: &str, offset: &mut u64) -> Message {
         let mut head = Message::default();
         for &dim in &self.dims {
             head.number(1, dim as u64);
         }
-        head.number(2, self.kind.number());
-        head.text(8, &self.name);
-        head.place(9, self.bytes());
+        head.number(2, self.kind.number()).text(8, &self.name);
+        if let Content::Bytes(bytes) = &self.content {
+            head.raw_bytes(9, bytes);
+            return head;
+        }
+        let start = offset.next_multiple_of(ALIGN_BYTES);
+        *offset = start + self.bytes();
+        let (start, length) = (start.to_string(), self.bytes().to_string());
+        for (key, value) in [("location", file), ("offset", &start), ("length", &length)] {
+            head.message(13, Message::default().text(1, key).text(2, value));
+        }
+        head.number(14, 1);
         head
     }
 
@@ -128,18 +153,13 @@ impl Planned {
                 *scales = quantize::columns(weights, parts, outputs, &mut levels, reporter)?;
                 output.levels(&levels, reporter)
             }
-            Content::Rows(name) => {
-                scales.clear();
-                let mut levels = Vec::new();
+            Content::Halves(name) => {
+                let mut bytes = Vec::new();
                 weights.rows_in_order(name, &mut |values| {
-                    scales.push(quantize::row(values, &mut levels));
-                    if STEP_BYTES <= levels.len() {
-                        output.levels(&levels, reporter)?;
-                        levels.clear();
-                    }
-                    Ok(())
-                })?;
-                output.levels(&levels, reporter)
+                    bytes.clear();
+                    bytes.extend(values.iter().flat_map(|&value| to_half(value)));
+                    output.tell(&bytes, reporter)
+                })
             }
             Content::Blocks(name) => {
                 scales.clear();
@@ -161,23 +181,16 @@ impl Planned {
 /// Appends a bias, spread; zeros when there is none.
 fn vector(part: &Part, weights: &Weights, values: &mut Vec<f32>) -> Result<(), PrepareError> {
     let first = values.len();
-    values.resize(first + part.outputs_at.places(part.outputs), 0.0);
+    values.resize(first + part.places(), 0.0);
     if weights.get(&part.parameter).is_none() {
         return Ok(());
     }
     weights.rows(&part.parameter, &mut |_, bias| {
         for (output, &value) in bias.iter().enumerate() {
-            values[first + part.outputs_at.place(output)] = value;
+            values[first + part.outputs_at.of(output)] = value * part.factor;
         }
         Ok(())
     })
-}
-
-/// Returns the head of a field.
-fn prefix(field: u32, length: u64) -> Message {
-    let mut prefix = Message::default();
-    prefix.place(field, length);
-    prefix
 }
 
 /// A file while it is written.
@@ -236,13 +249,15 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), PrepareError> {
+    /// Lets the disk have it, and returns its size.
+    fn finish(self) -> Result<u64, PrepareError> {
         let file = self
             .file
             .into_inner()
             .map_err(io::IntoInnerError::into_error);
         file.and_then(|file| file.sync_all())
-            .map_err(|error| failed(self.path, &error))
+            .map_err(|error| failed(self.path, &error))?;
+        Ok(self.written)
     }
 }
 

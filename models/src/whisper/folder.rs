@@ -189,6 +189,20 @@ impl Folder {
     }
 }
 
+/// Returns whether the model in `folder` can say when it heard what: its vocabulary goes on behind
+/// the token for no timestamps. Loads nothing; false for a folder that cannot be read.
+#[must_use]
+pub fn has_timestamps(folder: &Path) -> bool {
+    let config = json::<Config>(&folder.join("config.json"));
+    let generation = json::<Generation>(&folder.join("generation_config.json"));
+    let (Ok(config), Ok(generation)) = (config, generation) else {
+        return false;
+    };
+    let quiet = generation.no_timestamps_token_id;
+    let first = quiet.and_then(|quiet| usize::try_from(quiet).ok()?.checked_add(1));
+    first.is_some_and(|first| first < config.vocab_size)
+}
+
 fn json<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
     optional_json(file)?.ok_or(LoadError::Missing {
         file: file.into(),
@@ -313,8 +327,8 @@ struct Files {
 
 /// Finds both ONNX files: the prepared pair, the plain one, or the quantized one.
 ///
-/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others go
-/// first.
+/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others
+/// go first.
 fn graphs(path: &Path, provider: Provider) -> Result<Files, LoadError> {
     let prepared = pair(path, PREPARED, "");
     if provider == Provider::Cpu

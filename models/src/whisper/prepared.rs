@@ -17,12 +17,17 @@ use crate::{
 
 mod binding;
 mod decoder;
+mod embedding;
 mod encoder;
 mod names;
 
 use binding::Shared;
 use decoder::Decoder;
+use embedding::Embedding;
 use encoder::Encoder;
+
+/// The embedding beside the two graphs.
+const EMBEDDING_FILE: &str = "embedding.bin";
 
 /// The graphs of a prepared folder.
 pub(super) struct Prepared {
@@ -36,6 +41,7 @@ pub(super) struct Prepared {
 struct Sizes {
     bins: usize,
     layers: usize,
+    width: usize,
     heads: usize,
     head: usize,
     vocabulary: usize,
@@ -43,6 +49,14 @@ struct Sizes {
     context: usize,
     /// Positions in the longest window.
     positions: usize,
+}
+
+impl Sizes {
+    /// Returns the shapes of the cross caches: of keys, and of values.
+    fn cross_shapes<N: From<usize> + Copy>(&self, positions: N) -> [[N; 4]; 2] {
+        let (one, heads, head) = (N::from(1), N::from(self.heads), N::from(self.head));
+        [[one, heads, head, positions], [one, heads, positions, head]]
+    }
 }
 
 /// Keys and values of the audio: what the encoder writes and the decoder reads, two of each layer.
@@ -58,6 +72,7 @@ impl Prepared {
         let sizes = Sizes {
             bins: config.num_mel_bins,
             layers: config.decoder_layers,
+            width: config.d_model,
             heads: config.decoder_attention_heads,
             head: config.d_model / config.decoder_attention_heads,
             vocabulary: config.vocab_size,
@@ -68,9 +83,11 @@ impl Prepared {
         let cross: Cross = (0..2 * sizes.layers)
             .map(|_| Shared::new::<f32>(count))
             .collect();
+        let embedding = Embedding::open(&folder.path.join(EMBEDDING_FILE), sizes)?;
         // The larger file first: reading it takes more memory than keeping it, and that is least
         // while nothing else is there.
-        let decoder = Decoder::load(runtime, &folder.decoder, sizes, cross.clone(), settings)?;
+        let theirs = cross.clone();
+        let decoder = Decoder::load(runtime, &folder.decoder, sizes, theirs, embedding, settings)?;
         Ok(Self {
             encoder: Encoder::load(runtime, &folder.encoder, sizes, cross, settings)?,
             decoder,
@@ -92,7 +109,9 @@ impl Prepared {
         frames: usize,
         options: &RunOptions,
     ) -> Result<(), ModelError> {
-        if !(FRAMES_MIN..=self.frames_max).contains(&frames) {
+        // Two frames make a position.
+        let fits = (FRAMES_MIN..=self.frames_max).contains(&frames) && frames.is_multiple_of(2);
+        if !fits {
             return Err(ModelError::BadInput);
         }
         self.decoder.forget();
@@ -113,6 +132,10 @@ impl Prepared {
         options: &RunOptions,
     ) -> Result<(), ModelError> {
         self.decoder.feed(tokens, marked, options)
+    }
+
+    pub(super) fn sharpen(&mut self) -> Result<(), ModelError> {
+        self.decoder.sharpen()
     }
 
     pub(super) fn logits_mut(&mut self) -> &mut [f32] {

@@ -1,7 +1,7 @@
 //! The tokens that a transcript begins with.
 //!
-//! Flow: generation_config.json and tokenizer.json -> [`Prompt`], at start-up; what was said before,
-//! language and task -> [`Beginning`], for each utterance. As openai-whisper's
+//! Flow: generation_config.json and tokenizer.json -> [`Prompt`], at start-up; what was said
+//! before, language and task -> [`Beginning`], for each utterance. As openai-whisper's
 //! `_get_initial_tokens` and transformers' `generate`: `<|startofprev|>` and the last of what was
 //! said, start, language, task, no timestamps.
 
@@ -154,9 +154,10 @@ impl Prompt {
 
 /// Returns the last of `text`, at most `bytes` of it, from the begin of a word on if there is one.
 fn last_bytes(text: &str, bytes: usize) -> &str {
-    let Some(from) = text.len().checked_sub(bytes) else {
+    let from = text.len().saturating_sub(bytes);
+    if from == 0 {
         return text;
-    };
+    }
     let tail = &text[text.ceil_char_boundary(from)..];
     tail.find(char::is_whitespace)
         .map_or(tail, |at| &tail[at..])

@@ -10,7 +10,8 @@ use pressel_pipeline::limits::FILE_SLOT;
 use super::air::{Dice, text_of};
 use crate::main_loop::tests::rig::READY;
 use crate::slots::SlotReader;
-use crate::worker::message::{Fault, NOT_ASKED, Part};
+use crate::window::Heard;
+use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -45,7 +46,7 @@ enum Ending {
 
 struct Task {
     id: u32,
-    part: Part,
+    part: Excerpt,
     /// What it read when it was asked: nobody else may write there meanwhile.
     text: String,
     answers_at: u64,
@@ -142,8 +143,8 @@ impl PlayedWorker {
     }
 
     /// Returns the words of what it reads now.
-    fn text(&self, part: Part) -> String {
-        let Part {
+    fn text(&self, part: Excerpt) -> String {
+        let Excerpt {
             slot,
             start,
             samples,
@@ -155,7 +156,7 @@ impl PlayedWorker {
     fn begin(
         &self,
         id: u32,
-        part: Part,
+        part: Excerpt,
         now: u64,
         dice: &mut Dice,
         calm: bool,
@@ -213,6 +214,7 @@ impl PlayedWorker {
                 confidence: 90,
                 encode_ms: 1,
                 decode_ms: 2,
+                heard: Heard::default(),
             },
         };
         self.socket.send(&answer).ok();

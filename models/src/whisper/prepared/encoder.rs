@@ -49,13 +49,13 @@ impl Encoder {
         };
         names::check(session.inputs(), &[expected], file)?;
         let cross_names = names::caches("cross", sizes.layers);
-        let shape = [Some(1), Some(sizes.heads), None, Some(sizes.head)];
+        let shapes = sizes.cross_shapes(None);
         let expected: Vec<Expected> = cross_names
             .iter()
             .map(|name| Expected {
                 name,
                 number: TensorElementType::Float32,
-                shape: &shape,
+                shape: &shapes[usize::from(!names::is_key(name))],
             })
             .collect();
         names::check(session.outputs(), &expected, file)?;
@@ -101,10 +101,11 @@ impl Encoder {
         let shape = [1, self.sizes.bins, frames];
         self.bound
             .bind(ALL, Way::In, FEATURES, &self.features, &shape)?;
-        let shape = [1, self.sizes.heads, positions, self.sizes.head];
+        let shapes = self.sizes.cross_shapes(positions);
         for (name, memory) in self.cross_names.iter().zip(&self.cross) {
+            let shape = &shapes[usize::from(!names::is_key(name))];
             self.bound
-                .bind_shared::<f32>(ALL, Way::Out, name, memory, &shape)?;
+                .bind_shared::<f32>(ALL, Way::Out, name, memory, shape)?;
         }
         self.frames = frames;
         Ok(())

@@ -1,11 +1,14 @@
 //! The tensors of the prepared graphs: what they are called, and whether a file has them.
 //!
-//! At start-up only. Encoder: `input_features` f32 `[1, bins, frames]` in; `cross.N.key` and
-//! `cross.N.value` f32 `[1, heads, positions, head]` out, for each layer N of the decoder.
-//! Decoder in: `input_ids` and `position_ids` i64 `[1, tokens]`; `rows` i64 `[rows]`, the places of
-//! the tokens whose logits are wanted; `last_position` and `total_positions` i32 `[1]`, the position
-//! of the last token and that number plus one; `self.N.key` and `self.N.value` f32
-//! `[1, heads, context, head]`; the cross caches. Out: `logits` f32 `[1, rows, vocabulary]`, and
+//! At start-up only. Encoder: `input_features` f32 `[1, bins, frames]` in, frames even;
+//! `cross.N.key` f32 `[1, heads, head, positions]` and `cross.N.value` f32
+//! `[1, heads, positions, head]` out, for each layer N of the decoder.
+//! Decoder in: `embedded` f32 `[1, tokens, width]`, see [`embedding`](super::embedding); `rows` i64
+//! `[rows]`, the places of the tokens whose logits are wanted; `last_position` and
+//! `total_positions` i32 `[1]`, the position of the last token and that number plus one;
+//! `self.N.key` and
+//! `self.N.value` f32 `[1, heads, context, head]`; the cross caches. Out: `logits` f32
+//! `[1, rows, vocabulary]`; `hidden` f32 `[1, rows, width]`, from which the logits were made; and
 //! `self_out.N.key` and `self_out.N.value`, bound to the memory of the caches that go in.
 
 use std::path::Path;
@@ -15,12 +18,12 @@ use ort::value::{Outlet, TensorElementType, ValueType};
 use crate::LoadError;
 
 pub(super) const FEATURES: &str = "input_features";
-pub(super) const TOKENS: &str = "input_ids";
-pub(super) const POSITIONS: &str = "position_ids";
+pub(super) const EMBEDDED: &str = "embedded";
 pub(super) const ROWS: &str = "rows";
 pub(super) const LAST: &str = "last_position";
 pub(super) const TOTAL: &str = "total_positions";
 pub(super) const LOGITS: &str = "logits";
+pub(super) const HIDDEN: &str = "hidden";
 
 /// What to do about a file that does not fit.
 const REMEDY: &str = "prepare the model again with `pressel models prepare`";
@@ -31,6 +34,11 @@ pub(super) fn caches(kind: &str, layers: usize) -> Vec<String> {
     (0..layers)
         .flat_map(|layer| ["key", "value"].map(|part| format!("{kind}.{layer}.{part}")))
         .collect()
+}
+
+/// Returns whether `name` is that of keys: in the cross caches they lie the other way round.
+pub(super) fn is_key(name: &str) -> bool {
+    name.ends_with(".key")
 }
 
 /// A tensor that is expected; an axis of `None` is free.
