@@ -358,6 +358,7 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         threads,
         cores: board.cores.worker.clone(),
         cuda,
+        recognition: config.recognition.clone(),
         fault: None,
     })
 }

@@ -10,6 +10,7 @@ mod write;
 use std::fmt;
 use std::path::Path;
 
+use pressel_models::Language;
 use pressel_pipeline::time::SampleTime;
 use serde::Serialize;
 
@@ -161,11 +162,10 @@ impl Transcript {
     }
 }
 
-/// Returns the two-letter code of a language as text; zeros, when nothing was recognised, are none.
+/// Returns the code of a language of the wire as text; zeros, when nothing was recognised, are none.
 #[must_use]
-pub fn language_name(code: [u8; 2]) -> String {
-    let text = String::from_utf8_lossy(&code);
-    text.trim_matches('\0').to_owned()
+pub fn language_name(wire: [u8; 2]) -> String {
+    Language::of_wire(wire).map_or_else(String::new, |language| language.to_string())
 }
 
 fn to_milliseconds(seconds: f64) -> f64 {

@@ -84,8 +84,8 @@ pub struct Whisper {
     stretches: Vec<Stretch>,
     provider: Provider,
     canary: Option<String>,
-    /// Where the lists of languages and tokens are, for messages.
-    generation: PathBuf,
+    /// Where it was loaded from, for messages.
+    folder: PathBuf,
     run: Arc<RunOptions>,
 }
 
@@ -148,7 +148,7 @@ impl Whisper {
             tokens: Vec::with_capacity(rules.length_max),
             words: Vec::with_capacity(rules.length_max),
             stretches: Vec::with_capacity(rules.length_max),
-            generation: folder.path.join("generation_config.json"),
+            folder: folder.path,
             provider: config.provider,
             canary: folder.canary,
             run: Arc::new(RunOptions::new().map_err(foreign)?),
@@ -189,31 +189,37 @@ impl Whisper {
     /// [`ModelError::BadInput`].
     ///
     /// # Errors
-    /// [`LoadError::Config`] with what is not there: language, task or token.
+    /// [`LoadError::Cannot`] with what it does not know: language, task or token.
     pub fn check(&self, options: &DecodeOptions) -> Result<(), LoadError> {
-        let wrong = |key, problem: String| {
-            Err(LoadError::Config {
-                file: self.generation.clone(),
-                key,
+        let cannot = |problem: String| {
+            Err(LoadError::Cannot {
+                model: self.folder.clone(),
                 problem,
             })
         };
-        if let (Err(_), Some(language)) = (self.languages.asked(options.language), options.language)
+        if let Some(language) = options.language
+            && self.languages.asked(Some(language)).is_err()
         {
             let known = self.languages.codes();
-            return wrong("lang_to_id", format!("has no <|{language}|>, but {known}"));
+            return cannot(format!(
+                "it does not know the language {language}; it knows {known}"
+            ));
         }
         if self.languages.are_many() && !self.prompt.knows(options.task) {
-            return wrong("task_to_id", format!("has no {}", options.task.name()));
+            return cannot(format!(
+                "it cannot {}: take a model that can",
+                options.task.name()
+            ));
         }
         let unknown = self
             .rules
             .unknown(&options.suppress_tokens, self.vocab_size);
-        if let Some(token) = unknown {
-            let problem = format!("{token} is outside of the {} tokens", self.vocab_size);
-            return wrong("suppress_tokens", problem);
-        }
-        Ok(())
+        unknown.map_or(Ok(()), |token| {
+            cannot(format!(
+                "token {token} is none of its {} tokens",
+                self.vocab_size
+            ))
+        })
     }
 
     /// Hears a window of silence, so that a graph which cannot run is found now and not at the

@@ -10,9 +10,10 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pressel_models::Language;
 
 use super::models::ModelsArguments;
-use crate::config::{FileCut, Trigger};
+use crate::config::{FileCut, Recognition, TaskName, Trigger, language};
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
@@ -84,6 +85,24 @@ pub struct CommonArguments {
     /// Threads of one recognition
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+    /// Language that is spoken: a code, an English name, or auto
+    #[arg(long, value_name = "LANGUAGE", value_parser = language_or_auto)]
+    pub language: Option<LanguageArgument>,
+    /// What becomes of the speech
+    #[arg(long)]
+    pub task: Option<TaskName>,
+    /// Names and jargon to expect
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+}
+
+/// What `--language` was given; inside, `None` is auto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanguageArgument(pub Option<Language>);
+
+/// Returns the language of a code, of a name, or of auto.
+fn language_or_auto(text: &str) -> Result<LanguageArgument, String> {
+    language(text).map(LanguageArgument)
 }
 
 /// Options of `run`.
@@ -200,7 +219,8 @@ pub struct DemoArguments {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  pressel transcribe note.wav\n  \
                         pressel transcribe --format srt talk.mp3 > talk.srt\n  \
-                        pressel transcribe --format json *.flac")]
+                        pressel transcribe --format json *.flac\n  \
+                        pressel transcribe --model ./whisper-small --language german brief.ogg")]
 pub struct TranscribeArguments {
     /// WAV, FLAC, MP3 or OGG files of any rate and channel count
     #[arg(required = true, value_name = "FILE")]
@@ -338,6 +358,15 @@ pub struct WorkerArguments {
     /// Ask for CUDA.
     #[arg(long)]
     pub cuda: bool,
+    /// Language that is spoken.
+    #[arg(long, value_parser = language_or_auto)]
+    pub language: Option<LanguageArgument>,
+    /// What becomes of the speech.
+    #[arg(long, default_value = "transcribe")]
+    pub task: TaskName,
+    /// Names and jargon to expect.
+    #[arg(long, default_value = "")]
+    pub prompt: String,
     /// Fail in this way.
     #[arg(long)]
     pub fault: Option<Plan>,
@@ -352,6 +381,11 @@ impl WorkerArguments {
             threads: self.threads,
             cores: self.cores.clone(),
             cuda: self.cuda,
+            recognition: Recognition {
+                language: self.language.and_then(|LanguageArgument(asked)| asked),
+                task: self.task,
+                prompt: self.prompt.clone(),
+            },
             fault: self.fault,
         }
     }

@@ -7,6 +7,7 @@ use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BY
 use serde::{Deserialize, Serialize};
 
 use super::faults::Plan;
+use crate::config::Recognition;
 use crate::window::Heard;
 
 /// What the worker is told at its start, as arguments of its command line.
@@ -20,6 +21,8 @@ pub struct Setup {
     pub cores: Vec<usize>,
     /// Whether to ask for CUDA, and fail without it.
     pub cuda: bool,
+    /// How speech becomes text.
+    pub recognition: Recognition,
     /// What it is to do wrong, for proofs.
     pub fault: Option<Plan>,
 }

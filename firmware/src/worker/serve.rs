@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use pressel_hal::linux::cpu;
@@ -65,6 +65,7 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         return Ok(());
     };
     let mut faults = Faults::new(setup.fault);
+    let options = setup.recognition.options();
     // When ONNX Runtime refuses, the flag is left.
     let end_run = move || _ = canceller.cancel();
     let desk = Arc::new(Desk::new(Box::new(end_run)));
@@ -74,6 +75,8 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         .spawn(move || {
             let mut room = Room {
                 whisper: &mut whisper,
+                language: options.language,
+                options,
                 faults: &mut faults,
                 slots: &slots,
                 desk: &theirs,
@@ -135,6 +138,9 @@ fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
     };
     let whisper =
         Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
+    whisper
+        .check(&setup.recognition.options())
+        .map_err(|error| error.to_string())?;
     let canceller = whisper.canceller();
     Ok((whisper, canceller))
 }
@@ -159,6 +165,10 @@ fn read_requests(requests: &mut WorkerSocket, desk: &Desk) -> Result<(), Stuck> 
 /// What the thread `recognise` works with.
 struct Room<'a> {
     whisper: &'a mut Whisper,
+    /// How to decode what is at hand.
+    options: DecodeOptions,
+    /// The language that was asked for; `None`: it is detected.
+    language: Option<Language>,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
     desk: &'a Desk,
@@ -246,13 +256,33 @@ impl Room<'_> {
             return Answer::Failed { id, fault };
         }
         let note = self.slots.note(part.slot, &mut self.context);
-        let window = note.map(|language| Window {
-            language: Language::of_wire(language),
-            context: &self.context,
-        });
-        let (audio, transcript) = (&self.audio, &mut self.transcript);
-        let cancel = self.desk.cancel_flag();
-        answer(self.whisper, NOT_ASKED, audio, window, cancel, transcript)
+        self.options.without_timestamps = note.is_none();
+        // A recording is heard in the language of its first words.
+        self.options.language = self.language.or(note.and_then(Language::of_wire));
+        self.recognise_audio()
+    }
+
+    /// Recognises one utterance, or a window of a recording after what was said before it; a fault
+    /// that may pass is tried once more.
+    fn recognise_audio(&mut self) -> Answer {
+        let (options, context, audio) = (&self.options, &self.context, &self.audio);
+        let (cancel, transcript) = (self.desk.cancel_flag(), &mut self.transcript);
+        let mut hear = || {
+            let heard = self
+                .whisper
+                .transcribe(audio, options, context, cancel, transcript);
+            heard.map(|transcription| done(&transcription, transcript, !options.without_timestamps))
+        };
+        let mut result = hear();
+        if let Err(ModelError::Transient) = result
+            && !cancel.load(Ordering::SeqCst)
+        {
+            result = hear();
+        }
+        result.unwrap_or_else(|error| Answer::Failed {
+            id: NOT_ASKED,
+            fault: Fault::from(error),
+        })
     }
 
     /// Prepares what the recognition of this part, and of more after it, will want.
@@ -278,15 +308,6 @@ impl Room<'_> {
     }
 }
 
-/// What goes with a window of a recording.
-#[derive(Clone, Copy)]
-struct Window<'a> {
-    /// The recording's, once it is known: all of it is heard in the language of its first words.
-    language: Option<Language>,
-    /// What was said before.
-    context: &'a str,
-}
-
 /// Overwrites a text in its place.
 fn wipe(text: &mut String) {
     let room = text.capacity();
@@ -298,44 +319,7 @@ fn wipe(text: &mut String) {
 /// The place where the model computes the spectrogram of what was said so far.
 fn listen_ahead(_whisper: &mut Whisper, _utterance: u32, _audio: &[i16]) {}
 
-/// Recognises one utterance, or a window of a recording with what is noted beside it; a fault that
-/// may pass is tried once more.
-fn answer(
-    whisper: &mut Whisper,
-    id: u32,
-    audio: &[i16],
-    window: Option<Window<'_>>,
-    cancel: &AtomicBool,
-    transcript: &mut Transcript,
-) -> Answer {
-    let mut options = DecodeOptions::default();
-    let mut context = "";
-    if let Some(window) = window {
-        options.without_timestamps = false;
-        options.language = options.language.or(window.language);
-        context = window.context;
-    }
-    let mut result = whisper.transcribe(audio, &options, context, cancel, transcript);
-    if let Err(ModelError::Transient) = result
-        && !cancel.load(Ordering::SeqCst)
-    {
-        result = whisper.transcribe(audio, &options, context, cancel, transcript);
-    }
-    match result {
-        Ok(transcription) => done(id, &transcription, transcript, window.is_some()),
-        Err(error) => Answer::Failed {
-            id,
-            fault: Fault::from(error),
-        },
-    }
-}
-
-fn done(
-    id: u32,
-    transcription: &Transcription,
-    transcript: &Transcript,
-    is_window: bool,
-) -> Answer {
+fn done(transcription: &Transcription, transcript: &Transcript, is_window: bool) -> Answer {
     let text = &transcript.text;
     let cut = cut(text, TEXT_BYTES_MAX);
     let heard = is_window.then(|| {
@@ -344,7 +328,7 @@ fn done(
         Heard::of(transcript, cut.len(), samples, forgets)
     });
     Answer::Done {
-        id,
+        id: NOT_ASKED,
         text: heapless::String::try_from(cut).unwrap_or_default(),
         truncated: cut.len() < text.len(),
         no_speech: transcription.no_speech,

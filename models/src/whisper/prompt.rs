@@ -154,9 +154,10 @@ impl Prompt {
 
 /// Returns the last of `text`, at most `bytes` of it, from the begin of a word on if there is one.
 fn last_bytes(text: &str, bytes: usize) -> &str {
-    let Some(from) = text.len().checked_sub(bytes) else {
+    let from = text.len().saturating_sub(bytes);
+    if from == 0 {
         return text;
-    };
+    }
     let tail = &text[text.ceil_char_boundary(from)..];
     tail.find(char::is_whitespace)
         .map_or(tail, |at| &tail[at..])
