@@ -24,7 +24,7 @@ use crate::outcome::{Finished, of_answer, utterance};
 use crate::slots::{ChunkSlot as _, FileSlot, OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, Command, Control, ListenEvent};
 use crate::window::Context;
-use crate::worker::message::{Fault, Part};
+use crate::worker::message::{Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
@@ -252,7 +252,7 @@ fn no_ears() -> Failure {
 /// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
 fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
     let (start, samples) = trim::speech(utterance);
-    let part = Part {
+    let part = Excerpt {
         utterance: utterance.id,
         slot: utterance.slot,
         start,
@@ -359,11 +359,11 @@ mod tests {
         theirs.send(answer).unwrap();
         let expected = trusted.then(|| answer.clone());
         assert_eq!(ask(&mut ours, &utterance()), expected);
-        let part = Part {
+        let part = Excerpt {
             utterance: 7,
             slot: 3,
             start: 3_200,
-            samples: 24_800,
+            samples: 24_000,
         };
         let request = Request::Recognise { id: 7, part };
         assert_eq!(theirs.receive(), Received::Message(request));

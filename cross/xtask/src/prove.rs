@@ -34,6 +34,8 @@ pub(crate) enum Name {
     Yield,
     /// An hour of audio costs sixty times a minute, and no more memory
     Long,
+    /// The text is there when the end of speech is certain, and the same as without guesses
+    Endpoint,
 }
 
 /// Where proofs are. The whole workspace, so that nothing is built again with other features.

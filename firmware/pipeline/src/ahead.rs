@@ -175,7 +175,7 @@ mod tests {
             &[
                 Some((200, 800, false)),
                 None,
-                Some((200, 1_050, true)),
+                Some((200, 1_000, true)),
                 None,
             ],
         );
@@ -191,10 +191,10 @@ mod tests {
                 sight((400, 736), 986, None),
             ],
             &[
-                Some((100, 710, true)),
+                Some((100, 660, true)),
                 Some((100, 720, false)),
                 None,
-                Some((100, 986, true)),
+                Some((100, 936, true)),
             ],
         );
     }
@@ -212,11 +212,14 @@ mod tests {
 
     #[test]
     fn what_ends_before_the_tail_is_there_is_not_guessed() {
-        check(&[sight((100, 300), 560, Some(540))], &[None]);
+        check(&[sight((100, 300), 510, Some(490))], &[None]);
+        check(&[sight((100, 300), 499, Some(500))], &[None]);
         check(
-            &[sight((100, 300), 560, Some(550))],
-            &[Some((0, 550, true))],
+            &[sight((100, 300), 500, Some(500))],
+            &[Some((0, 500, true))],
         );
+        // While the end is not known, the pause is longer than the tail.
+        check(&[sight((100, 300), 549, None)], &[None]);
     }
 
     proptest! {

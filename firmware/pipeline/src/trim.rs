@@ -51,8 +51,8 @@ mod tests {
     }
 
     #[test]
-    fn speech_keeps_three_tenths_of_a_second_before_it_and_a_quarter_after_it() {
-        check(48_000, Some((16_000, 32_000)), (11_200, 24_800));
+    fn speech_keeps_three_tenths_of_a_second_before_it_and_two_after_it() {
+        check(48_000, Some((16_000, 32_000)), (11_200, 24_000));
     }
 
     #[test]

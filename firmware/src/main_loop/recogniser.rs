@@ -26,7 +26,7 @@ use super::guesses::{GuessCounts, Guesses, part};
 use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer, short};
 use crate::stream::Ahead;
-use crate::worker::message::{Fault, NOT_ASKED, Part};
+use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -332,7 +332,7 @@ impl Recogniser {
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
             cancelled_at: None,
         });
-        let part = Part {
+        let part = Excerpt {
             utterance: utterance.id,
             slot: utterance.slot,
             start,
@@ -490,9 +490,8 @@ impl Recogniser {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        let was_told = self.guesses.lose();
-        let (next, holds_files) = if was_told && self.arbiter.at_worker().is_none() {
-            self.guesses.rest(now, self.scale);
+        let is_asked = self.arbiter.at_worker().is_some();
+        let (next, holds_files) = if self.guesses.lose(is_asked, now, self.scale) {
             self.restarts.lost_over_guess();
             (Restart::Again { wait_ms: 0 }, false)
         } else if self.arbiter.has_chunk_at_worker() {

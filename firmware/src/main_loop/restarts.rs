@@ -112,7 +112,7 @@ impl Restarts {
     }
 
     /// Counts a loss over work that nobody had asked for; the next worker is started at once. There
-    /// is no such work for a while: see `Guesses::rest`.
+    /// is no such work for a while: see `Guesses::lose`.
     pub(super) const fn lost_over_guess(&mut self) {
         self.count = self.count.saturating_add(1);
     }

@@ -24,7 +24,7 @@ use self::rig::{READY, Rig, closed, opened, said};
 use super::*;
 use crate::stream::{ClosedUtterance, Control, ListenEvent};
 use crate::worker::Request;
-use crate::worker::message::Part;
+use crate::worker::message::Excerpt;
 
 const CANCELLED: OutcomeResult = OutcomeResult::Dropped(DropReason::Cancelled);
 
@@ -84,11 +84,11 @@ fn press_becomes_a_command_a_request_and_a_text() {
     };
     assert_eq!(rig.commands(), [stop]);
     rig.event(ListenEvent::Closed(closed(1, 4)));
-    let part = Part {
+    let part = Excerpt {
         utterance: 1,
         slot: 4,
         start: 3_200,
-        samples: 24_800,
+        samples: 24_000,
     };
     let request = Request::Recognise { id: 1, part };
     assert_eq!(rig.asked(), [request]);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use pressel_pipeline::limits::CANCEL_MS_MAX;
 
 use super::Answer;
-use super::message::{NOT_ASKED, Part};
+use super::message::{Excerpt, NOT_ASKED};
 
 /// One request to recognise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) struct Job {
     /// Its number.
     pub(super) id: u32,
     /// What is to be recognised.
-    pub(super) part: Part,
+    pub(super) part: Excerpt,
     /// When it was asked.
     pub(super) asked_at: Instant,
 }
@@ -37,9 +37,9 @@ pub(super) enum Task {
     /// Recognise this and answer.
     Job(Job),
     /// Recognise this and keep the answer.
-    Guess(Part),
+    Guess(Excerpt),
     /// Prepare what can be prepared of this: more is to come.
-    Listen(Part),
+    Listen(Excerpt),
     /// Keep nothing.
     Forget,
 }
@@ -67,7 +67,7 @@ struct Inside {
     /// The job that waits was cancelled before it began.
     is_cancelled: bool,
     /// The newest that may be looked at, and whether it is a guess.
-    ahead: Option<(Part, bool)>,
+    ahead: Option<(Excerpt, bool)>,
     forgets: bool,
     running: Option<Running>,
 }
@@ -78,7 +78,7 @@ enum Running {
     /// A request, or a guess that has become one.
     Job(Job),
     /// Work ahead; what is guessed, and when it was cancelled.
-    Ahead(Option<Part>, Option<Instant>),
+    Ahead(Option<Excerpt>, Option<Instant>),
 }
 
 impl Desk {
@@ -144,7 +144,7 @@ impl Desk {
     }
 
     /// Takes what may be looked at; what was looked at before is no longer of use.
-    pub(super) fn look(&self, part: Part, is_guess: bool) {
+    pub(super) fn look(&self, part: Excerpt, is_guess: bool) {
         let mut inside = self.lock();
         self.cancel_ahead(&mut inside);
         inside.ahead = Some((part, is_guess));
@@ -213,12 +213,12 @@ impl Desk {
 /// The answer to a guess, until it is asked for or must be forgotten.
 #[derive(Default)]
 pub(super) struct Kept {
-    answer: Option<(Part, Answer)>,
+    answer: Option<(Excerpt, Answer)>,
 }
 
 impl Kept {
     /// Keeps an answer that can be given; any other is not worth it.
-    pub(super) fn put(&mut self, part: Part, answer: Answer) {
+    pub(super) fn put(&mut self, part: Excerpt, answer: Answer) {
         self.wipe();
         if let Answer::Done { .. } = answer {
             self.answer = Some((part, answer));
@@ -226,7 +226,7 @@ impl Kept {
     }
 
     /// Gives the answer away, if it is to this.
-    pub(super) fn take(&mut self, part: Part) -> Option<Answer> {
+    pub(super) fn take(&mut self, part: Excerpt) -> Option<Answer> {
         let (_, answer) = self.answer.take_if(|(kept, _)| *kept == part)?;
         Some(answer)
     }
@@ -269,3 +269,6 @@ pub(super) fn to_request(answer: Answer, job: &Job) -> Answer {
 }
 
 const _: () = assert!(NOT_ASKED == 0); // so that a number added to it is that number
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ pub enum Request {
         /// Number of the request, counted by the appliance from 1.
         id: u32,
         /// What is to be recognised.
-        part: Part,
+        part: Excerpt,
     },
     /// Stop the request with this number, if it is running.
     Cancel {
@@ -46,7 +46,7 @@ pub enum Request {
     /// counts.
     Ahead {
         /// What is there.
-        part: Part,
+        part: Excerpt,
         /// It may well be all that is said: recognise it, and keep the answer for the request that
         /// asks for exactly this. Otherwise more is to come.
         is_guess: bool,
@@ -57,7 +57,7 @@ pub enum Request {
 
 /// A part of a slot, and which utterance it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct Excerpt {
     /// Number of the utterance, or of the chunk in the slot of files.
     pub utterance: u32,
     /// Slot that holds the audio.

@@ -5,10 +5,11 @@
 //! When the appliance is gone, or closes its end, the process ends at once, also in the middle of a
 //! job.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use pressel_hal::linux::cpu;
@@ -28,7 +29,7 @@ use rustix::thread::set_name;
 use super::ahead::{Desk, Job, Kept, Stuck, Task, to_request};
 use super::canary;
 use super::faults::{Faults, Kind};
-use super::message::{Fault, NOT_ASKED, Part};
+use super::message::{Excerpt, Fault, NOT_ASKED};
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
@@ -65,18 +66,17 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         return Ok(());
     };
     let mut faults = Faults::new(setup.fault);
-    let options = setup.recognition.options();
     // When ONNX Runtime refuses, the flag is left.
     let end_run = move || _ = canceller.cancel();
     let desk = Arc::new(Desk::new(Box::new(end_run)));
     let theirs = Arc::clone(&desk);
+    let options = setup.recognition.options();
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
             let mut room = Room {
                 whisper: &mut whisper,
-                language: options.language,
-                options,
+                options: &options,
                 faults: &mut faults,
                 slots: &slots,
                 desk: &theirs,
@@ -165,10 +165,7 @@ fn read_requests(requests: &mut WorkerSocket, desk: &Desk) -> Result<(), Stuck> 
 /// What the thread `recognise` works with.
 struct Room<'a> {
     whisper: &'a mut Whisper,
-    /// How to decode what is at hand.
-    options: DecodeOptions,
-    /// The language that was asked for; `None`: it is detected.
-    language: Option<Language>,
+    options: &'a DecodeOptions,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
     desk: &'a Desk,
@@ -212,7 +209,7 @@ impl Room<'_> {
 
     /// Recognises before it is asked. An answer goes out if it was asked for meanwhile, or when the
     /// process is not to be used any more.
-    fn guess(&mut self, part: Part, answers: &mut WorkerSocket) -> Option<Answer> {
+    fn guess(&mut self, part: Excerpt, answers: &mut WorkerSocket) -> Option<Answer> {
         self.kept.wipe();
         let answer = self.work(part, true, answers);
         let asked = self.desk.end();
@@ -234,7 +231,7 @@ impl Room<'_> {
     }
 
     /// Recognises a part, or does what goes wrong with it. The answer has no number yet.
-    fn work(&mut self, part: Part, is_guess: bool, answers: &WorkerSocket) -> Option<Answer> {
+    fn work(&mut self, part: Excerpt, is_guess: bool, answers: &WorkerSocket) -> Option<Answer> {
         let audio_ms = millis(u64::from(part.samples));
         let answer = match self.faults.next(audio_ms, is_guess) {
             None => Some(self.answer(part)),
@@ -250,43 +247,30 @@ impl Room<'_> {
     }
 
     /// Takes the audio out of its slot and recognises it.
-    fn answer(&mut self, part: Part) -> Answer {
+    fn answer(&mut self, part: Excerpt) -> Answer {
         if !self.fetch(part) {
             let (id, fault) = (NOT_ASKED, Fault::BadRequest);
             return Answer::Failed { id, fault };
         }
         let note = self.slots.note(part.slot, &mut self.context);
-        self.options.without_timestamps = note.is_none();
-        // A recording is heard in the language of its first words.
-        self.options.language = self.language.or(note.and_then(Language::of_wire));
-        self.recognise_audio()
-    }
-
-    /// Recognises one utterance, or a window of a recording after what was said before it; a fault
-    /// that may pass is tried once more.
-    fn recognise_audio(&mut self) -> Answer {
-        let (options, context, audio) = (&self.options, &self.context, &self.audio);
-        let (cancel, transcript) = (self.desk.cancel_flag(), &mut self.transcript);
-        let mut hear = || {
-            let heard = self
-                .whisper
-                .transcribe(audio, options, context, cancel, transcript);
-            heard.map(|transcription| done(&transcription, transcript, !options.without_timestamps))
-        };
-        let mut result = hear();
-        if let Err(ModelError::Transient) = result
-            && !cancel.load(Ordering::SeqCst)
-        {
-            result = hear();
-        }
-        result.unwrap_or_else(|error| Answer::Failed {
-            id: NOT_ASKED,
-            fault: Fault::from(error),
-        })
+        let window = note.map(|language| Window {
+            language: Language::of_wire(language),
+            context: &self.context,
+        });
+        let (audio, transcript) = (&self.audio, &mut self.transcript);
+        let cancel = self.desk.cancel_flag();
+        answer(
+            self.whisper,
+            self.options,
+            audio,
+            window,
+            cancel,
+            transcript,
+        )
     }
 
     /// Prepares what the recognition of this part, and of more after it, will want.
-    fn listen_ahead(&mut self, part: Part) {
+    fn listen_ahead(&mut self, part: Excerpt) {
         if self.fetch(part) {
             listen_ahead(self.whisper, part.utterance, &self.audio);
         }
@@ -295,8 +279,8 @@ impl Room<'_> {
     }
 
     /// Takes the audio out of its slot and brings its level up.
-    fn fetch(&mut self, part: Part) -> bool {
-        let Part {
+    fn fetch(&mut self, part: Excerpt) -> bool {
+        let Excerpt {
             slot,
             start,
             samples,
@@ -306,6 +290,15 @@ impl Room<'_> {
         levels::normalise(&mut self.audio);
         is_there
     }
+}
+
+/// What goes with a window of a recording.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    /// The recording's, once it is known: all of it is heard in the language of its first words.
+    language: Option<Language>,
+    /// What was said before.
+    context: &'a str,
 }
 
 /// Overwrites a text in its place.
@@ -319,7 +312,45 @@ fn wipe(text: &mut String) {
 /// The place where the model computes the spectrogram of what was said so far.
 fn listen_ahead(_whisper: &mut Whisper, _utterance: u32, _audio: &[i16]) {}
 
-fn done(transcription: &Transcription, transcript: &Transcript, is_window: bool) -> Answer {
+/// Recognises one utterance, or a window of a recording with what is noted beside it; a fault that
+/// may pass is tried once more.
+fn answer(
+    whisper: &mut Whisper,
+    options: &DecodeOptions,
+    audio: &[i16],
+    window: Option<Window<'_>>,
+    cancel: &AtomicBool,
+    transcript: &mut Transcript,
+) -> Answer {
+    let mut options = Cow::Borrowed(options);
+    let mut context = "";
+    if let Some(window) = window {
+        let options = options.to_mut();
+        options.without_timestamps = false;
+        options.language = options.language.or(window.language);
+        context = window.context;
+    }
+    let mut result = whisper.transcribe(audio, &options, context, cancel, transcript);
+    if let Err(ModelError::Transient) = result
+        && !cancel.load(Ordering::SeqCst)
+    {
+        result = whisper.transcribe(audio, &options, context, cancel, transcript);
+    }
+    match result {
+        Ok(transcription) => done(NOT_ASKED, &transcription, transcript, window.is_some()),
+        Err(error) => Answer::Failed {
+            id: NOT_ASKED,
+            fault: Fault::from(error),
+        },
+    }
+}
+
+fn done(
+    id: u32,
+    transcription: &Transcription,
+    transcript: &Transcript,
+    is_window: bool,
+) -> Answer {
     let text = &transcript.text;
     let cut = cut(text, TEXT_BYTES_MAX);
     let heard = is_window.then(|| {
@@ -328,7 +359,7 @@ fn done(transcription: &Transcription, transcript: &Transcript, is_window: bool)
         Heard::of(transcript, cut.len(), samples, forgets)
     });
     Answer::Done {
-        id: NOT_ASKED,
+        id,
         text: heapless::String::try_from(cut).unwrap_or_default(),
         truncated: cut.len() < text.len(),
         no_speech: transcription.no_speech,

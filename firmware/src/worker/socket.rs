@@ -92,13 +92,13 @@ impl AsFd for WorkerSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::message::{Part, Request};
+    use crate::worker::message::{Excerpt, Request};
 
     #[test]
     fn messages_arrive_whole_and_in_order() {
         let (mut ours, theirs) = WorkerSocket::pair().unwrap();
         let mut theirs = WorkerSocket::new(theirs);
-        let part = Part {
+        let part = Excerpt {
             utterance: 5,
             slot: 2,
             start: 3,

@@ -12,7 +12,7 @@ use pressel::journal::{Record, Spoken, frame};
 use pressel::outcome::Finished;
 use pressel::window::{Heard, Span, Spans};
 use pressel::worker::Answer;
-use pressel::worker::message::{self, FrameBuffer, Request};
+use pressel::worker::message::{self, Excerpt, FrameBuffer, Request};
 use pressel_pipeline::limits::WORKER_FRAME_BYTES;
 use pressel_wire::limits::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
 use pressel_wire::{
@@ -350,14 +350,20 @@ fn packets() -> Vec<Vec<u8>> {
             .expect("it fits")
             .to_vec()
     }
+    let part = Excerpt {
+        utterance: 5,
+        slot: 2,
+        start: 3,
+        samples: 4,
+    };
     vec![
         packet(&Request::Cancel { id: 1 }),
-        packet(&Request::Recognise {
-            id: 1,
-            slot: 2,
-            start: 3,
-            samples: 4,
+        packet(&Request::Recognise { id: 1, part }),
+        packet(&Request::Ahead {
+            part,
+            is_guess: true,
         }),
+        packet(&Request::Forget),
         packet(&Answer::Ready {
             cuda: false,
             canary: 7,

@@ -11,7 +11,7 @@ use super::air::{Dice, text_of};
 use crate::main_loop::tests::rig::READY;
 use crate::slots::SlotReader;
 use crate::window::Heard;
-use crate::worker::message::{Fault, NOT_ASKED, Part};
+use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -46,7 +46,7 @@ enum Ending {
 
 struct Task {
     id: u32,
-    part: Part,
+    part: Excerpt,
     /// What it read when it was asked: nobody else may write there meanwhile.
     text: String,
     answers_at: u64,
@@ -143,8 +143,8 @@ impl PlayedWorker {
     }
 
     /// Returns the words of what it reads now.
-    fn text(&self, part: Part) -> String {
-        let Part {
+    fn text(&self, part: Excerpt) -> String {
+        let Excerpt {
             slot,
             start,
             samples,
@@ -156,7 +156,7 @@ impl PlayedWorker {
     fn begin(
         &self,
         id: u32,
-        part: Part,
+        part: Excerpt,
         now: u64,
         dice: &mut Dice,
         calm: bool,

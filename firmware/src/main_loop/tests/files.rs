@@ -17,7 +17,7 @@ use crate::main_loop::*;
 use crate::stream::ListenEvent;
 use crate::vitals::Watched;
 use crate::window::{Heard, Span, Spans};
-use crate::worker::message::{Fault, Part};
+use crate::worker::message::{Excerpt, Fault};
 use crate::worker::{Answer, Request};
 
 /// A chunk of ten seconds, with the number of an utterance.
@@ -76,7 +76,7 @@ fn alert(alert: Alert, on: bool) -> DeviceMessage {
 fn chunk_goes_to_the_worker_and_its_text_to_jobs_only() {
     let mut rig = Rig::ready();
     rig.job(chunk());
-    let part = Part {
+    let part = Excerpt {
         utterance: 1,
         slot: FILE_SLOT,
         start: 0,
@@ -122,7 +122,7 @@ fn press_cancels_a_chunk_in_the_same_turn_and_it_is_done_again_after_the_answer(
         rig.asked()[..],
         [Request::Recognise {
             id: 2,
-            part: Part { slot: 0, .. }
+            part: Excerpt { slot: 0, .. }
         }]
     ));
     rig.answer(&said(2, "light on"));
@@ -131,7 +131,7 @@ fn press_cancels_a_chunk_in_the_same_turn_and_it_is_done_again_after_the_answer(
         rig.asked()[..],
         [Request::Recognise {
             id: 3,
-            part: Part {
+            part: Excerpt {
                 slot: FILE_SLOT,
                 ..
             }
