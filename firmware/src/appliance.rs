@@ -9,6 +9,7 @@ mod safe;
 mod signals;
 
 pub use devices::{BoardOpener, Place};
+pub use file_jobs::file_cut;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -357,6 +358,7 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         threads,
         cores: board.cores.worker.clone(),
         cuda,
+        recognition: config.recognition.clone(),
         fault: None,
     })
 }

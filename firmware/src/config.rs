@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use pressel_boards::suggest;
 use pressel_pipeline::time::samples;
 use pressel_pipeline::{gate, session, utterance, wake};
@@ -12,6 +13,10 @@ use serde::Deserialize;
 
 use crate::failure::{Failure, Kind};
 use crate::listen::listener::Tuning;
+
+mod recognition;
+
+pub use recognition::{Recognition, TaskName, language};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
@@ -28,6 +33,8 @@ pub struct Config {
     pub control_socket: PathBuf,
     /// Speech model: `nano`, or the path of a folder.
     pub model: Model,
+    /// How speech becomes text.
+    pub recognition: Recognition,
     /// The button.
     pub button: Button,
     /// What an utterance is.
@@ -38,6 +45,8 @@ pub struct Config {
     pub microphone: Microphone,
     /// Recordings that are transcribed in the background.
     pub jobs: Jobs,
+    /// How recordings are heard, in the background and by `pressel transcribe`.
+    pub files: Files,
 }
 
 impl Default for Config {
@@ -47,11 +56,13 @@ impl Default for Config {
             state_dir: PathBuf::from("/var/lib/pressel"),
             control_socket: PathBuf::from("/run/pressel/control"),
             model: Model::default(),
+            recognition: Recognition::default(),
             button: Button::default(),
             speech: Speech::default(),
             link: Link::default(),
             microphone: Microphone::default(),
             jobs: Jobs::default(),
+            files: Files::default(),
         }
     }
 }
@@ -231,6 +242,27 @@ impl Default for Jobs {
     }
 }
 
+/// How recordings are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// `auto`, `speech` or `windows`.
+    pub cut: FileCut,
+}
+
+/// How recordings are cut for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FileCut {
+    /// By windows when the model has timestamps, else at pauses.
+    #[default]
+    Auto,
+    /// At pauses: what is not speech is not heard.
+    Speech,
+    /// By windows of 30 s: all of it is heard, and each sentence has its times.
+    Windows,
+}
+
 impl Config {
     /// Reads the named file, or the default one if it is there, or takes the defaults.
     ///
@@ -272,6 +304,7 @@ impl Config {
         if 64 < self.model.threads {
             return Err("model.threads is at most 64".into());
         }
+        self.recognition.check()?;
         if !(1_000..=3_600_000).contains(&self.button.forgotten_ms) {
             return Err("button.forgotten_ms is between 1000 and 3600000".into());
         }
@@ -398,12 +431,23 @@ mod tests {
         check("triger = 'voice'", "trigger");
         check("[speech]\npreroll_ms = 3", "pre_roll_ms");
         check("trigger = 'voise'", "voice");
+        check(
+            "[recognition]\nlanguage = 'germn'",
+            "pressel.toml:2: unknown language `germn`; did you mean `german`?",
+        );
+        check(
+            "[recognition]\ntask = 'translat'",
+            "did you mean `translate`?",
+        );
     }
 
     #[test]
     fn values_out_of_range_are_refused() {
         check("[speech]\npre_roll_ms = 2000", "at most 1000");
         check("[model]\nthreads = 65", "at most 64");
+        check("[recognition]\nprompt = \"a\\nb\"", "one line");
+        let long = "x".repeat(1_001);
+        check(&format!("[recognition]\nprompt = '{long}'"), "at most 1000");
         check("[button]\nforgotten_ms = 0", "between 1000 and 3600000");
         check("[button]\ntap_ms = 60001", "at most 60000");
         check("[link]\nbaud = 0", "between 9600 and 3000000");

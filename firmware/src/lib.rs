@@ -44,6 +44,7 @@ pub mod audio_file;
 pub mod chunks;
 pub mod offline;
 pub mod transcript;
+pub mod window;
 
 pub mod alloc_guard;
 mod checks;

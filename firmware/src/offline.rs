@@ -21,8 +21,9 @@ use crate::failure::{Failure, Kind};
 use crate::listen::Ears;
 use crate::listen::listener::{Events, Listener, Tuning};
 use crate::outcome::{Finished, of_answer, utterance};
-use crate::slots::{FileSlot, OfflineSlots, SharedMemory, Slots as _};
+use crate::slots::{ChunkSlot as _, FileSlot, OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, Command, Control, ListenEvent};
+use crate::window::Context;
 use crate::worker::message::{Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
@@ -151,18 +152,28 @@ impl Offline {
         asked_to_end: &AtomicBool,
         give: &mut dyn FnMut(&Chunk, Option<Finished>),
     ) -> Result<bool, Failure> {
+        let mut context = Context::default();
         for id in 1.. {
             let (ears, _) = self.ears.as_mut().ok_or_else(no_ears)?;
-            let cut = chunks.next(ears, self.chunk.memory());
-            let Some(chunk) = cut.map_err(|error| Failure::new(Kind::Disk, error))? else {
+            let cut = chunks.next(ears, self.chunk.samples());
+            let Some(mut chunk) = cut.map_err(|error| Failure::new(Kind::Disk, error))? else {
                 break;
             };
             if asked_to_end.load(Ordering::Relaxed) {
                 return Ok(false);
             }
+            self.chunk.note(chunks.has_windows().then_some(&context));
             let said = chunk
                 .speech
                 .map(|_| self.recognise(&chunk.utterance(id, 0)));
+            let is_heard = |said: &&Finished| {
+                let result = said.outcome.result;
+                matches!(result, OutcomeResult::Text { .. } | OutcomeResult::NoSpeech)
+            };
+            if let Some(said) = said.as_ref().filter(is_heard) {
+                chunk.next = chunks.heard(said.heard.samples);
+                context.learn(&said.text, said.language, said.heard.forgets);
+            }
             give(&chunk, said);
         }
         Ok(true)
@@ -305,6 +316,7 @@ mod tests {
     use pressel_wire::{FailCode, Trigger};
 
     use super::*;
+    use crate::window::Heard;
 
     fn utterance() -> Utterance {
         Utterance {
@@ -332,6 +344,7 @@ mod tests {
             confidence: 90,
             encode_ms: 1,
             decode_ms: 2,
+            heard: Heard::default(),
         }
     }
 

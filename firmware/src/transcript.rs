@@ -4,16 +4,19 @@
 //! Runs on the thread of the caller. What may not happen: a [`Transcript`] whose times go back,
 //! overlap or pass the end, or a written file that a reader of its format refuses.
 
+mod collect;
 mod write;
 
 use std::fmt;
 use std::path::Path;
 
+use pressel_models::Language;
 use pressel_pipeline::time::SampleTime;
 use serde::Serialize;
 
 use crate::keeper::report::seconds;
 
+pub use self::collect::Collected;
 pub use self::write::{Format, WriteError, write};
 
 /// A stretch of text with its times.
@@ -159,11 +162,10 @@ impl Transcript {
     }
 }
 
-/// Returns the two-letter code of a language as text; zeros, when nothing was recognised, are none.
+/// Returns the code of a language of the wire as text; zeros, when nothing was recognised, are none.
 #[must_use]
-pub fn language_name(code: [u8; 2]) -> String {
-    let text = String::from_utf8_lossy(&code);
-    text.trim_matches('\0').to_owned()
+pub fn language_name(wire: [u8; 2]) -> String {
+    Language::of_wire(wire).map_or_else(String::new, |language| language.to_string())
 }
 
 fn to_milliseconds(seconds: f64) -> f64 {

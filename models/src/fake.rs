@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    DecodeOptions, ModelError, Transcriber, Transcript, Transcription, Vad, WakeWord,
+    DecodeOptions, Language, ModelError, Transcriber, Transcript, Transcription, Vad, WakeWord,
     vad::FRAME_SAMPLES as VAD_FRAME_SAMPLES, wake_word::FRAME_SAMPLES as WAKE_FRAME_SAMPLES,
 };
 
@@ -144,10 +144,13 @@ impl Transcriber for ScriptedTranscriber {
         }
         Ok(Transcription {
             no_speech: text.is_empty(),
-            language: *b"en",
+            language: Some(Language::ENGLISH),
+            language_probability: 1.0,
             heard_samples: audio.len() as u32,
             mean_logprob: 0.0,
+            temperature: 0.0,
             token_count: text.split_whitespace().count() as u32,
+            pass_count: 1,
             encode_ms: 0,
             decode_ms: 0,
         })

@@ -10,6 +10,8 @@ pub mod error;
 pub mod fake;
 pub mod mel;
 pub mod places;
+#[cfg(feature = "prepare")]
+pub mod prepare;
 #[cfg(feature = "ort")]
 pub mod runtime;
 pub mod transcriber;
@@ -22,7 +24,9 @@ pub use error::{LoadError, ModelError};
 pub use mel::Mel;
 #[cfg(feature = "ort")]
 pub use runtime::{Provider, Runtime, RuntimeError};
-pub use transcriber::{DecodeOptions, Segment, Transcriber, Transcript, Transcription};
+pub use transcriber::{
+    DecodeOptions, Language, Segment, Task, Transcriber, Transcript, Transcription,
+};
 #[cfg(feature = "ort")]
 pub use vad::Silero;
 pub use vad::{LevelVad, Vad};

@@ -7,11 +7,18 @@ use core::sync::atomic::AtomicBool;
 
 use crate::ModelError;
 
+mod language;
+mod options;
+
+pub use language::Language;
+pub use options::{DecodeOptions, TEMPERATURES_MAX, Task};
+
 /// Turns one utterance into text.
 pub trait Transcriber {
     /// Recognises `audio` (mono 16 kHz, at most 30 s) and replaces what is in `transcript` with
     /// what was said. `context` is what was said before it, its last words at least; empty is
-    /// nothing.
+    /// nothing. A caller that goes through a long recording leaves it empty behind a result whose
+    /// [`Transcription::temperature`] was above 0.5, as Whisper does: a guess breeds guesses.
     ///
     /// `cancel` is looked at between the steps; when it is set the call returns
     /// [`ModelError::Cancelled`] within one step.
@@ -60,47 +67,27 @@ impl Transcript {
     }
 }
 
-/// How to decode. Names and meanings are Whisper's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DecodeOptions {
-    /// A result whose no-speech probability is above this, and whose mean log-probability is below
-    /// `logprob_threshold`, is no speech.
-    pub no_speech_threshold: f32,
-    /// See `no_speech_threshold`.
-    pub logprob_threshold: f32,
-    /// No timestamps: faster, and [`Transcript::segments`] stays empty. A model without timestamps
-    /// never gives any.
-    pub without_timestamps: bool,
-    /// Tokens at most for each second of audio: the guard against endless repetition.
-    pub tokens_per_second_max: u32,
-}
-
-impl Default for DecodeOptions {
-    /// Whisper's own thresholds; 8 tokens a second is faster than people speak.
-    fn default() -> Self {
-        Self {
-            no_speech_threshold: 0.6,
-            logprob_threshold: -1.0,
-            without_timestamps: true,
-            tokens_per_second_max: 8,
-        }
-    }
-}
-
 /// What one recognition gave besides its text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transcription {
     /// True when the model heard no speech; the text is empty then.
     pub no_speech: bool,
-    /// Two-letter code of the language, or of the model's only language.
-    pub language: [u8; 2],
+    /// The language: the asked one, the detected one, or the model's only one. `None` when it was to
+    /// be detected and nothing was heard.
+    pub language: Option<Language>,
+    /// How sure the detection of the language is, 0 to 1; 1 when nothing was to be detected.
+    pub language_probability: f32,
     /// Samples of the audio that the transcript stands for. Less than all of them only with
     /// timestamps: the last words were cut off, and are to be heard again from here on.
     pub heard_samples: u32,
     /// Mean natural logarithm of the probability of the chosen tokens.
     pub mean_logprob: f32,
-    /// Tokens of text decoded.
+    /// The highest temperature that a part of it was decoded at.
+    pub temperature: f32,
+    /// Tokens decoded, timestamps included, in what was taken.
     pub token_count: u32,
+    /// How many times it was decoded, all parts together.
+    pub pass_count: u32,
     /// Milliseconds in the log-mel spectrogram and the encoder.
     pub encode_ms: u32,
     /// Milliseconds in the decoder.

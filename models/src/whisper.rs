@@ -7,36 +7,47 @@
 //! A model is a folder: see [`Whisper::load`].
 
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ort::session::RunOptions;
-use tokenizers::Tokenizer;
 
 use crate::{
     DecodeOptions, LoadError, Mel, ModelError, Provider, Runtime, Transcriber, Transcript,
-    Transcription,
-    error::one_line,
-    mel::{HOP_SAMPLES, RATE_HZ},
-    runtime::SessionSettings,
+    Transcription, error::one_line, mel::HOP_SAMPLES, runtime::SessionSettings,
+    transcriber::TEMPERATURES_MAX,
 };
 
+mod ahead;
+mod decode;
+mod fallback;
 mod folder;
 mod graphs;
-mod greedy;
+mod languages;
 mod pauses;
+mod prepared;
 mod prompt;
+mod rules;
+mod sampling;
 mod stock;
+mod timestamps;
+mod vocabulary;
 mod window;
+mod writing;
 
+use decode::Job;
 use folder::Folder;
+pub use folder::has_timestamps;
 use graphs::Graphs;
-use greedy::Rules;
+use languages::Languages;
 pub use pauses::quietest;
-use prompt::Prompt;
+use prompt::{Beginning, Prompt};
+use rules::Rules;
+use timestamps::Stretch;
+use vocabulary::Vocabulary;
 pub use window::WindowPolicy;
-
-/// Tokens that any utterance may have, however short. Why 16: two words of a model that spells.
-const TOKENS_FLOOR: usize = 16;
 
 /// How to run a Whisper model. The numbers are board data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,25 +58,34 @@ pub struct WhisperConfig {
     pub spin: bool,
     /// What runs the graphs.
     pub provider: Provider,
-    /// Two-letter code of the language that is spoken. English-only models know only `en`.
-    pub language: [u8; 2],
 }
 
 /// A loaded Whisper model.
 pub struct Whisper {
     mel: Mel,
+    /// Factor on the samples.
+    gain: f32,
     window: WindowPolicy,
     /// Shape: `[bins, frames]`, room for the longest window.
     features: Vec<f32>,
     graphs: Graphs,
+    languages: Languages,
     prompt: Prompt,
     rules: Rules,
-    tokenizer: Tokenizer,
-    /// Tokens of the utterance at hand, the prompt not included.
+    vocabulary: Vocabulary,
+    vocab_size: usize,
+    /// Tokens of what was said before, for the utterance at hand.
+    previous: Vec<i64>,
+    beginning: Beginning,
+    /// Tokens of the last pass, the beginning and the end not included.
     tokens: Vec<u32>,
-    language: [u8; 2],
+    /// Those of them that are text.
+    words: Vec<u32>,
+    stretches: Vec<Stretch>,
     provider: Provider,
     canary: Option<String>,
+    /// Where it was loaded from, for messages.
+    folder: PathBuf,
     run: Arc<RunOptions>,
 }
 
@@ -87,8 +107,9 @@ impl Canceller {
 }
 
 impl Whisper {
-    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`,
-    /// `encoder_model.onnx` and `decoder_model_merged.onnx`; or, where a plain one is absent, the
+    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`, and
+    /// the first pair that is whole of `encoder.onnx` and `decoder.onnx` (prepared, for the CPU
+    /// only), `encoder_model.onnx` and `decoder_model_merged.onnx` (a stock export), or the
     /// `_quantized.onnx` of both. The ONNX files may lie in a folder `onnx` inside it.
     /// `preprocessor_config.json` and `pressel.json` (see [`WindowPolicy`] and
     /// [`Whisper::canary`]) are read when there.
@@ -100,36 +121,40 @@ impl Whisper {
         folder: &Path,
         config: &WhisperConfig,
     ) -> Result<Self, LoadError> {
-        let folder = Folder::read(folder)?;
+        let folder = Folder::read(folder, config.provider)?;
         let settings = SessionSettings {
             threads: config.threads,
             spin: config.spin,
             provider: config.provider,
         };
         let graphs = Graphs::load(runtime, &folder, settings)?;
-        let prompt = Prompt::derive(&folder, config.language)?;
         let rules = Rules::derive(&folder)?;
+        let languages = Languages::derive(&folder)?;
+        let prompt = Prompt::derive(&folder, rules.length_max, languages.are_many())?;
         let foreign = |error: ort::Error| LoadError::Onnx {
             file: folder.encoder.clone(),
             problem: one_line(error.message()),
         };
         let mut whisper = Self {
             mel: Mel::new(folder.config.num_mel_bins),
+            gain: 1.0,
             window: folder
                 .window
                 .within(graphs.frames_min(), graphs.frames_max()),
             features: vec![0.0; folder.config.num_mel_bins * graphs.frames_max()],
+            vocab_size: folder.config.vocab_size,
+            previous: Vec::with_capacity(rules.length_max),
+            beginning: Beginning::default(),
             tokens: Vec::with_capacity(rules.length_max),
-            language: if prompt.multilingual {
-                config.language
-            } else {
-                *b"en"
-            },
+            words: Vec::with_capacity(rules.length_max),
+            stretches: Vec::with_capacity(rules.length_max),
+            folder: folder.path,
             provider: config.provider,
             canary: folder.canary,
             run: Arc::new(RunOptions::new().map_err(foreign)?),
-            tokenizer: folder.tokenizer,
+            vocabulary: folder.vocabulary,
             graphs,
+            languages,
             prompt,
             rules,
         };
@@ -145,6 +170,13 @@ impl Whisper {
         self.canary.as_deref()
     }
 
+    /// Returns true when the graphs were made for this program with `pressel models prepare`; a
+    /// stock export runs too, slower.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.graphs.is_prepared()
+    }
+
     /// Returns a handle that ends a running call from another thread.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
@@ -153,12 +185,50 @@ impl Whisper {
         }
     }
 
+    /// Checks that the model can do what `options` ask for; a call with others is
+    /// [`ModelError::BadInput`].
+    ///
+    /// # Errors
+    /// [`LoadError::Cannot`] with what it does not know: language, task or token.
+    pub fn check(&self, options: &DecodeOptions) -> Result<(), LoadError> {
+        let cannot = |problem: String| {
+            Err(LoadError::Cannot {
+                model: self.folder.clone(),
+                problem,
+            })
+        };
+        if let Some(language) = options.language
+            && self.languages.asked(Some(language)).is_err()
+        {
+            let known = self.languages.codes();
+            return cannot(format!(
+                "it does not know the language {language}; it knows {known}"
+            ));
+        }
+        if self.languages.are_many() && !self.prompt.knows(options.task) {
+            return cannot(format!(
+                "it cannot {}: take a model that can",
+                options.task.name()
+            ));
+        }
+        let unknown = self
+            .rules
+            .unknown(&options.suppress_tokens, self.vocab_size);
+        unknown.map_or(Ok(()), |token| {
+            cannot(format!(
+                "token {token} is none of its {} tokens",
+                self.vocab_size
+            ))
+        })
+    }
+
     /// Hears a window of silence, so that a graph which cannot run is found now and not at the
     /// first utterance, and the first utterance is not slow.
     fn warm_up(&mut self, file: &Path) -> Result<(), LoadError> {
-        let heard = self.encode(&[]).and_then(|()| {
-            self.graphs.feed(&self.prompt.tokens, None, &self.run)?;
-            self.graphs.feed(&self.prompt.tokens[..1], None, &self.run)
+        let start = [self.prompt.start; 3];
+        let heard = self.encode(&[], self.window.frames(0)).and_then(|()| {
+            self.graphs.feed(&start, None, &self.run)?;
+            self.graphs.feed(&start[..1], None, &self.run)
         });
         heard.map_err(|error| LoadError::Tensor {
             file: file.into(),
@@ -167,107 +237,100 @@ impl Whisper {
         })
     }
 
-    fn encode(&mut self, audio: &[i16]) -> Result<(), ModelError> {
-        let frames = self.window.frames(audio.len());
+    /// Lets the encoder hear the audio in a window of so many frames.
+    fn encode(&mut self, audio: &[i16], frames: usize) -> Result<(), ModelError> {
         let features = &mut self.features[..self.mel.bins() * frames];
-        self.mel.compute(audio, frames, features);
+        self.mel.compute(audio, frames, self.gain, features);
         self.graphs.hear(features, frames, &self.run)
     }
 
-    /// Decodes greedily into `self.tokens` and returns the sum of the tokens' log-probabilities,
-    /// the end token's included when it was reached, and the probability of no speech.
-    fn decode(&mut self, tokens_max: usize, cancel: &AtomicBool) -> Result<Decoded, ModelError> {
-        self.tokens.clear();
-        self.graphs.rewind();
-        self.graphs.feed(&self.prompt.tokens, Some(0), &self.run)?;
-        let no_speech = self.rules.no_speech(self.graphs.marked_logits())?;
-        let (mut logprob_sum, mut chosen) = (0.0, 0);
-        loop {
-            let first = self.tokens.is_empty();
-            let choice = self.rules.choose(self.graphs.logits_mut(), first)?;
-            logprob_sum += choice.logprob;
-            chosen += 1;
-            if self.rules.is_end(choice.token) {
-                break;
+    /// Returns whether the model learnt on Whisper's windows of 30 s. A small network that learnt
+    /// on short clips (its `pressel.json` says so) does worse in a window that it never saw, knows
+    /// nothing of what was said before, and its likeliest text is its only good one.
+    fn learnt_on_windows(&self) -> bool {
+        self.window.frames_max() * HOP_SAMPLES <= self.window.speech_samples_max()
+    }
+
+    /// Recognises the pieces of `audio`, one after the other, and fills `transcript`. What was said
+    /// before is in `self.previous`.
+    fn transcribe_pieces(
+        &mut self,
+        audio: &[i16],
+        job: &mut Job,
+        transcript: &mut Transcript,
+    ) -> Result<Transcription, ModelError> {
+        let mut all = Transcription {
+            no_speech: true,
+            language: None,
+            language_probability: 0.0,
+            heard_samples: audio.len() as u32,
+            mean_logprob: 0.0,
+            temperature: 0.0,
+            token_count: 0,
+            pass_count: 0,
+            encode_ms: 0,
+            decode_ms: 0,
+        };
+        let (mut logprob_sum, mut chosen, mut from) = (0.0, 0, 0);
+        for piece in pauses::cut(audio, self.window.speech_samples_max()) {
+            // Where there is no sound at all, nobody has to ask a model.
+            if piece.iter().any(|&sample| sample != 0) {
+                let pass = self.recognise(piece, job)?;
+                logprob_sum += pass.mean_logprob * pass.choices as f32;
+                chosen += pass.choices;
+                all.temperature = all.temperature.max(pass.temperature);
+                all.token_count += self.tokens.len() as u32;
+                let heard = self.write(piece.len(), from, job, &pass, transcript)?;
+                if heard < piece.len() {
+                    all.heard_samples = (from + heard) as u32;
+                    break;
+                }
             }
-            self.tokens.push(choice.token);
-            if tokens_max <= self.tokens.len() {
-                break;
-            }
-            if cancel.load(Ordering::SeqCst) {
-                return Err(ModelError::Cancelled);
-            }
-            self.graphs
-                .feed(&[i64::from(choice.token)], None, &self.run)?;
+            from += piece.len();
         }
-        Ok(Decoded {
-            mean_logprob: logprob_sum / chosen as f32,
-            no_speech,
+        if 0 < chosen {
+            all.mean_logprob = logprob_sum / chosen as f32;
+        }
+        Ok(Transcription {
+            no_speech: transcript.text.is_empty(),
+            language: job.spoken.map(|spoken| spoken.language),
+            language_probability: job.spoken.map_or(0.0, |spoken| spoken.probability),
+            pass_count: job.pass_count,
+            encode_ms: job.encode_ms,
+            decode_ms: job.decode_ms,
+            ..all
         })
     }
 
-    /// Appends the words of `self.tokens` to `text`, without special tokens and timestamps, and
-    /// with a space before them where there are words already.
-    fn write_text(&mut self, text: &mut String) -> Result<(), ModelError> {
-        self.tokens.retain(|&token| !self.rules.is_timestamp(token));
-        let words = self.tokenizer.decode(&self.tokens, true);
-        let words = words.map_err(|_| ModelError::BadOutput)?;
-        if !text.is_empty() && !words.trim().is_empty() {
-            text.push(' ');
-        }
-        text.push_str(words.trim());
-        Ok(())
-    }
-}
-
-/// What the decoder says beside the tokens.
-struct Decoded {
-    mean_logprob: f32,
-    no_speech: Option<f32>,
-}
-
-impl Whisper {
-    /// Recognises one piece and appends what was said to `text`.
-    fn transcribe_piece(
-        &mut self,
+    /// Begins a call: looks whether it is to be done, and whether it can be.
+    fn begin<'a>(
+        &self,
         audio: &[i16],
-        options: &DecodeOptions,
-        cancel: &AtomicBool,
-        text: &mut String,
-    ) -> Result<Transcription, ModelError> {
-        let start = Instant::now();
-        self.encode(audio)?;
-        let encode_ms = start.elapsed().as_millis() as u32;
+        options: &'a DecodeOptions,
+        cancel: &'a AtomicBool,
+    ) -> Result<Job<'a>, ModelError> {
+        // First take back an old end, then look at the flag: see `Canceller::cancel`.
+        self.run.unterminate().map_err(|_| ModelError::Reload)?;
         if cancel.load(Ordering::SeqCst) {
             return Err(ModelError::Cancelled);
         }
-        let start = Instant::now();
-        let per_second = options.tokens_per_second_max as usize;
-        let guard = (audio.len() * per_second)
-            .div_ceil(RATE_HZ)
-            .max(TOKENS_FLOOR);
-        let room = self
-            .rules
-            .length_max
-            .saturating_sub(self.prompt.tokens.len());
-        let decoded = self.decode(guard.min(room), cancel)?;
-        let decode_ms = start.elapsed().as_millis() as u32;
-        let token_count = self.tokens.len() as u32;
-        let silent = decoded
-            .no_speech
-            .is_some_and(|p| options.no_speech_threshold < p);
-        let before = text.len();
-        if !(silent && decoded.mean_logprob < options.logprob_threshold) {
-            self.write_text(text)?;
+        let hot = |&temperature: &f32| temperature.is_finite() && 0.0 <= temperature;
+        let ladder = &options.temperature;
+        if self.window.frames_max() * HOP_SAMPLES < audio.len()
+            || !(1..=TEMPERATURES_MAX).contains(&ladder.len())
+            || !ladder.iter().all(hot)
+            || self.check(options).is_err()
+        {
+            return Err(ModelError::BadInput);
         }
-        Ok(Transcription {
-            no_speech: text.len() == before,
-            language: self.language,
-            heard_samples: audio.len() as u32,
-            mean_logprob: decoded.mean_logprob,
-            token_count,
-            encode_ms,
-            decode_ms,
+        Ok(Job {
+            options,
+            cancel,
+            timed: !options.without_timestamps && self.rules.timestamps.is_some(),
+            spoken: self.languages.asked(options.language)?,
+            pass_count: 0,
+            encode_ms: 0,
+            decode_ms: 0,
         })
     }
 }
@@ -277,43 +340,25 @@ impl Transcriber for Whisper {
         &mut self,
         audio: &[i16],
         options: &DecodeOptions,
-        _context: &str,
+        context: &str,
         cancel: &AtomicBool,
         transcript: &mut Transcript,
     ) -> Result<Transcription, ModelError> {
         transcript.clear();
-        // First take back an old end, then look at the flag: see `Canceller::cancel`.
-        self.run.unterminate().map_err(|_| ModelError::Reload)?;
-        if cancel.load(Ordering::SeqCst) {
-            return Err(ModelError::Cancelled);
+        let mut job = self.begin(audio, options, cancel)?;
+        self.previous.clear();
+        if self.learnt_on_windows() {
+            let context = if options.condition_on_previous_text {
+                context
+            } else {
+                ""
+            };
+            for text in [options.initial_prompt.as_str(), context] {
+                self.prompt
+                    .encode(&self.vocabulary, text, &mut self.previous);
+            }
         }
-        if self.window.frames_max() * HOP_SAMPLES < audio.len() {
-            return Err(ModelError::BadInput);
-        }
-        let mut all = Transcription {
-            no_speech: true,
-            language: self.language,
-            heard_samples: audio.len() as u32,
-            mean_logprob: 0.0,
-            token_count: 0,
-            encode_ms: 0,
-            decode_ms: 0,
-        };
-        let (mut logprob_sum, mut chosen) = (0.0, 0);
-        for piece in pauses::cut(audio, self.window.speech_samples_max()) {
-            let one = self.transcribe_piece(piece, options, cancel, &mut transcript.text)?;
-            // The end token was chosen too.
-            logprob_sum += one.mean_logprob * (one.token_count + 1) as f32;
-            chosen += one.token_count + 1;
-            all.no_speech &= one.no_speech;
-            all.token_count += one.token_count;
-            all.encode_ms += one.encode_ms;
-            all.decode_ms += one.decode_ms;
-        }
-        if 0 < chosen {
-            all.mean_logprob = logprob_sum / chosen as f32;
-        }
-        Ok(all)
+        self.transcribe_pieces(audio, &mut job, transcript)
     }
 
     fn provider(&self) -> &'static str {
@@ -321,5 +366,7 @@ impl Transcriber for Whisper {
     }
 }
 
+#[cfg(all(test, feature = "prepare"))]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -71,7 +71,11 @@ mod endpoint;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod long;
+#[cfg(test)]
 mod power;
+#[cfg(test)]
+mod windows;
 #[cfg(test)]
 mod yielding;
 

@@ -32,6 +32,8 @@ pub(crate) enum Name {
     Model,
     /// A press during a file job: how soon the job has given way
     Yield,
+    /// An hour of audio costs sixty times a minute, and no more memory
+    Long,
     /// The text is there when the end of speech is certain, and the same as without guesses
     Endpoint,
 }

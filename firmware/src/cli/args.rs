@@ -10,8 +10,10 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pressel_models::Language;
 
-use crate::config::Trigger;
+use super::models::ModelsArguments;
+use crate::config::{FileCut, Recognition, TaskName, Trigger, language};
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
@@ -64,6 +66,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Let the running appliance transcribe recordings, while nobody speaks to it.
     Jobs(JobsArguments),
+    /// Show, check and remove speech models, and fetch others from a hub.
+    Models(ModelsArguments),
     /// The worker process; started by the appliance itself.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -81,6 +85,24 @@ pub struct CommonArguments {
     /// Threads of one recognition
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: Option<u16>,
+    /// Language that is spoken: a code, an English name, or auto
+    #[arg(long, value_name = "LANGUAGE", value_parser = language_or_auto)]
+    pub language: Option<LanguageArgument>,
+    /// What becomes of the speech
+    #[arg(long)]
+    pub task: Option<TaskName>,
+    /// Names and jargon to expect
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+}
+
+/// What `--language` was given; inside, `None` is auto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanguageArgument(pub Option<Language>);
+
+/// Returns the language of a code, of a name, or of auto.
+fn language_or_auto(text: &str) -> Result<LanguageArgument, String> {
+    language(text).map(LanguageArgument)
 }
 
 /// Options of `run`.
@@ -197,7 +219,8 @@ pub struct DemoArguments {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  pressel transcribe note.wav\n  \
                         pressel transcribe --format srt talk.mp3 > talk.srt\n  \
-                        pressel transcribe --format json *.flac")]
+                        pressel transcribe --format json *.flac\n  \
+                        pressel transcribe --model ./whisper-small --language german brief.ogg")]
 pub struct TranscribeArguments {
     /// WAV, FLAC, MP3 or OGG files of any rate and channel count
     #[arg(required = true, value_name = "FILE")]
@@ -205,6 +228,9 @@ pub struct TranscribeArguments {
     /// What to print
     #[arg(long, default_value = "txt")]
     pub format: Format,
+    /// How to cut long recordings [default: what the configuration says, auto without one]
+    #[arg(long)]
+    pub cut: Option<FileCut>,
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,
@@ -332,6 +358,15 @@ pub struct WorkerArguments {
     /// Ask for CUDA.
     #[arg(long)]
     pub cuda: bool,
+    /// Language that is spoken.
+    #[arg(long, value_parser = language_or_auto)]
+    pub language: Option<LanguageArgument>,
+    /// What becomes of the speech.
+    #[arg(long, default_value = "transcribe")]
+    pub task: TaskName,
+    /// Names and jargon to expect.
+    #[arg(long, default_value = "")]
+    pub prompt: String,
     /// Fail in this way.
     #[arg(long)]
     pub fault: Option<Plan>,
@@ -346,6 +381,11 @@ impl WorkerArguments {
             threads: self.threads,
             cores: self.cores.clone(),
             cuda: self.cuda,
+            recognition: Recognition {
+                language: self.language.and_then(|LanguageArgument(asked)| asked),
+                task: self.task,
+                prompt: self.prompt.clone(),
+            },
             fault: self.fault,
         }
     }

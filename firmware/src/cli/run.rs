@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use pressel_boards::{Backend, Board};
 
-use super::args::RunArguments;
+use super::args::{LanguageArgument, RunArguments};
 use crate::appliance::{self, Place, Plan};
 use crate::config::{Config, Jobs};
 use crate::failure::{Failure, Kind};
@@ -119,6 +119,18 @@ impl super::args::CommonArguments {
         if let Some(threads) = self.threads {
             config.model.threads = usize::from(threads);
         }
+        let recognition = &mut config.recognition;
+        if let Some(LanguageArgument(language)) = self.language {
+            recognition.language = language;
+        }
+        if let Some(task) = self.task {
+            recognition.task = task;
+        }
+        if let Some(prompt) = &self.prompt {
+            recognition.prompt.clone_from(prompt);
+        }
+        let checked = recognition.check();
+        checked.map_err(|why| Failure::new(Kind::Usage, why))?;
         Ok(config)
     }
 }

@@ -63,6 +63,7 @@ impl Life {
                 threads: 1,
                 cores: Vec::new(),
                 cuda: false,
+                recognition: crate::config::Recognition::default(),
                 fault: None,
             },
             memory: SharedMemory::create().unwrap(),

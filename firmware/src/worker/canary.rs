@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use pressel_models::whisper::Whisper;
-use pressel_models::{DecodeOptions, ModelError, Transcriber as _, Transcript};
+use pressel_models::{DecodeOptions, Language, ModelError, Transcriber as _, Transcript};
 
 use crate::levels;
 
@@ -27,7 +27,13 @@ pub(super) fn hear(whisper: &mut Whisper, is_broken: bool) -> Result<Option<u32>
     let samples = CLIP[HEADER_BYTES..].as_chunks::<2>().0;
     let mut audio: Vec<i16> = samples.iter().copied().map(i16::from_le_bytes).collect();
     levels::normalise(&mut audio);
-    let (options, mut heard) = (DecodeOptions::default(), Transcript::default());
+    let options = DecodeOptions {
+        language: Some(Language::ENGLISH),
+        // The likeliest words, and no others: the number is to be the same at every start.
+        temperature: vec![0.0],
+        ..DecodeOptions::default()
+    };
+    let mut heard = Transcript::default();
     let cancel = AtomicBool::new(false);
     match whisper.transcribe(&audio, &options, "", &cancel, &mut heard) {
         Err(ModelError::Transient) => {

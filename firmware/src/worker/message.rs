@@ -7,6 +7,8 @@ use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BY
 use serde::{Deserialize, Serialize};
 
 use super::faults::Plan;
+use crate::config::Recognition;
+use crate::window::Heard;
 
 /// What the worker is told at its start, as arguments of its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Setup {
     pub cores: Vec<usize>,
     /// Whether to ask for CUDA, and fail without it.
     pub cuda: bool,
+    /// How speech becomes text.
+    pub recognition: Recognition,
     /// What it is to do wrong, for proofs.
     pub fault: Option<Plan>,
 }
@@ -106,6 +110,8 @@ pub enum Answer {
         encode_ms: u32,
         /// Milliseconds in the decoder.
         decode_ms: u32,
+        /// What a window gave besides; nothing, for what was heard as a whole.
+        heard: Heard,
     },
     /// The utterance could not be recognised.
     Failed {
@@ -167,12 +173,20 @@ pub type FrameBuffer = [u8; WORKER_FRAME_BYTES];
 
 #[cfg(test)]
 mod tests {
+    use pressel_pipeline::limits::SEGMENTS_MAX;
+
     use super::*;
+    use crate::window::{Span, Spans};
 
     #[test]
     fn longest_answer_fits_into_a_frame() {
         let text: heapless::String<TEXT_BYTES_MAX> =
             heapless::String::try_from("x".repeat(TEXT_BYTES_MAX).as_str()).unwrap();
+        let span = Span {
+            start_ms: u32::MAX,
+            end_ms: u32::MAX,
+            text_end: u16::MAX,
+        };
         let answer = Answer::Done {
             id: u32::MAX,
             text,
@@ -182,6 +196,11 @@ mod tests {
             confidence: 100,
             encode_ms: u32::MAX,
             decode_ms: u32::MAX,
+            heard: Heard {
+                spans: Spans::from_iter([span; SEGMENTS_MAX]),
+                samples: u32::MAX,
+                forgets: true,
+            },
         };
         let mut buffer = [0; WORKER_FRAME_BYTES];
         let bytes = encode(&answer, &mut buffer).unwrap();

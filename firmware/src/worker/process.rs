@@ -9,6 +9,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::{Setup, WorkerSocket};
+use crate::config::{Recognition, TaskName};
 
 /// A worker process that was started and not yet waited for.
 pub struct WorkerProcess {
@@ -70,9 +71,64 @@ fn arguments(setup: &Setup, slots: RawFd) -> Vec<OsString> {
     if setup.cuda {
         arguments.push("--cuda".into());
     }
+    let Recognition {
+        language,
+        task,
+        prompt,
+    } = &setup.recognition;
+    if let Some(language) = language {
+        arguments.push(format!("--language={language}").into());
+    }
+    if *task == TaskName::Translate {
+        arguments.push("--task=translate".into());
+    }
+    if !prompt.is_empty() {
+        arguments.push(format!("--prompt={prompt}").into());
+    }
     if let Some(plan) = setup.fault {
         arguments.push("--fault".into());
         arguments.push(plan.to_string().into());
     }
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use pressel_models::Language;
+
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+
+    fn check(setup: &Setup) {
+        let mut line = vec![OsString::from("pressel")];
+        line.extend(arguments(setup, 7));
+        match Arguments::try_parse_from(line).unwrap().command {
+            Command::Worker(worker) => assert_eq!((&worker.setup(), worker.slots), (setup, 7)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_worker_reads_what_it_was_told() {
+        let plain = Setup {
+            model: "/models/a b".into(),
+            threads: 2,
+            cores: vec![2, 3],
+            cuda: false,
+            recognition: Recognition::default(),
+            fault: None,
+        };
+        check(&plain);
+        check(&Setup {
+            cores: Vec::new(),
+            cuda: true,
+            recognition: Recognition {
+                language: Language::of_code("yue"),
+                task: TaskName::Translate,
+                prompt: "--slots 9, \"Grüße\"".to_owned(),
+            },
+            ..plain
+        });
+    }
 }

@@ -5,6 +5,7 @@
 //! When the appliance is gone, or closes its end, the process ends at once, also in the middle of a
 //! job.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use pressel_hal::linux::cpu;
 use pressel_models::runtime::{Provider, Runtime};
 use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{
-    DecodeOptions, ModelError, Transcriber as _, Transcript, Transcription, places,
+    DecodeOptions, Language, ModelError, Transcriber as _, Transcript, Transcription, places,
 };
-use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{
+    CONTEXT_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX,
+};
 use pressel_pipeline::time::millis;
 use pressel_wire::text::cut;
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -31,6 +34,11 @@ use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
 use crate::slots::SlotReader;
+use crate::window::Heard;
+
+/// Words that were drawn at a higher temperature do not go with the next window. Source: openai
+/// whisper, transcribe.py.
+const FORGETS_ABOVE: f32 = 0.5;
 
 /// Serves until the appliance closes its end. Standard input is the socket.
 ///
@@ -62,11 +70,13 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let end_run = move || _ = canceller.cancel();
     let desk = Arc::new(Desk::new(Box::new(end_run)));
     let theirs = Arc::clone(&desk);
+    let options = setup.recognition.options();
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
             let mut room = Room {
                 whisper: &mut whisper,
+                options: &options,
                 faults: &mut faults,
                 slots: &slots,
                 desk: &theirs,
@@ -75,6 +85,7 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
                     text: String::with_capacity(TEXT_BYTES_MAX),
                     segments: Vec::new(),
                 },
+                context: String::with_capacity(CONTEXT_BYTES_MAX),
                 kept: Kept::default(),
             };
             let work = || room.recognise(&mut answers);
@@ -124,10 +135,12 @@ fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
         threads: setup.threads,
         spin: false,
         provider,
-        language: *b"en",
     };
     let whisper =
         Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
+    whisper
+        .check(&setup.recognition.options())
+        .map_err(|error| error.to_string())?;
     let canceller = whisper.canceller();
     Ok((whisper, canceller))
 }
@@ -152,11 +165,14 @@ fn read_requests(requests: &mut WorkerSocket, desk: &Desk) -> Result<(), Stuck> 
 /// What the thread `recognise` works with.
 struct Room<'a> {
     whisper: &'a mut Whisper,
+    options: &'a DecodeOptions,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
     desk: &'a Desk,
     audio: Vec<i16>,
     transcript: Transcript,
+    /// What was said before a window.
+    context: String,
     kept: Kept,
 }
 
@@ -226,6 +242,7 @@ impl Room<'_> {
         };
         self.audio.fill(0); // What was said is not kept.
         wipe(&mut self.transcript.text);
+        wipe(&mut self.context);
         answer
     }
 
@@ -235,9 +252,21 @@ impl Room<'_> {
             let (id, fault) = (NOT_ASKED, Fault::BadRequest);
             return Answer::Failed { id, fault };
         }
+        let note = self.slots.note(part.slot, &mut self.context);
+        let window = note.map(|language| Window {
+            language: Language::of_wire(language),
+            context: &self.context,
+        });
         let (audio, transcript) = (&self.audio, &mut self.transcript);
         let cancel = self.desk.cancel_flag();
-        answer(self.whisper, NOT_ASKED, audio, cancel, transcript)
+        answer(
+            self.whisper,
+            self.options,
+            audio,
+            window,
+            cancel,
+            transcript,
+        )
     }
 
     /// Prepares what the recognition of this part, and of more after it, will want.
@@ -263,6 +292,15 @@ impl Room<'_> {
     }
 }
 
+/// What goes with a window of a recording.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    /// The recording's, once it is known: all of it is heard in the language of its first words.
+    language: Option<Language>,
+    /// What was said before.
+    context: &'a str,
+}
+
 /// Overwrites a text in its place.
 fn wipe(text: &mut String) {
     let room = text.capacity();
@@ -274,41 +312,62 @@ fn wipe(text: &mut String) {
 /// The place where the model computes the spectrogram of what was said so far.
 fn listen_ahead(_whisper: &mut Whisper, _utterance: u32, _audio: &[i16]) {}
 
-/// Recognises one utterance; a fault that may pass is tried once more.
+/// Recognises one utterance, or a window of a recording with what is noted beside it; a fault that
+/// may pass is tried once more.
 fn answer(
     whisper: &mut Whisper,
-    id: u32,
+    options: &DecodeOptions,
     audio: &[i16],
+    window: Option<Window<'_>>,
     cancel: &AtomicBool,
     transcript: &mut Transcript,
 ) -> Answer {
-    let options = DecodeOptions::default();
-    let mut result = whisper.transcribe(audio, &options, "", cancel, transcript);
+    let mut options = Cow::Borrowed(options);
+    let mut context = "";
+    if let Some(window) = window {
+        let options = options.to_mut();
+        options.without_timestamps = false;
+        options.language = options.language.or(window.language);
+        context = window.context;
+    }
+    let mut result = whisper.transcribe(audio, &options, context, cancel, transcript);
     if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
-        result = whisper.transcribe(audio, &options, "", cancel, transcript);
+        result = whisper.transcribe(audio, &options, context, cancel, transcript);
     }
     match result {
-        Ok(transcription) => done(id, &transcription, &transcript.text),
+        Ok(transcription) => done(NOT_ASKED, &transcription, transcript, window.is_some()),
         Err(error) => Answer::Failed {
-            id,
+            id: NOT_ASKED,
             fault: Fault::from(error),
         },
     }
 }
 
-fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
+fn done(
+    id: u32,
+    transcription: &Transcription,
+    transcript: &Transcript,
+    is_window: bool,
+) -> Answer {
+    let text = &transcript.text;
     let cut = cut(text, TEXT_BYTES_MAX);
+    let heard = is_window.then(|| {
+        let samples = transcription.heard_samples;
+        let forgets = FORGETS_ABOVE < transcription.temperature;
+        Heard::of(transcript, cut.len(), samples, forgets)
+    });
     Answer::Done {
         id,
         text: heapless::String::try_from(cut).unwrap_or_default(),
         truncated: cut.len() < text.len(),
         no_speech: transcription.no_speech,
-        language: transcription.language,
+        language: transcription.language.map_or([0; 2], Language::wire),
         confidence: percent(transcription.mean_logprob),
         encode_ms: transcription.encode_ms,
         decode_ms: transcription.decode_ms,
+        heard: heard.unwrap_or_default(),
     }
 }
 

@@ -47,6 +47,13 @@ pub enum LoadError {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// The model is well, but not for what it was asked for.
+    Cannot {
+        /// The model's folder.
+        model: PathBuf,
+        /// What it does not know, and what it does.
+        problem: String,
+    },
     /// The execution provider that was asked for cannot run here.
     Provider {
         /// `cuda`.
@@ -88,6 +95,7 @@ impl fmt::Display for LoadError {
             } => {
                 write!(f, "model file {}: tensor {name} {problem}", file.display())
             }
+            Self::Cannot { model, problem } => write!(f, "model {}: {problem}", model.display()),
             Self::Provider { name, problem } => write!(
                 f,
                 "execution provider {name} cannot run here ({problem}); set the provider to cpu, \

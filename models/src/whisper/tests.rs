@@ -13,20 +13,27 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::Language;
 use crate::testing::{fixtures, golden, number, runtime, signal};
 
 const CONFIG: WhisperConfig = WhisperConfig {
     threads: 1,
     spin: false,
     provider: Provider::Cpu,
-    language: *b"en",
 };
-const OPTIONS: DecodeOptions = DecodeOptions {
-    no_speech_threshold: 2.0,
-    logprob_threshold: -9.0,
-    without_timestamps: true,
-    tokens_per_second_max: 99,
-};
+
+/// One pass without thresholds, English.
+fn options() -> DecodeOptions {
+    DecodeOptions {
+        language: Some(Language::ENGLISH),
+        temperature: vec![0.0],
+        no_speech_threshold: f32::INFINITY,
+        logprob_threshold: f32::NEG_INFINITY,
+        compression_ratio_threshold: f32::INFINITY,
+        tokens_per_second_max: 99,
+        ..DecodeOptions::default()
+    }
+}
 
 /// A copy of the tiny model, to be changed by a test.
 fn copy_of_tiny() -> TempDir {
@@ -44,25 +51,25 @@ fn tiny() -> Option<Whisper> {
 
 /// Transcribes the audio of `case` and compares the tokens.
 fn check_tokens(whisper: &mut Whisper, case: &Value, prompt: &Value) {
-    assert_eq!(
-        serde_json::to_value(&whisper.prompt.tokens).unwrap(),
-        *prompt
-    );
     let listed = case["tokens"]
         .as_array()
         .unwrap()
         .iter()
         .map(|token| token.as_u64().unwrap());
     let expected: Vec<u32> = listed
-        .skip(whisper.prompt.tokens.len())
+        .skip(prompt.as_array().unwrap().len())
         .map(|token| u32::try_from(token).unwrap())
         .filter(|&token| !whisper.rules.is_end(token))
         .collect();
     let mut heard = Transcript::default();
     let cancel = AtomicBool::new(false);
     let result = whisper
-        .transcribe(&signal(case), &OPTIONS, "", &cancel, &mut heard)
+        .transcribe(&signal(case), &options(), "", &cancel, &mut heard)
         .unwrap();
+    assert_eq!(
+        serde_json::to_value(&whisper.beginning.tokens).unwrap(),
+        *prompt
+    );
     assert_eq!(whisper.tokens, expected);
     assert_eq!(result.token_count as usize, expected.len());
     assert!(result.mean_logprob.is_finite() && result.mean_logprob < 0.0);
@@ -89,7 +96,10 @@ fn a_short_window_gives_the_tokens_of_the_short_window() {
         let encoder = folder.path().join("encoder_model.onnx");
         fs::rename(folder.path().join("encoder_dynamic.onnx"), encoder).unwrap();
         let floor = number(case, "frames");
-        let policy = format!(r#"{{"window_floor_frames": {floor}, "window_margin_frames": 0}}"#);
+        // A network of short clips: no second try in the full window.
+        let policy = format!(
+            r#"{{"window_floor_frames": {floor}, "window_margin_frames": 0, "speech_frames_max": 999}}"#
+        );
         fs::write(folder.path().join("pressel.json"), policy).unwrap();
         let mut whisper = Whisper::load(&runtime, folder.path(), &CONFIG).unwrap();
         check_tokens(&mut whisper, case, &golden["decode"]["prefix"]);
@@ -102,7 +112,7 @@ fn check_audio(whisper: &mut Whisper, audio: &[i16], expected: Result<(), ModelE
         segments: Vec::new(),
     };
     let cancel = AtomicBool::new(false);
-    let result = whisper.transcribe(audio, &OPTIONS, "", &cancel, &mut heard);
+    let result = whisper.transcribe(audio, &options(), "", &cancel, &mut heard);
     assert_eq!(result.map(drop), expected, "{} samples", audio.len());
     assert_ne!(heard.text, "old");
     if let Ok(result) = result {
@@ -130,19 +140,23 @@ fn nothing_heard_is_no_speech_without_text() {
     let Some(mut whisper) = tiny() else { return };
     let mut heard = Transcript::default();
     let cancel = AtomicBool::new(false);
-    let options = DecodeOptions {
+    let never = DecodeOptions {
         no_speech_threshold: -1.0,
         logprob_threshold: 1.0,
-        ..OPTIONS
+        ..options()
     };
     let result = whisper
-        .transcribe(&[0; 16_000], &options, "", &cancel, &mut heard)
+        .transcribe(&[9; 16_000], &never, "", &cancel, &mut heard)
         .unwrap();
-    assert!(result.no_speech && heard.text.is_empty());
+    assert!(result.no_speech && heard.text.is_empty() && 0 < result.token_count);
     let result = whisper
-        .transcribe(&[], &OPTIONS, "", &cancel, &mut heard)
+        .transcribe(&[], &options(), "", &cancel, &mut heard)
         .unwrap();
     assert!(result.no_speech && result.token_count == 0);
+    let result = whisper
+        .transcribe(&[0; 16_000], &options(), "", &cancel, &mut heard)
+        .unwrap();
+    assert!(result.no_speech && result.pass_count == 0);
 }
 
 #[test]
@@ -151,14 +165,14 @@ fn endless_speech_is_cut_by_the_length_of_the_audio() {
     let mut heard = Transcript::default();
     let options = DecodeOptions {
         tokens_per_second_max: 1,
-        ..OPTIONS
+        ..options()
     };
     let audio = signal(&golden()["decode"]["cases"][0]);
     let cancel = AtomicBool::new(false);
     let result = whisper
         .transcribe(&audio, &options, "", &cancel, &mut heard)
         .unwrap();
-    assert_eq!(result.token_count as usize, TOKENS_FLOOR);
+    assert_eq!(result.token_count as usize, decode::TOKENS_FLOOR);
 }
 
 #[test]
@@ -166,12 +180,12 @@ fn a_cancelled_flag_ends_the_call() {
     let Some(mut whisper) = tiny() else { return };
     let mut heard = Transcript::default();
     let cancel = AtomicBool::new(true);
-    let result = whisper.transcribe(&[0; 16_000], &OPTIONS, "", &cancel, &mut heard);
+    let result = whisper.transcribe(&[9; 16_000], &options(), "", &cancel, &mut heard);
     assert_eq!(result, Err(ModelError::Cancelled));
     cancel.store(false, Ordering::SeqCst);
     assert!(
         whisper
-            .transcribe(&[0; 16_000], &OPTIONS, "", &cancel, &mut heard)
+            .transcribe(&[0; 16_000], &options(), "", &cancel, &mut heard)
             .is_ok()
     );
 }
@@ -189,14 +203,14 @@ fn another_thread_ends_a_running_graph_and_the_next_call_runs() {
                 thread::yield_now();
             }
         });
-        let result = whisper.transcribe(&[9; 480_000], &OPTIONS, "", &cancel, &mut heard);
+        let result = whisper.transcribe(&[9; 480_000], &options(), "", &cancel, &mut heard);
         done.store(true, Ordering::SeqCst);
         result
     });
     assert_eq!(result, Err(ModelError::Cancelled));
     assert!(
         whisper
-            .transcribe(&[9; 16_000], &OPTIONS, "", &cancel, &mut heard)
+            .transcribe(&[9; 16_000], &options(), "", &cancel, &mut heard)
             .is_ok()
     );
 }
@@ -351,26 +365,38 @@ fn wrong_onnx_files_are_named() {
     );
 }
 
+/// Checks options against the tiny model: the line that says what it lacks, and that a call with
+/// them is refused.
+fn check_refused(change: impl Fn(&mut DecodeOptions), expected: Option<&str>) {
+    let Some(mut whisper) = tiny() else { return };
+    let mut options = options();
+    change(&mut options);
+    let found = whisper.check(&options);
+    match (found, expected) {
+        (Err(error), Some(expected)) => {
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        (found, _) => assert!(found.is_ok()),
+    }
+    let cancel = AtomicBool::new(false);
+    let heard = whisper.transcribe(&[9; 800], &options, "", &cancel, &mut Transcript::default());
+    assert_eq!(heard.map(drop), Err(ModelError::BadInput));
+}
+
 #[test]
-fn a_language_that_the_model_does_not_know_is_named() {
-    let Some(runtime) = runtime() else { return };
-    let config = WhisperConfig {
-        language: *b"fi",
-        ..CONFIG
-    };
-    let error = Whisper::load(&runtime, &fixtures().join("tiny"), &config)
-        .err()
-        .unwrap();
-    assert!(
-        error.to_string().contains("lang_to_id has no <|fi|>"),
-        "{error}"
+fn what_the_model_cannot_do_is_named_and_refused() {
+    check_refused(
+        |options| options.language = Language::of_code("fi"),
+        Some("it does not know the language fi; it knows en, de"),
     );
-    let config = WhisperConfig {
-        language: *b"de",
-        ..CONFIG
-    };
-    let whisper = Whisper::load(&runtime, &fixtures().join("tiny"), &config).unwrap();
-    assert_eq!(whisper.prompt.tokens[1], 259);
+    check_refused(
+        |options| options.suppress_tokens.push(264),
+        Some("token 264 is none of its 264 tokens"),
+    );
+    check_refused(|options| options.temperature.clear(), None);
+    check_refused(|options| options.temperature = vec![0.1; 9], None);
+    check_refused(|options| options.temperature = vec![-0.1], None);
+    check_refused(|options| options.temperature = vec![f32::NAN], None);
 }
 
 #[test]
@@ -419,7 +445,7 @@ fn the_built_in_model_understands_the_clips_of_the_demo() {
         let cancel = AtomicBool::new(false);
         let audio = wav(&demo.join(file));
         whisper
-            .transcribe(&audio, &OPTIONS, "", &cancel, &mut heard)
+            .transcribe(&audio, &options(), "", &cancel, &mut heard)
             .unwrap();
         assert_eq!(heard.text, expected, "{file}");
     }

@@ -10,6 +10,7 @@ use pressel::jobs::record as checkpoint;
 use pressel::journal::record::encode;
 use pressel::journal::{Record, Spoken, frame};
 use pressel::outcome::Finished;
+use pressel::window::{Heard, Span, Spans};
 use pressel::worker::Answer;
 use pressel::worker::message::{self, Excerpt, FrameBuffer, Request};
 use pressel_pipeline::limits::WORKER_FRAME_BYTES;
@@ -35,6 +36,7 @@ pub fn write(into: &Path, repository: &Path) -> io::Result<()> {
         folder.save("control", &format!("request-{number}"), line.as_bytes())?;
     }
     settings(&folder, repository)?;
+    models(&folder, repository)?;
     recordings(&folder, repository)
 }
 
@@ -47,6 +49,15 @@ impl Folder<'_> {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), bytes)
     }
+}
+
+/// The two graphs of a small model.
+fn models(folder: &Folder, repository: &Path) -> io::Result<()> {
+    for name in ["encoder_model.onnx", "decoder_model_merged.onnx"] {
+        let file = repository.join("models/fixtures/tiny").join(name);
+        folder.save("onnx", name, &fs::read(file)?)?;
+    }
+    Ok(())
 }
 
 /// Messages of both directions, as frames and as lines.
@@ -374,6 +385,15 @@ fn packets() -> Vec<Vec<u8>> {
             confidence: 90,
             encode_ms: 20,
             decode_ms: 30,
+            heard: Heard {
+                spans: Spans::from_iter([Span {
+                    start_ms: 0,
+                    end_ms: 1_500,
+                    text_end: 17,
+                }]),
+                samples: 24_000,
+                forgets: false,
+            },
         }),
         vec![0xff; WORKER_FRAME_BYTES + 1],
     ]

@@ -81,6 +81,7 @@ fn start_with(
         threads: 1,
         cores: Vec::new(),
         cuda: false,
+        recognition: crate::config::Recognition::default(),
         fault: None,
     };
     let tools = Tools {

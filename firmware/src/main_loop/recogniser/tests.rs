@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use rustix::net::{SendFlags, send};
 
 use super::*;
+use crate::window::Heard;
 
 impl Recogniser {
     /// Forgets the request, as a panic may that comes while its answer is taken.
@@ -211,6 +212,7 @@ fn said(id: u32, text: &str) -> Answer {
         confidence: 90,
         encode_ms: 11,
         decode_ms: 22,
+        heard: Heard::default(),
     }
 }
 

@@ -10,6 +10,7 @@ use pressel_pipeline::limits::FILE_SLOT;
 use super::air::{Dice, text_of};
 use crate::main_loop::tests::rig::READY;
 use crate::slots::SlotReader;
+use crate::window::Heard;
 use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -217,6 +218,7 @@ impl PlayedWorker {
                 confidence: 90,
                 encode_ms: 1,
                 decode_ms: 2,
+                heard: Heard::default(),
             },
         };
         self.socket.send(&answer).ok();

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 use super::*;
+use crate::window::Heard;
 use crate::worker::message::Fault;
 
 fn part(utterance: u32, samples: u32) -> Excerpt {
@@ -34,6 +35,7 @@ fn done(id: u32, words: &str) -> Answer {
         confidence: 90,
         encode_ms: 30_000,
         decode_ms: 20_000,
+        heard: Heard::default(),
     }
 }
 
