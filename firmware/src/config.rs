@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use pressel_boards::suggest;
+use pressel_models::places;
 use pressel_pipeline::time::samples;
 use pressel_pipeline::{gate, session, utterance, wake};
 use serde::Deserialize;
@@ -31,7 +32,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Unix socket of `pressel status` and `pressel jobs`; empty is none.
     pub control_socket: PathBuf,
-    /// Speech model: `nano`, or the path of a folder.
+    /// Speech model: `nano`, the name of a fetched one, or the path of a folder.
     pub model: Model,
     /// How speech becomes text.
     pub recognition: Recognition,
@@ -82,7 +83,8 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// A built-in name, or the path of a folder in the Hugging Face layout (with a `/` in it).
+    /// The name of a built-in or fetched model, or the path of a folder in the Hugging Face layout
+    /// (with a `/` in it).
     pub name: String,
     /// Threads of one recognition; 0 is what the board says.
     pub threads: usize,
@@ -98,14 +100,13 @@ impl Default for Model {
 }
 
 impl Model {
-    /// Returns the model's folder.
+    /// Returns the model's folder; for a name that no model has, where a built-in one would be.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         if self.name.contains('/') {
-            PathBuf::from(&self.name)
-        } else {
-            pressel_models::places::builtin(&self.name)
+            return PathBuf::from(&self.name);
         }
+        places::model(&self.name).unwrap_or_else(|| places::builtin(&self.name))
     }
 
     /// Returns the short name that the link tells.

@@ -46,6 +46,10 @@ pub mod offline;
 pub mod transcript;
 pub mod window;
 
+#[cfg(feature = "fetch")]
+pub mod hub;
+pub mod model_store;
+
 pub mod alloc_guard;
 mod checks;
 pub mod cli;

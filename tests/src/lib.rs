@@ -85,6 +85,13 @@ mod bad_file;
 mod bad_start;
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the tests of the hub itself use the rest")]
+#[path = "../../firmware/src/hub/server.rs"]
+mod hub;
+#[cfg(test)]
+mod models;
+
+#[cfg(test)]
 mod guard;
 
 #[cfg(test)]

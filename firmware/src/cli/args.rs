@@ -3,8 +3,12 @@
 //! The command line in, typed arguments out. Nothing is opened or run here.
 
 mod control;
+mod models;
 
 pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments};
+#[cfg(feature = "fetch")]
+pub use models::FetchArguments;
+pub use models::{ModelsArguments, ModelsCommand};
 
 use std::path::PathBuf;
 
@@ -12,7 +16,6 @@ use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pressel_models::Language;
 
-use super::models::ModelsArguments;
 use crate::config::{FileCut, Recognition, TaskName, Trigger, language};
 use crate::transcript::Format;
 use crate::vitals::Watched;
@@ -32,7 +35,8 @@ use crate::worker::faults::Plan;
                   pressel monitor /dev/ttyUSB0      the other end of the serial line\n  \
                   pressel history --since 2h        what was said\n  \
                   pressel status                    how the running appliance is\n  \
-                  pressel jobs add talk.mp3         a recording, in the background\n\n\
+                  pressel jobs add talk.mp3         a recording, in the background\n  \
+                  pressel models list               the speech models here\n\n\
                   Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
                   3 device, 4 model, 5 disk."
 )]
@@ -79,7 +83,7 @@ pub struct CommonArguments {
     /// Configuration file [default: /etc/pressel/pressel.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Speech model: a built-in name, or a folder (with a / in it)
+    /// Speech model: a built-in or fetched name, or a folder (with a / in it)
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Threads of one recognition

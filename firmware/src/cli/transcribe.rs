@@ -68,7 +68,7 @@ pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
 }
 
 /// Returns a flag that SIGINT and SIGTERM set; a second one ends the program at once.
-fn take_signals() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn take_signals() -> Result<Arc<AtomicBool>, Failure> {
     let asked = Arc::new(AtomicBool::new(false));
     let take = |signal| -> io::Result<()> {
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
