@@ -1,15 +1,14 @@
-"""Writes the checkpoint that all engines' models are made of, and the recordings.
+"""Writes the checkpoint that all engines' models are made of.
 
-In: gpt2.tiktoken, the number of tokens, a folder of WAV files. Out: a Hugging Face checkpoint
+In: gpt2.tiktoken, the number of tokens to say. Out: a Hugging Face checkpoint
 (config.json, generation_config.json, preprocessor_config.json, tokenizer.json, model.safetensors),
-`text.txt` with the text that every engine must say, `N.wav` of N seconds.
+and `text.txt` with the text that every engine must say.
 
-    python checkpoint.py TIKTOKEN TOKENS SPEECH_FOLDER OUT SECONDS...
+    python checkpoint.py TIKTOKEN TOKENS OUT
 """
 
 import json
 import sys
-import wave
 from pathlib import Path
 
 from safetensors.numpy import save_file
@@ -17,7 +16,6 @@ from safetensors.numpy import save_file
 import vocabulary as v
 import weights
 
-RATE = 16_000
 # What stock English models never say; numbers of openai/whisper-tiny.en's generation_config.json.
 SUPPRESS = [
     1, 2, 7, 8, 9, 10, 14, 25, 26, 27, 28, 29, 31, 58, 59, 60, 61, 62, 63, 90, 91, 92, 93, 357,
@@ -48,28 +46,11 @@ def preprocessor_config():
         "feature_size": 80, "hop_length": 160, "n_fft": 400, "n_samples": 480_000,
         "nb_max_frames": 3_000, "padding_side": "right", "padding_value": 0.0,
         "processor_class": "WhisperProcessor", "return_attention_mask": False,
-        "sampling_rate": RATE,
+        "sampling_rate": 16_000,
     }
 
 
-def write_recordings(speech, out, seconds):
-    """Speech over and over, cut at each length."""
-    samples = b""
-    for path in sorted(speech.glob("*.wav")):
-        with wave.open(str(path)) as file:
-            layout = (file.getnchannels(), file.getsampwidth(), file.getframerate())
-            assert layout == (1, 2, RATE), f"{path} is not mono 16 kHz of 16 bits"
-            samples += file.readframes(file.getnframes())
-    for length in seconds:
-        need = 2 * RATE * length
-        with wave.open(str(out / f"{length}.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE)
-            file.writeframes((samples * (need // len(samples) + 1))[:need])
-
-
-def main(tiktoken, count, speech, out, *seconds):
+def main(tiktoken, count, out):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     tokens = v.read_tokens(Path(tiktoken))
@@ -84,7 +65,6 @@ def main(tiktoken, count, speech, out, *seconds):
     (out / "tokenizer.json").write_text(v.tokenizer_json(tokens), encoding="utf-8")
     text = b"".join(tokens[word] for word in words).decode().strip()
     (out / "text.txt").write_text(text + "\n", encoding="utf-8")
-    write_recordings(Path(speech), out, [int(length) for length in seconds])
 
 
 if __name__ == "__main__":

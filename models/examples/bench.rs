@@ -45,7 +45,6 @@ fn serve(folder: &Path, threads: usize) -> Result<(), String> {
         threads,
         spin: 1 < threads,
         provider: Provider::Cpu,
-        language: *b"en",
     };
     let mut whisper =
         Whisper::load(&runtime, folder, &config).map_err(|error| error.to_string())?;
@@ -67,6 +66,7 @@ fn answer(whisper: &mut Whisper, line: &str) -> Result<Value, String> {
     };
     let audio = read_wav(wav)?;
     let options = DecodeOptions {
+        without_timestamps: true,
         tokens_per_second_max: TOKENS_PER_SECOND_MAX,
         ..DecodeOptions::default()
     };
