@@ -17,9 +17,10 @@ const PYTHON_KEY: &str = "PRESSEL_BENCH_PYTHON";
 const BUILT_PACKAGE: &str = "pywhispercpp==1.5.1";
 /// Source of the vocabulary and the mel filters.
 const ASSETS_PACKAGE: &str = "openai-whisper==20250625";
-/// llamafile's kernels, all instructions of this machine, one file.
+/// llamafile's kernels, all instructions of this machine, one file, ggml's own threads (the wheel
+/// has OpenMP's).
 const BUILD_FLAGS: &str = "-DGGML_LLAMAFILE=ON -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF \
-                           -DCMAKE_POSITION_INDEPENDENT_CODE=ON";
+                           -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DGGML_OPENMP=OFF";
 
 /// What was installed.
 pub(crate) struct Pythons {
