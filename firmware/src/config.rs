@@ -406,7 +406,10 @@ mod tests {
             "[recognition]\nlanguage = 'germn'",
             "pressel.toml:2: unknown language `germn`; did you mean `german`?",
         );
-        check("[recognition]\ntask = 'translat'", "did you mean `translate`?");
+        check(
+            "[recognition]\ntask = 'translat'",
+            "did you mean `translate`?",
+        );
     }
 
     #[test]

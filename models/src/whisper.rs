@@ -353,3 +353,5 @@ impl Transcriber for Whisper {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timed_tests;

@@ -114,7 +114,10 @@ mod tests {
         check("de", Ok(Some("de")));
         check("German", Ok(Some("de")));
         check("haw", Ok(Some("haw")));
-        check("germn", Err("unknown language `germn`; did you mean `german`?"));
+        check(
+            "germn",
+            Err("unknown language `germn`; did you mean `german`?"),
+        );
         check("eng", Err("did you mean `en`?"));
         check("atuo", Err("did you mean `auto`?"));
         check("qqq", Err("known are Whisper's"));

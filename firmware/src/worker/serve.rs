@@ -240,7 +240,14 @@ impl Room<'_> {
         audio.extend_from_slice(slice);
         levels::normalise(audio);
         let options = self.options;
-        answer(self.whisper, id, audio, options, &self.shared.cancel, transcript)
+        answer(
+            self.whisper,
+            id,
+            audio,
+            options,
+            &self.shared.cancel,
+            transcript,
+        )
     }
 }
 
