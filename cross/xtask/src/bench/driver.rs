@@ -39,8 +39,7 @@ pub(crate) struct Heard {
 }
 
 impl Driver {
-    /// Starts an engine on `cores` and waits until its model is loaded. What it prints goes to
-    /// `log`.
+    /// Starts an engine on `cores`, waits until its model is loaded. What it prints goes to `log`.
     pub(crate) fn start(start: &Start, cores: &str, log: &Path) -> Result<Self, String> {
         let log = File::create(log).map_err(|error| super::cannot_write(log, &error))?;
         let mut command = Command::new("taskset");
@@ -127,8 +126,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // One that ends at the end of its input is gone before; one that hangs must go all the
-        // same.
+        // Most end at the end of their input; one that hangs must go all the same.
         drop(self.requests.take());
         self.child.kill().ok();
         self.child.wait().ok();
