@@ -9,6 +9,7 @@ mod safe;
 mod signals;
 
 pub use devices::{BoardOpener, Place};
+pub use file_jobs::file_cut;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -331,8 +332,8 @@ pub fn model_folder(config: &Config) -> Result<PathBuf, Failure> {
     let model = config.model.folder();
     if !model.is_dir() {
         let why = format!(
-            "{}: there is no such model folder: `nano` is built in, another model is a folder with \
-             a / in its path",
+            "{}: there is no such model folder: `nano` is built in, `pressel models fetch` gets \
+             others by name, and a folder of your own has a / in its path",
             model.display()
         );
         return Err(Failure::new(Kind::Model, why));

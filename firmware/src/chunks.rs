@@ -1,9 +1,12 @@
-//! Chunks: a recording cut into stretches of speech that each fit a slot.
+//! Chunks: a recording cut into stretches that each fit a slot.
+//!
+//! Two ways to cut: at the pauses, by voice activity, which is here; or by [`windows`] of 30 s that
+//! begin where the words of the last one ended, for a model that says when it heard what.
 //!
 //! A recording in; the audio of one chunk in the caller's slot, and where the next one begins, out.
 //! Runs on the thread of the caller: `jobs`, or `transcribe`. What may not happen: a sample of
 //! speech lost or in two chunks, or a chunk that depends on anything but the recording and where it
-//! begins. So whoever begins again at [`Chunk::next`] after a crash gets what an undisturbed run
+//! begins (of a window: and on what the model heard in those before). So whoever begins again at [`Chunk::next`] after a crash gets what an undisturbed run
 //! gives.
 //!
 //! ```text
@@ -13,7 +16,7 @@
 //! ```
 //!
 //! The slot is the working memory: it holds what was heard since the chunk began. What was read
-//! beyond [`Chunk::next`] waits in `ahead` for the next chunk: at most 20 s.
+//! beyond [`Chunk::next`] waits in `ahead` for the next chunk: at most 20 s; of windows, 30 s.
 
 use std::path::Path;
 
@@ -29,6 +32,17 @@ use crate::audio_file::{AudioFile, AudioFileError, AudioInfo, Damage};
 use crate::listen::Ears;
 use crate::listen::listener::Tuning;
 
+mod windows;
+
+/// How a recording is cut.
+#[derive(Clone, Copy, Debug)]
+pub enum Cut {
+    /// At pauses, as voice activity tells them: every model can hear that.
+    Speech(Tuning),
+    /// By windows of 30 s: the model says when it heard what.
+    Windows,
+}
+
 /// Where a chunk that is full may be cut: in its last third.
 const CUT_FROM: usize = UTTERANCE_SAMPLES_MAX / 3 * 2;
 
@@ -41,11 +55,13 @@ const PAUSE: usize = RATE_HZ * 16 / 100;
 /// A recording that is being cut.
 pub struct Chunks {
     file: AudioFile,
-    tuning: Tuning,
+    cut: Cut,
     /// Where the next chunk begins.
     begin: SampleTime,
-    /// What was read from there on.
+    /// What was read from there on; of windows, the last one.
     ahead: Vec<i16>,
+    /// Where the last window began.
+    window: SampleTime,
     fell_back: bool,
 }
 
@@ -58,7 +74,7 @@ pub struct Chunk {
     pub samples: u32,
     /// Where in them the speech is; `None` when nothing was said.
     pub speech: Option<SpeechSpan>,
-    /// Where the next chunk begins.
+    /// Where the next chunk begins. Of a window, at the latest: see [`Chunks::heard`].
     pub next: u64,
 }
 
@@ -85,23 +101,30 @@ impl Chunks {
     ///
     /// # Errors
     /// [`AudioFileError`], whose text is one line with the file, the cause and the remedy.
-    pub fn open(path: &Path, from: u64, tuning: Tuning) -> Result<Self, AudioFileError> {
-        Self::of(AudioFile::open(path)?, from, tuning)
+    pub fn open(path: &Path, from: u64, cut: Cut) -> Result<Self, AudioFileError> {
+        Self::of(AudioFile::open(path)?, from, cut)
     }
 
     /// Goes to sample `from` of an open recording: 0, or the `next` of a chunk.
     ///
     /// # Errors
     /// As [`Chunks::open`].
-    pub fn of(mut file: AudioFile, from: u64, tuning: Tuning) -> Result<Self, AudioFileError> {
+    pub fn of(mut file: AudioFile, from: u64, cut: Cut) -> Result<Self, AudioFileError> {
         let begin = file.skip_to(from)?;
         Ok(Self {
             file,
-            tuning,
+            cut,
             begin,
             ahead: Vec::new(),
+            window: begin,
             fell_back: false,
         })
+    }
+
+    /// Returns whether each chunk is a window.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        matches!(self.cut, Cut::Windows)
     }
 
     /// Returns what the recording says about itself.
@@ -148,6 +171,18 @@ impl Chunks {
     ) -> Result<Option<Chunk>, AudioFileError> {
         assert!(UTTERANCE_SAMPLES_MAX <= slot.len());
         let slot = &mut slot[..UTTERANCE_SAMPLES_MAX];
+        match self.cut {
+            Cut::Speech(tuning) => self.next_speech(ears, slot, &tuning),
+            Cut::Windows => self.next_window(ears, slot),
+        }
+    }
+
+    fn next_speech(
+        &mut self,
+        ears: &mut Ears,
+        slot: &mut [i16],
+        tuning: &Tuning,
+    ) -> Result<Option<Chunk>, AudioFileError> {
         ears.reset();
         let mut hearing = Hearing::new(self.begin);
         let mut used = 0;
@@ -165,8 +200,8 @@ impl Chunks {
             if ended && hearing.held == 0 {
                 return Ok(None);
             }
-            self.fell_back |= hearing.hear(ears, slot, ended, &self.tuning);
-            if let Some(chunk) = hearing.cut(slot, ended, &self.tuning) {
+            self.fell_back |= hearing.hear(ears, slot, ended, tuning);
+            if let Some(chunk) = hearing.cut(slot, ended, tuning) {
                 break chunk;
             }
         };

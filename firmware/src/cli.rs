@@ -7,6 +7,7 @@ pub mod demo;
 pub mod devices;
 pub mod history;
 pub mod jobs;
+pub mod models;
 pub mod monitor;
 pub mod replay;
 pub mod run;
@@ -60,6 +61,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::History(arguments) => history::history(&arguments),
         Command::Status(arguments) => status::status(&arguments),
         Command::Jobs(arguments) => jobs::jobs(&arguments),
+        Command::Models(arguments) => models::models(&arguments),
         Command::Worker(arguments) => worker::serve::serve(&arguments.setup(), arguments.slots)
             .map_err(|error| {
                 let why = format!("the worker is started by Pressel itself, not by hand ({error})");

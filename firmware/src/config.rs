@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use pressel_boards::suggest;
+use pressel_models::places;
 use pressel_pipeline::time::samples;
 use pressel_pipeline::{gate, session, utterance, wake};
 use serde::Deserialize;
@@ -30,7 +32,7 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Unix socket of `pressel status` and `pressel jobs`; empty is none.
     pub control_socket: PathBuf,
-    /// Speech model: `nano`, or the path of a folder.
+    /// Speech model: `nano`, the name of a fetched one, or the path of a folder.
     pub model: Model,
     /// How speech becomes text.
     pub recognition: Recognition,
@@ -44,6 +46,8 @@ pub struct Config {
     pub microphone: Microphone,
     /// Recordings that are transcribed in the background.
     pub jobs: Jobs,
+    /// How recordings are heard, in the background and by `pressel transcribe`.
+    pub files: Files,
 }
 
 impl Default for Config {
@@ -59,6 +63,7 @@ impl Default for Config {
             link: Link::default(),
             microphone: Microphone::default(),
             jobs: Jobs::default(),
+            files: Files::default(),
         }
     }
 }
@@ -78,7 +83,8 @@ pub enum Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// A built-in name, or the path of a folder in the Hugging Face layout (with a `/` in it).
+    /// The name of a built-in or fetched model, or the path of a folder in the Hugging Face layout
+    /// (with a `/` in it).
     pub name: String,
     /// Threads of one recognition; 0 is what the board says.
     pub threads: usize,
@@ -94,14 +100,13 @@ impl Default for Model {
 }
 
 impl Model {
-    /// Returns the model's folder.
+    /// Returns the model's folder; for a name that no model has, where a built-in one would be.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         if self.name.contains('/') {
-            PathBuf::from(&self.name)
-        } else {
-            pressel_models::places::builtin(&self.name)
+            return PathBuf::from(&self.name);
         }
+        places::model(&self.name).unwrap_or_else(|| places::builtin(&self.name))
     }
 
     /// Returns the short name that the link tells.
@@ -170,6 +175,8 @@ pub struct Speech {
     pub minimum_ms: u64,
     /// Probability from which on a frame is speech, 0 to 1.
     pub threshold: f32,
+    /// Whether recognition begins at a pause, before it is known that nothing more is said.
+    pub guess: bool,
 }
 
 impl Default for Speech {
@@ -182,6 +189,7 @@ impl Default for Speech {
             endpoint_ms: 700,
             minimum_ms: 96,
             threshold: 0.5,
+            guess: true,
         }
     }
 }
@@ -233,6 +241,27 @@ impl Default for Jobs {
             spool: PathBuf::from("/var/spool/pressel"),
         }
     }
+}
+
+/// How recordings are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// `auto`, `speech` or `windows`.
+    pub cut: FileCut,
+}
+
+/// How recordings are cut for the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FileCut {
+    /// By windows when the model has timestamps, else at pauses.
+    #[default]
+    Auto,
+    /// At pauses: what is not speech is not heard.
+    Speech,
+    /// By windows of 30 s: all of it is heard, and each sentence has its times.
+    Windows,
 }
 
 impl Config {
@@ -360,6 +389,7 @@ impl Config {
                 wake_speech_min: samples(300),
                 voice_opens: self.trigger == Trigger::Voice,
             },
+            works_ahead: speech.guess,
         }
     }
 }

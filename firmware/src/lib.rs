@@ -44,6 +44,11 @@ pub mod audio_file;
 pub mod chunks;
 pub mod offline;
 pub mod transcript;
+pub mod window;
+
+#[cfg(feature = "fetch")]
+pub mod hub;
+pub mod model_store;
 
 pub mod alloc_guard;
 mod checks;

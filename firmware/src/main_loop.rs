@@ -10,6 +10,7 @@ mod alerts;
 mod capture;
 mod duty;
 mod files;
+mod guesses;
 mod ledger;
 mod outbox;
 mod panics;
@@ -22,6 +23,7 @@ mod utterances;
 mod wait;
 
 pub use capture::Capture;
+pub use guesses::GuessCounts;
 pub use ledger::Ledger;
 pub use outbox::Outbox;
 pub use pins::{Input, Led, LedRole, Pins};

@@ -21,9 +21,10 @@ use crate::failure::{Failure, Kind};
 use crate::listen::Ears;
 use crate::listen::listener::{Events, Listener, Tuning};
 use crate::outcome::{Finished, of_answer, utterance};
-use crate::slots::{FileSlot, OfflineSlots, SharedMemory, Slots as _};
+use crate::slots::{ChunkSlot as _, FileSlot, OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, Command, Control, ListenEvent};
-use crate::worker::message::Fault;
+use crate::window::Context;
+use crate::worker::message::{Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
@@ -151,18 +152,28 @@ impl Offline {
         asked_to_end: &AtomicBool,
         give: &mut dyn FnMut(&Chunk, Option<Finished>),
     ) -> Result<bool, Failure> {
+        let mut context = Context::default();
         for id in 1.. {
             let (ears, _) = self.ears.as_mut().ok_or_else(no_ears)?;
-            let cut = chunks.next(ears, self.chunk.memory());
-            let Some(chunk) = cut.map_err(|error| Failure::new(Kind::Disk, error))? else {
+            let cut = chunks.next(ears, self.chunk.samples());
+            let Some(mut chunk) = cut.map_err(|error| Failure::new(Kind::Disk, error))? else {
                 break;
             };
             if asked_to_end.load(Ordering::Relaxed) {
                 return Ok(false);
             }
+            self.chunk.note(chunks.has_windows().then_some(&context));
             let said = chunk
                 .speech
                 .map(|_| self.recognise(&chunk.utterance(id, 0)));
+            let is_heard = |said: &&Finished| {
+                let result = said.outcome.result;
+                matches!(result, OutcomeResult::Text { .. } | OutcomeResult::NoSpeech)
+            };
+            if let Some(said) = said.as_ref().filter(is_heard) {
+                chunk.next = chunks.heard(said.heard.samples);
+                context.learn(&said.text, said.language, said.heard.forgets);
+            }
             give(&chunk, said);
         }
         Ok(true)
@@ -241,11 +252,15 @@ fn no_ears() -> Failure {
 /// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
 fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
     let (start, samples) = trim::speech(utterance);
-    let request = Request::Recognise {
-        id: utterance.id,
+    let part = Excerpt {
+        utterance: utterance.id,
         slot: utterance.slot,
         start,
         samples,
+    };
+    let request = Request::Recognise {
+        id: utterance.id,
+        part,
     };
     socket.send(&request).ok()?;
     let audio_ms = millis(u64::from(samples));
@@ -301,6 +316,7 @@ mod tests {
     use pressel_wire::{FailCode, Trigger};
 
     use super::*;
+    use crate::window::Heard;
 
     fn utterance() -> Utterance {
         Utterance {
@@ -328,6 +344,7 @@ mod tests {
             confidence: 90,
             encode_ms: 1,
             decode_ms: 2,
+            heard: Heard::default(),
         }
     }
 
@@ -342,12 +359,13 @@ mod tests {
         theirs.send(answer).unwrap();
         let expected = trusted.then(|| answer.clone());
         assert_eq!(ask(&mut ours, &utterance()), expected);
-        let request = Request::Recognise {
-            id: 7,
+        let part = Excerpt {
+            utterance: 7,
             slot: 3,
             start: 3_200,
-            samples: 25_600,
+            samples: 24_000,
         };
+        let request = Request::Recognise { id: 7, part };
         assert_eq!(theirs.receive(), Received::Message(request));
     }
 

@@ -13,6 +13,7 @@ use pressel_wire::{
 };
 
 use crate::stream::{ClosedUtterance, LostUtterance};
+use crate::window::Heard;
 use crate::worker::Answer;
 use crate::worker::message::Fault;
 
@@ -25,6 +26,8 @@ pub struct Finished {
     pub text: String<TEXT_BYTES_MAX>,
     /// Two-letter code of the language; zeros when nothing was recognised.
     pub language: [u8; 2],
+    /// What a window gave besides.
+    pub heard: Heard,
     /// Sample time of the utterance's start.
     pub start: SampleTime,
     /// When the result was there.
@@ -48,6 +51,7 @@ impl Finished {
             outcome,
             text: String::new(),
             language: [0; 2],
+            heard: Heard::default(),
             start: 0,
             done_at: now,
         }
@@ -112,9 +116,11 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
             confidence,
             encode_ms,
             decode_ms,
+            heard,
             ..
         } => {
             finished.language = language;
+            finished.heard = heard;
             finished.outcome.timing.encode_ms = encode_ms;
             finished.outcome.timing.decode_ms = decode_ms;
             if !no_speech && !text.is_empty() {

@@ -15,14 +15,24 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use heapless::{Vec, spsc};
-use memmap2::{Mmap, MmapMut, MmapOptions};
-use pressel_pipeline::limits::{FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
+use pressel_pipeline::limits::{CONTEXT_BYTES_MAX, FILE_SLOT, SLOT_COUNT, UTTERANCE_SAMPLES_MAX};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+
+use crate::window::Context;
 
 /// Bytes of one slot.
 const SLOT_BYTES: usize = UTTERANCE_SAMPLES_MAX * size_of::<i16>();
+/// Bytes of the note behind the file's slot: what it is, language, bytes of the context; context.
+const NOTE_BYTES: usize = NOTE_HEAD_BYTES + CONTEXT_BYTES_MAX;
+const NOTE_HEAD_BYTES: usize = 6;
+/// The first byte of a note that says that the chunk is a window.
+const NOTE_OF_WINDOW: u8 = 1;
 /// Bytes of all slots.
-const ALL_BYTES: usize = SLOT_BYTES * (SLOT_COUNT + 1);
+const ALL_BYTES: usize = SLOT_BYTES * (SLOT_COUNT + 1) + NOTE_BYTES;
+// It is read as samples, too.
+const _: () = assert!(ALL_BYTES.is_multiple_of(size_of::<i16>()));
+const _: () = assert!(CONTEXT_BYTES_MAX <= u16::MAX as usize);
 
 /// Where utterances are written. One slot holds [`UTTERANCE_SAMPLES_MAX`] samples.
 pub trait Slots {
@@ -74,9 +84,10 @@ impl SharedMemory {
     /// The error of `mmap(2)`.
     pub fn writer(&self) -> io::Result<SlotMemory> {
         let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
-        // SAFETY: the memory cannot shrink (sealed above). Other maps of it exist in the worker
-        // process, which reads a slot only between a request and its answer; the main loop gives
-        // the slot back to the writer after the answer, so the two never touch a slot at once.
+        // SAFETY: the memory cannot shrink (sealed above), and no other map that is written holds
+        // these bytes. The other maps are the worker's, which makes no reference to them and copies
+        // what it reads: see `SlotReader::copy`. What it was asked for is not written meanwhile: the
+        // main loop gives the slot back to the writer after the answer.
         let mut map = unsafe {
             MmapOptions::new()
                 .len(SLOT_BYTES * SLOT_COUNT)
@@ -86,7 +97,7 @@ impl SharedMemory {
         Ok(SlotMemory { map })
     }
 
-    /// Maps the slot of the file's chunk for its one writer, and touches its pages.
+    /// Maps the slot of the file's chunk and its note for their one writer, and touches the pages.
     ///
     /// # Errors
     /// The error of `mmap(2)`.
@@ -98,7 +109,7 @@ impl SharedMemory {
         let mut map = unsafe {
             MmapOptions::new()
                 .offset(offset)
-                .len(SLOT_BYTES)
+                .len(SLOT_BYTES + NOTE_BYTES)
                 .map_mut(&file)?
         };
         map.fill(0);
@@ -119,27 +130,42 @@ impl SlotMemory {
     }
 }
 
+/// Where a file's chunk is put: its samples, and a note that says how they are heard.
+pub trait ChunkSlot: Send {
+    /// Returns the samples. Shape: `[480_000] i16`.
+    fn samples(&mut self) -> &mut [i16];
+    /// Notes what was said before a window; `None`: the chunk is speech that stands by itself.
+    fn note(&mut self, window: Option<&Context>);
+}
+
 /// The writer's map of the slot of the file's chunk.
 pub struct FileSlot {
     map: MmapMut,
 }
 
-impl FileSlot {
-    /// Returns its samples. Shape: `[480_000] i16`.
-    pub fn memory(&mut self) -> &mut [i16] {
-        bytemuck::cast_slice_mut(&mut self.map[..])
+impl ChunkSlot for FileSlot {
+    fn samples(&mut self) -> &mut [i16] {
+        bytemuck::cast_slice_mut(&mut self.map[..SLOT_BYTES])
     }
-}
 
-impl AsMut<[i16]> for FileSlot {
-    fn as_mut(&mut self) -> &mut [i16] {
-        self.memory()
+    fn note(&mut self, window: Option<&Context>) {
+        let note = &mut self.map[SLOT_BYTES..];
+        note.fill(0); // What was said is not kept.
+        let Some(context) = window else { return };
+        let text = context.text().as_bytes();
+        // A context is never longer.
+        let count = text.len().min(CONTEXT_BYTES_MAX);
+        note[0] = NOTE_OF_WINDOW;
+        note[1..3].copy_from_slice(&context.language());
+        let bytes = u16::try_from(count).unwrap_or_default().to_le_bytes();
+        note[3..5].copy_from_slice(&bytes);
+        note[NOTE_HEAD_BYTES..NOTE_HEAD_BYTES + count].copy_from_slice(&text[..count]);
     }
 }
 
 /// The worker's map of all slots: read only.
 pub struct SlotReader {
-    map: Mmap,
+    map: MmapRaw,
 }
 
 impl SlotReader {
@@ -152,23 +178,65 @@ impl SlotReader {
         if file.metadata()?.len() != ALL_BYTES as u64 {
             return Err(io::Error::other("slot memory has another size"));
         }
-        // SAFETY: the memory is sealed against shrinking by its maker, and the writer leaves a slot
-        // alone while this process works on it: see `SharedMemory::writer`.
-        let map = unsafe { MmapOptions::new().len(ALL_BYTES).map(&file)? };
+        let map = MmapOptions::new().len(ALL_BYTES).map_raw_read_only(&file)?;
         Ok(Self { map })
     }
 
-    /// Returns `samples` samples of a slot from `start` on, or `None` when that is not in a slot.
+    /// Copies `samples` samples of a slot from `start` on into `audio`, in place of what it held.
+    /// Returns false, and leaves it empty, when that is not in a slot.
+    ///
+    /// What was asked for is whole, for its slot has no writer then. So is what was told of an
+    /// utterance that is being recorded, for the writer goes on behind it; unless the utterance is
+    /// discarded just now and the slot is wiped or written anew, and then nobody asks for it.
     #[must_use]
-    pub fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<&[i16]> {
-        let slot = usize::from(slot);
-        let end = (start as usize).checked_add(samples as usize)?;
+    pub fn copy(&self, slot: u8, start: u32, samples: u32, audio: &mut std::vec::Vec<i16>) -> bool {
+        audio.clear();
+        let (slot, start, count) = (usize::from(slot), start as usize, samples as usize);
+        let end = start.saturating_add(count);
         if SLOT_COUNT < slot || UTTERANCE_SAMPLES_MAX < end {
+            return false;
+        }
+        let base = self.map.as_ptr().cast::<i16>();
+        let offset = slot * UTTERANCE_SAMPLES_MAX + start;
+        // SAFETY: `slot` is at most `SLOT_COUNT` and `end` within one slot, so each place lies in
+        // the map of `ALL_BYTES`, which begins at a page and so is aligned; the memory is sealed
+        // against shrinking. The writer's process may change these bytes meanwhile (see above), so
+        // no reference to them is made, and each is read once, as memory that others write.
+        let read = |place| unsafe { base.add(offset + place).read_volatile() };
+        audio.extend((0..count).map(read));
+        true
+    }
+
+    /// Returns the same as a vector of its own.
+    #[cfg(test)]
+    pub(crate) fn audio(&self, slot: u8, start: u32, samples: u32) -> Option<std::vec::Vec<i16>> {
+        let mut audio = std::vec::Vec::new();
+        self.copy(slot, start, samples, &mut audio).then_some(audio)
+    }
+
+    /// Copies what is noted beside a window into `context`, in place of what it held, and returns
+    /// the language; zeros while nobody knows it. `None`, and nothing, for utterances and for
+    /// chunks that stand by themselves.
+    #[must_use]
+    pub fn note(&self, slot: u8, context: &mut String) -> Option<[u8; 2]> {
+        context.clear();
+        if slot != FILE_SLOT {
             return None;
         }
-        let all: &[i16] = bytemuck::cast_slice(&self.map[..]);
-        let offset = slot * UTTERANCE_SAMPLES_MAX;
-        all.get(offset + start as usize..offset + end)
+        let base = self.map.as_ptr();
+        // SAFETY: `place` is below `NOTE_BYTES`, so each byte lies in the map of `ALL_BYTES`, whose
+        // last ones the note is; the memory is sealed against shrinking. No reference to memory of
+        // another process is made, and each byte is read once: see `copy`.
+        let read = |place| unsafe { base.add(ALL_BYTES - NOTE_BYTES + place).read_volatile() };
+        let note: [u8; NOTE_BYTES] = core::array::from_fn(read);
+        let (head, text) = note.split_at(NOTE_HEAD_BYTES);
+        if head[0] != NOTE_OF_WINDOW {
+            return None;
+        }
+        let count = usize::from(u16::from_le_bytes([head[3], head[4]]));
+        let words = text.get(..count).map(str::from_utf8);
+        context.push_str(words.and_then(Result::ok).unwrap_or_default());
+        Some([head[1], head[2]])
     }
 }
 
@@ -350,7 +418,7 @@ mod tests {
         writer.slot(last)[UTTERANCE_SAMPLES_MAX - 1] = 77;
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let end = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
-        assert_eq!(reader.audio(last, end - 1, 1), Some(&[77][..]));
+        assert_eq!(reader.audio(last, end - 1, 1), Some(vec![77]));
     }
 
     #[test]
@@ -360,7 +428,7 @@ mod tests {
         let mut file = shared.file_writer().unwrap();
         let last = u8::try_from(SLOT_COUNT - 1).unwrap();
         utterances.slot(last).fill(1);
-        file.memory().fill(2);
+        file.samples().fill(2);
         let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
         let count = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
         let all = |slot, value| {
@@ -368,6 +436,35 @@ mod tests {
             audio.iter().all(|&sample| sample == value)
         };
         assert!(all(last, 1) && all(FILE_SLOT, 2));
+    }
+
+    #[test]
+    fn note_lies_behind_the_file_slot_and_belongs_to_it_alone() {
+        let shared = SharedMemory::create().unwrap();
+        let mut file = shared.file_writer().unwrap();
+        let reader = SlotReader::inherit(shared.raw_fd()).unwrap();
+        let count = u32::try_from(UTTERANCE_SAMPLES_MAX).unwrap();
+        let mut heard = "before".to_owned();
+        assert_eq!((reader.note(FILE_SLOT, &mut heard), &*heard), (None, ""));
+        let mut context = Context::default();
+        for (text, language) in [("", [0; 2]), ("grün", *b"de")] {
+            context.learn(text, language, false);
+            file.samples().fill(-1);
+            file.note(Some(&context));
+            assert_eq!(reader.note(FILE_SLOT, &mut heard), Some(language));
+            assert_eq!(heard, text);
+            let audio = reader.audio(FILE_SLOT, 0, count).unwrap();
+            assert!(audio.iter().all(|&sample| sample == -1));
+            for other in [0, FILE_SLOT - 1, FILE_SLOT + 1, u8::MAX] {
+                assert_eq!((reader.note(other, &mut heard), &*heard), (None, ""));
+            }
+        }
+        context.learn(&"é".repeat(CONTEXT_BYTES_MAX), *b"de", false);
+        file.note(Some(&context));
+        assert_eq!(reader.note(FILE_SLOT, &mut heard), Some(*b"de"));
+        assert_eq!(heard.len(), CONTEXT_BYTES_MAX);
+        file.note(None);
+        assert_eq!((reader.note(FILE_SLOT, &mut heard), &*heard), (None, ""));
     }
 
     #[test]

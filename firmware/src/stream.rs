@@ -3,6 +3,7 @@
 //! Main loop -> listen: [`Block`] and [`Command`] and free slot numbers. Listen -> main loop:
 //! [`ListenEvent`]. All are small values; nothing points anywhere.
 
+use pressel_pipeline::ahead::Look;
 use pressel_pipeline::limits::BLOCK_SAMPLES;
 use pressel_pipeline::time::SampleTime;
 use pressel_pipeline::utterance::CloseReason;
@@ -65,6 +66,8 @@ pub enum ListenEvent {
         /// Its first sample.
         start: SampleTime,
     },
+    /// An utterance that is being recorded, so far.
+    Ahead(Ahead),
     /// An utterance is complete in its slot.
     Closed(ClosedUtterance),
     /// An utterance ended without its audio being handed over.
@@ -80,6 +83,18 @@ pub enum ListenEvent {
         /// It had panicked too often.
         ended: bool,
     },
+}
+
+/// A part of an utterance that is still being recorded. The slot stays listen's: what is told of it
+/// is not written again, but for a discard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Counts up from 1.
+    pub utterance: u32,
+    /// Slot that is being written.
+    pub slot: u8,
+    /// What of it is there.
+    pub look: Look,
 }
 
 /// An utterance whose audio was not handed over.

@@ -4,6 +4,7 @@
 //! Runs on the thread of the caller. What may not happen: a [`Transcript`] whose times go back,
 //! overlap or pass the end, or a written file that a reader of its format refuses.
 
+mod collect;
 mod write;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::Serialize;
 
 use crate::keeper::report::seconds;
 
+pub use self::collect::Collected;
 pub use self::write::{Format, WriteError, write};
 
 /// A stretch of text with its times.

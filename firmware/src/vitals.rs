@@ -9,6 +9,8 @@ use core::time::Duration;
 
 use pressel_wire::{Alert, Counters, DeviceState, Provider, State};
 
+use crate::main_loop::GuessCounts;
+
 /// A thread whose progress is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watched {
@@ -78,6 +80,8 @@ pub struct Published {
     pub chunk: bool,
     /// Alerts that are on, a bit for each code.
     pub alerts: u8,
+    /// Utterances that the worker began with before their end was known.
+    pub guesses: GuessCounts,
 }
 
 impl Published {
@@ -94,6 +98,7 @@ pub struct Vitals {
     beats: [AtomicU32; Watched::ALL.len()],
     panics: AtomicU32,
     counters: [AtomicU32; 12],
+    guesses: [AtomicU32; 3],
     state: AtomicU8,
     provider: AtomicU8,
     flags: AtomicU8,
@@ -122,6 +127,7 @@ impl Vitals {
             beats: [const { AtomicU32::new(0) }; Watched::ALL.len()],
             panics: AtomicU32::new(0),
             counters: [const { AtomicU32::new(0) }; 12],
+            guesses: [const { AtomicU32::new(0) }; 3],
             state: AtomicU8::new(DeviceState::Starting as u8),
             provider: AtomicU8::new(Provider::None as u8),
             flags: AtomicU8::new(0),
@@ -178,7 +184,16 @@ impl Vitals {
             commands,
             chunk,
             alerts,
+            guesses,
         } = *published;
+        let GuessCounts {
+            made,
+            adopted,
+            dropped,
+        } = guesses;
+        for (place, value) in self.guesses.iter().zip([made, adopted, dropped]) {
+            place.store(value, Ordering::Relaxed);
+        }
         for (place, (_, value)) in self.counters.iter().zip(counters.fields()) {
             place.store(value, Ordering::Relaxed);
         }
@@ -212,6 +227,8 @@ impl Vitals {
                 *counter = place.load(Ordering::Relaxed);
             }
         }
+        let [made, adopted, dropped] =
+            [0, 1, 2].map(|place| self.guesses[place].load(Ordering::Relaxed));
         Published {
             state: State {
                 state: DeviceState::from(number(&self.state)),
@@ -227,6 +244,11 @@ impl Vitals {
             commands: number(&self.commands),
             chunk: flags & CHUNK != 0,
             alerts: number(&self.alerts),
+            guesses: GuessCounts {
+                made,
+                adopted,
+                dropped,
+            },
         }
     }
 }
@@ -263,6 +285,11 @@ mod tests {
             commands: 4,
             chunk: true,
             alerts: 1 << Alert::JournalDown as u8,
+            guesses: GuessCounts {
+                made: 5,
+                adopted: 3,
+                dropped: 1,
+            },
         };
         assert!(published.is_on(Alert::JournalDown) && !published.is_on(Alert::SafeMode));
         assert!(!published.is_on(Alert::Unknown));

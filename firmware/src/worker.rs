@@ -5,9 +5,10 @@
 //! take the microphone down, and a hung inference must be killable.
 //!
 //! [`message`] is what is said, [`socket`] carries it, [`process`] starts and ends the child,
-//! [`serve`] is the child itself. Before it is ready it hears the clip of [`canary`]. For proofs it
-//! really does what [`faults`] lists.
+//! [`serve`] is the child itself, [`ahead`] what it does before it is asked. Before it is ready it
+//! hears the clip of [`canary`]. For proofs it really does what [`faults`] lists.
 
+mod ahead;
 mod canary;
 pub mod faults;
 pub mod message;

@@ -10,6 +10,8 @@ pub mod error;
 pub mod fake;
 pub mod mel;
 pub mod places;
+#[cfg(feature = "prepare")]
+pub mod prepare;
 #[cfg(feature = "ort")]
 pub mod runtime;
 pub mod transcriber;

@@ -4,6 +4,10 @@
 //! scaled as Whisper was trained. In the worker process; nothing is allocated after construction.
 //! It repeats transformers' `WhisperFeatureExtractor` (centred frames, reflected edges, the last
 //! frame dropped), within 1e-4: see fixtures/make.py.
+//!
+//! Most of it is done while somebody still speaks: [`Mel::listen`] takes what was said so far. What
+//! needs the end of the utterance (the last frames, the loudest value, the gain) is left to
+//! [`Mel::compute`].
 
 use std::sync::Arc;
 
@@ -19,10 +23,15 @@ pub const HOP_SAMPLES: usize = 160;
 pub const FRAMES_MAX: usize = 3_000;
 /// Fewest frames: the reflected edges need more samples than half a frame.
 pub const FRAMES_MIN: usize = 2;
-const _: () = assert!(FFT_SAMPLES / 2 < FRAMES_MIN * HOP_SAMPLES);
+const _: () = assert!(HALF < FRAMES_MIN * HOP_SAMPLES);
 
-/// Power below which a filter's output counts as nothing.
-const POWER_MIN: f32 = 1e-10;
+/// Samples that a frame reaches from its centre to both sides.
+const HALF: usize = FFT_SAMPLES / 2;
+
+/// Power below which a filter's output counts as nothing, as a power of ten.
+const FLOOR: f32 = -10.0;
+/// Power that stands for none at all: less than [`FLOOR`] with any gain.
+const POWER_MIN: f32 = 1e-30;
 /// Distance below the loudest value that is kept, in powers of ten.
 const RANGE: f32 = 8.0;
 
@@ -37,6 +46,14 @@ pub struct Mel {
     spectrum: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
     power: Vec<f32>,
+    /// What was listened to.
+    heard: Vec<i16>,
+    /// Logarithms of its power, `[frames, bins]`, before gain and scale.
+    logs: Vec<f32>,
+    /// The frames in `logs` that need nothing which is not in `heard`.
+    done: usize,
+    /// The frames in `logs` that were ever written.
+    written: usize,
 }
 
 /// One triangular filter: its weights, and the first power bin that they stand for.
@@ -61,8 +78,12 @@ impl Mel {
             frame: fft.make_input_vec(),
             spectrum: fft.make_output_vec(),
             scratch: fft.make_scratch_vec(),
-            power: vec![0.0; FFT_SAMPLES / 2 + 1],
+            power: vec![0.0; HALF + 1],
             fft,
+            heard: Vec::with_capacity(FRAMES_MAX * HOP_SAMPLES),
+            logs: vec![0.0; FRAMES_MAX * bins],
+            done: 0,
+            written: 0,
         }
     }
 
@@ -72,53 +93,112 @@ impl Mel {
         self.bins
     }
 
-    /// Writes the spectrogram of `audio`, padded with silence to `frames` frames, into `mel`.
+    /// Does ahead what can be done of the spectrogram of audio that begins with `audio`.
+    ///
+    /// Called again with more of the same audio it goes on where it was; the samples are compared,
+    /// so other audio simply starts anew. What is beyond the longest window is left out.
+    ///
+    /// Units: `audio` is mono 16 kHz. Time: 0.3 ms for each new second of audio, 4 µs for each one
+    /// that was heard before.
+    pub fn listen(&mut self, audio: &[i16]) {
+        let audio = &audio[..audio.len().min(FRAMES_MAX * HOP_SAMPLES)];
+        let known = self.heard.len().min(audio.len());
+        if self.heard[..known] != audio[..known] {
+            self.forget();
+        }
+        let known = known.min(self.heard.len());
+        self.done = self.done.min(whole_frames(known));
+        self.heard[known..].fill(0);
+        self.heard.truncate(known);
+        self.heard.extend_from_slice(&audio[known..]);
+        for at in self.done..whole_frames(audio.len()) {
+            self.transform(audio, usize::MAX, at);
+            self.write_logs(at);
+            self.done = at + 1;
+        }
+    }
+
+    /// Forgets what was listened to, and overwrites it.
+    pub fn forget(&mut self) {
+        self.heard.fill(0);
+        self.heard.clear();
+        self.logs[..self.written * self.bins].fill(0.0);
+        (self.done, self.written) = (0, 0);
+    }
+
+    /// Writes the spectrogram of `audio`, made louder by the factor `gain` and padded with silence
+    /// to `frames` frames, into `mel`. What [`Mel::listen`] did of it is not done again; the result
+    /// is the same, bit by bit.
     ///
     /// Shape: `mel` is `[bins, frames] f32`, row-major. Units: `audio` is mono 16 kHz.
-    /// Time: about 1 ms for each second of audio, none for the padding.
+    /// Time: as [`Mel::listen`], and 0.1 ms for each second of the window.
     ///
     /// # Panics
     /// When `mel` has another length, or `audio` or `frames` does not fit the window: these are
     /// faults of the caller.
-    pub fn compute(&mut self, audio: &[i16], frames: usize, mel: &mut [f32]) {
-        assert!(FRAMES_MIN <= frames);
+    pub fn compute(&mut self, audio: &[i16], frames: usize, gain: f32, mel: &mut [f32]) {
+        assert!((FRAMES_MIN..=FRAMES_MAX).contains(&frames));
         assert!(audio.len() <= frames * HOP_SAMPLES);
         assert!(mel.len() == self.bins * frames);
-        let mut loudest = POWER_MIN.log10();
-        for at in 0..frames {
-            // Frames of padding alone are the floor; no transform is needed to know it.
-            if audio.len() + FFT_SAMPLES / 2 <= at * HOP_SAMPLES {
-                (0..self.bins).for_each(|bin| mel[bin * frames + at] = POWER_MIN.log10());
-                continue;
-            }
+        self.listen(audio);
+        // Frames of padding alone are the floor; no transform is needed to know it.
+        let sounding = (audio.len() + HALF).div_ceil(HOP_SAMPLES).min(frames);
+        for at in self.done..sounding {
             self.transform(audio, frames, at);
-            for (bin, filter) in self.filters.iter().enumerate() {
-                let power = &self.power[filter.first..][..filter.weights.len()];
-                let sum: f32 = power.iter().zip(&filter.weights).map(|(p, w)| p * w).sum();
-                let value = sum.max(POWER_MIN).log10();
-                loudest = loudest.max(value);
-                mel[bin * frames + at] = value;
-            }
+            self.write_logs(at);
         }
-        for value in mel {
-            *value = (value.max(loudest - RANGE) + 4.0) / 4.0;
+        let logs = &self.logs[..sounding * self.bins];
+        // A factor on the samples is one on the power, squared, and a sum on its logarithm.
+        let louder = 2.0 * gain.max(f32::MIN_POSITIVE).log10();
+        let loudest = highest(logs) + louder;
+        let floor = (loudest - RANGE).max(FLOOR);
+        let scaled = |log: f32| ((log + louder).max(floor) + 4.0) / 4.0;
+        let nothing = (floor + 4.0) / 4.0;
+        for (bin, row) in mel.chunks_exact_mut(frames).enumerate() {
+            let (sounds, padding) = row.split_at_mut(sounding);
+            for (value, logs) in sounds.iter_mut().zip(logs.chunks_exact(self.bins)) {
+                *value = scaled(logs[bin]);
+            }
+            padding.fill(nothing);
+        }
+    }
+
+    /// Writes the logarithms of frame `at`, whose power spectrum is in `self.power`.
+    fn write_logs(&mut self, at: usize) {
+        self.written = self.written.max(at + 1);
+        let logs = &mut self.logs[at * self.bins..][..self.bins];
+        for (log, filter) in logs.iter_mut().zip(&self.filters) {
+            let power = &self.power[filter.first..][..filter.weights.len()];
+            *log = power.iter().zip(&filter.weights).map(|(p, w)| p * w).sum();
+        }
+        for log in logs {
+            *log = log10(*log);
         }
     }
 
     /// Writes the power spectrum of frame `at` into `self.power`.
     fn transform(&mut self, audio: &[i16], frames: usize, at: usize) {
-        let end = frames * HOP_SAMPLES;
-        for (n, (slot, window)) in self.frame.iter_mut().zip(&self.window).enumerate() {
-            // The frame is centred on its time: sample numbers before 0 and after the end mirror.
-            let index = (at * HOP_SAMPLES + n).abs_diff(FFT_SAMPLES / 2);
-            let index = if index < end {
-                index
-            } else {
-                2 * (end - 1) - index
-            };
-            *slot = audio
-                .get(index)
-                .map_or(0.0, |&sample| f32::from(sample) * window);
+        let first = (at * HOP_SAMPLES).checked_sub(HALF);
+        let whole = first.and_then(|first| audio.get(first..first + FFT_SAMPLES));
+        let slots = self.frame.iter_mut().zip(&self.window);
+        if let Some(samples) = whole {
+            for ((slot, window), &sample) in slots.zip(samples) {
+                *slot = f32::from(sample) * window;
+            }
+        } else {
+            let end = frames.saturating_mul(HOP_SAMPLES);
+            for (n, (slot, window)) in slots.enumerate() {
+                // The frame is centred on its time: samples before 0 and after the end mirror.
+                let index = (at * HOP_SAMPLES + n).abs_diff(HALF);
+                let index = if index < end {
+                    index
+                } else {
+                    2 * (end - 1) - index
+                };
+                *slot = audio
+                    .get(index)
+                    .map_or(0.0, |&sample| f32::from(sample) * window);
+            }
         }
         let lengths = "the buffers were made by this transform";
         let done =
@@ -129,6 +209,43 @@ impl Mel {
             *power = bin.norm_sqr();
         }
     }
+}
+
+/// Returns how many frames `samples` samples fill, however the audio goes on.
+fn whole_frames(samples: usize) -> usize {
+    samples.saturating_sub(HALF).div_ceil(HOP_SAMPLES)
+}
+
+/// Returns the highest of `logs`; eight at once.
+fn highest(logs: &[f32]) -> f32 {
+    let mut lanes = [f32::MIN; 8];
+    let eights = logs.chunks_exact(lanes.len());
+    let rest = eights.remainder();
+    for eight in eights.chain([rest]) {
+        for (lane, &log) in lanes.iter_mut().zip(eight) {
+            *lane = lane.max(log);
+        }
+    }
+    lanes.into_iter().fold(f32::MIN, f32::max)
+}
+
+/// Returns the logarithm of a power to base 10, within 3e-7; that of next to nothing for nothing.
+///
+/// Why not the library's: this one is computed for eight values at once.
+#[inline]
+fn log10(power: f32) -> f32 {
+    /// The square root of a half, as bits.
+    const ROOT_HALF: u32 = 0x3f35_04f3;
+    let bits = power.max(POWER_MIN).to_bits();
+    // power = 2^exponent * mantissa, with the mantissa between the roots of a half and of two.
+    let above = bits.wrapping_sub(ROOT_HALF);
+    let exponent = (above as i32) >> 23;
+    let mantissa = f32::from_bits((above & 0x007f_ffff) + ROOT_HALF);
+    // ln m = 2 artanh t = 2 (t + t^3 / 3 + t^5 / 5 + ...), with |t| < 0.172.
+    let t = (mantissa - 1.0) / (mantissa + 1.0);
+    let square = t * t;
+    let series = 1.0 + square * (1.0 / 3.0 + square * (0.2 + square * (1.0 / 7.0 + square / 9.0)));
+    exponent as f32 * core::f32::consts::LOG10_2 + t * series * (2.0 * core::f32::consts::LOG10_E)
 }
 
 /// Triangular filters, equally spaced on Slaney's scale, each of the same area.
@@ -147,7 +264,7 @@ fn slaney_filters(bins: usize) -> Vec<Filter> {
                 let falling = (high - hertz) / (high - centre);
                 (rising.min(falling).max(0.0) * 2.0 / (high - low)) as f32
             };
-            let all: Vec<f32> = (0..=FFT_SAMPLES / 2).map(weight).collect();
+            let all: Vec<f32> = (0..=HALF).map(weight).collect();
             let first = all.iter().position(|&w| 0.0 < w).unwrap_or(0);
             let end = all
                 .iter()
@@ -183,6 +300,8 @@ const LOG_STEPS: f64 = 14.545_078_505_785_561;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::{fixtures, golden, number, signal};
 
@@ -190,7 +309,7 @@ mod tests {
     fn check(case: &serde_json::Value) -> f32 {
         let (bins, frames) = (number(case, "bins"), number(case, "frames"));
         let mut mel = vec![0.0; bins * frames];
-        Mel::new(bins).compute(&signal(case), frames, &mut mel);
+        Mel::new(bins).compute(&signal(case), frames, 1.0, &mut mel);
         let file = fixtures().join(case["file"].as_str().unwrap());
         let bytes = std::fs::read(file).unwrap();
         let expected = bytes
@@ -228,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn logarithms_are_those_of_the_library() {
+        for exponent in -29..30 {
+            for step in 0..1_000 {
+                let power = 10.0_f32.powi(exponent) * (1.0 + step as f32 * 0.009);
+                let expected = f64::from(power).log10();
+                let difference = (f64::from(log10(power)) - expected).abs();
+                assert!(difference < 3e-7 * expected.abs().max(1.0), "{power}");
+            }
+        }
+        for power in [0.0, -1.0, f32::MIN_POSITIVE / 2.0, f32::NAN] {
+            assert!((log10(power) + 30.0).abs() < 1e-5, "{power}");
+        }
+    }
+
+    #[test]
     fn silence_nothing_and_clipping_give_numbers() {
         let mut mel = Mel::new(80);
         for audio in [
@@ -236,9 +370,69 @@ mod tests {
             vec![i16::MIN; 320],
             vec![i16::MAX; 320],
         ] {
-            let mut out = vec![f32::NAN; 160];
-            mel.compute(&audio, 2, &mut out);
-            assert!(out.iter().all(|x| x.is_finite() && x.abs() < 4.0));
+            for gain in [1.0, 31.62, 0.0, f32::NAN] {
+                let mut out = vec![f32::NAN; 160];
+                mel.compute(&audio, 2, gain, &mut out);
+                assert!(out.iter().all(|x| x.is_finite() && x.abs() < 20.0));
+            }
+        }
+    }
+
+    /// Computes with a fresh spectrogram.
+    fn fresh(audio: &[i16], frames: usize, gain: f32) -> Vec<f32> {
+        let mut out = vec![0.0; 80 * frames];
+        Mel::new(80).compute(audio, frames, gain, &mut out);
+        out
+    }
+
+    #[test]
+    fn gain_is_a_factor_on_the_samples() {
+        let quiet: Vec<i16> = (0..8_000).map(|n| ((n * n) % 201) as i16 - 100).collect();
+        let loud: Vec<i16> = quiet.iter().map(|sample| sample * 16).collect();
+        let (expected, found) = (fresh(&loud, 80, 1.0), fresh(&quiet, 80, 16.0));
+        for (a, b) in expected.iter().zip(&found) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_forgotten() {
+        let mut mel = Mel::new(80);
+        let mut out = vec![0.0; 80 * 40];
+        mel.compute(&[1_000; 4_000], 40, 1.0, &mut out);
+        mel.listen(&[900; 1_000]);
+        mel.forget();
+        assert!(mel.heard.is_empty() && mel.done == 0);
+        assert!(mel.logs.iter().all(|&log| log == 0.0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn listening_ahead_changes_no_bit(
+            audio in prop::collection::vec(any::<i16>(), 0..6_000),
+            cuts in prop::collection::vec(0_usize..6_000, 0..6),
+            other in prop::collection::vec(any::<i16>(), 0..900),
+            others_turn in 0_usize..6,
+            margin in 0_usize..5,
+        ) {
+            let mut mel = Mel::new(80);
+            // Longer, shorter, and now and then other audio.
+            for (turn, cut) in cuts.iter().enumerate() {
+                mel.listen(&audio[..audio.len().min(*cut)]);
+                if turn == others_turn {
+                    mel.listen(&other);
+                }
+            }
+            let frames = audio.len().div_ceil(HOP_SAMPLES).max(FRAMES_MIN) + margin;
+            // Twice: the second time in a longer window.
+            for frames in [frames, frames + 3] {
+                let expected = fresh(&audio, frames, 2.0);
+                let mut found = vec![0.0; 80 * frames];
+                mel.compute(&audio, frames, 2.0, &mut found);
+                prop_assert!(expected.iter().zip(&found).all(|(a, b)| a.to_bits() == b.to_bits()));
+            }
         }
     }
 }

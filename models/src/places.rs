@@ -7,7 +7,12 @@
 //!
 //! Inside it: `fetched/onnxruntime/libonnxruntime.so`, `fetched/silero/silero_vad_16k_op15.onnx`
 //! and `builtin/<name>/`. The ONNX Runtime library is also looked for beside the binary and in
-//! `/usr/lib/pressel`. Called at start-up only; nothing here opens a file.
+//! `/usr/lib/pressel`.
+//!
+//! A model that was fetched is `<name>/` in a home: the user's, `$XDG_DATA_HOME/pressel/models`
+//! (`~/.local/share/pressel/models`), or the system's, `/var/lib/pressel/models`. A name means the
+//! built-in model first, then the user's, then the system's. Called at start-up only; nothing here
+//! opens a file.
 
 use std::{
     env,
@@ -20,6 +25,8 @@ const PACKAGE_MODELS: &str = "/usr/share/pressel/models";
 const PACKAGE_LIBRARIES: &str = "/usr/lib/pressel";
 /// Folder of models in the source tree.
 const SOURCE_MODELS: &str = env!("CARGO_MANIFEST_DIR");
+/// Home of models that were fetched for the whole system.
+const SYSTEM_HOME: &str = "/var/lib/pressel/models";
 /// File name of the ONNX Runtime library.
 const LIBRARY: &str = "libonnxruntime.so";
 
@@ -60,6 +67,45 @@ pub fn builtin(name: &str) -> PathBuf {
     models_dir().join("builtin").join(name)
 }
 
+/// Returns the user's home of fetched models, `None` for who has no home folder. It may not exist.
+#[must_use]
+pub fn user_home() -> Option<PathBuf> {
+    let folder = |name: &str| env::var_os(name).map(PathBuf::from);
+    // The rules of XDG: a path that is not absolute does not count.
+    let data = folder("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let data = data.or_else(|| {
+        let home = folder("HOME").filter(|path| path.is_absolute());
+        home.map(|home| home.join(".local/share"))
+    });
+    data.map(|data| data.join("pressel/models"))
+}
+
+/// Returns the system's home of fetched models. It may not exist.
+#[must_use]
+pub fn system_home() -> PathBuf {
+    SYSTEM_HOME.into()
+}
+
+/// Returns the homes of fetched models, in the order in which a name is looked for.
+#[must_use]
+pub fn homes() -> Vec<PathBuf> {
+    user_home().into_iter().chain([system_home()]).collect()
+}
+
+/// Returns the folder of a model, built in or fetched; `None` when there is none of this name.
+#[must_use]
+pub fn model(name: &str) -> Option<PathBuf> {
+    // What begins with a dot is a fetch at work.
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return None;
+    }
+    let fetched = homes().into_iter().map(|home| home.join(name));
+    [builtin(name)]
+        .into_iter()
+        .chain(fetched)
+        .find(|folder| folder.is_dir())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +120,21 @@ mod tests {
         assert!(builtin("nano").ends_with("builtin/nano"));
         assert!(silero().ends_with("fetched/silero/silero_vad_16k_op15.onnx"));
         assert!(onnx_runtime_candidates()[0].ends_with("fetched/onnxruntime/libonnxruntime.so"));
+        assert_eq!(model("nano"), Some(builtin("nano")));
+    }
+
+    #[test]
+    fn a_name_is_the_name_of_a_folder_and_nothing_else() {
+        for name in [
+            "",
+            ".",
+            "..",
+            ".nano.fetch",
+            "../builtin/nano",
+            "no-such-model",
+        ] {
+            assert_eq!(model(name), None, "{name}");
+        }
+        assert_eq!(homes().last(), Some(&system_home()));
     }
 }

@@ -18,7 +18,7 @@ use ort::{
     environment::Environment,
     ep::{CUDA, ExecutionProviderDispatch},
     logging::LogLevel,
-    session::Session,
+    session::{Session, builder::GraphOptimizationLevel},
 };
 
 use crate::error::{LoadError, ModelError, classify, one_line};
@@ -129,6 +129,24 @@ impl Runtime {
     /// # Errors
     /// [`LoadError`] that names the file, or the provider that cannot run here.
     pub fn session(&self, file: &Path, settings: SessionSettings) -> Result<Session, LoadError> {
+        self.commit(file, settings, GraphOptimizationLevel::All)
+    }
+
+    /// Makes a session of an ONNX file whose graph needs no optimising: it loads faster.
+    pub(crate) fn session_as_it_is(
+        &self,
+        file: &Path,
+        settings: SessionSettings,
+    ) -> Result<Session, LoadError> {
+        self.commit(file, settings, GraphOptimizationLevel::Disable)
+    }
+
+    fn commit(
+        &self,
+        file: &Path,
+        settings: SessionSettings,
+        level: GraphOptimizationLevel,
+    ) -> Result<Session, LoadError> {
         if !file.is_file() {
             let remedy = "run `cargo xtask fetch`, or check the path";
             return Err(LoadError::Missing {
@@ -137,7 +155,7 @@ impl Runtime {
             });
         }
         let builder = self
-            .builder(settings)
+            .builder(settings, level)
             .map_err(|error| match settings.provider {
                 Provider::Cpu => LoadError::Onnx {
                     file: file.into(),
@@ -159,6 +177,7 @@ impl Runtime {
     fn builder(
         &self,
         settings: SessionSettings,
+        level: GraphOptimizationLevel,
     ) -> ort::Result<ort::session::builder::SessionBuilder> {
         let providers: &[ExecutionProviderDispatch] = match settings.provider {
             Provider::Cpu => &[],
@@ -170,6 +189,7 @@ impl Runtime {
             .with_inter_threads(1)?
             .with_intra_op_spinning(settings.spin)?
             .with_memory_pattern(false)?
+            .with_optimization_level(level)?
             .with_execution_providers(providers)?)
     }
 }

@@ -13,7 +13,6 @@ use std::{
 };
 
 use ort::session::RunOptions;
-use tokenizers::Tokenizer;
 
 use crate::{
     DecodeOptions, LoadError, Mel, ModelError, Provider, Runtime, Transcriber, Transcript,
@@ -21,28 +20,33 @@ use crate::{
     transcriber::TEMPERATURES_MAX,
 };
 
+mod ahead;
 mod decode;
 mod fallback;
 mod folder;
 mod graphs;
 mod languages;
 mod pauses;
+mod prepared;
 mod prompt;
 mod rules;
 mod sampling;
 mod stock;
 mod timestamps;
+mod vocabulary;
 mod window;
 mod writing;
 
 use decode::Job;
 use folder::Folder;
+pub use folder::has_timestamps;
 use graphs::Graphs;
 use languages::Languages;
 pub use pauses::quietest;
 use prompt::{Beginning, Prompt};
 use rules::Rules;
 use timestamps::Stretch;
+use vocabulary::Vocabulary;
 pub use window::WindowPolicy;
 
 /// How to run a Whisper model. The numbers are board data.
@@ -59,6 +63,8 @@ pub struct WhisperConfig {
 /// A loaded Whisper model.
 pub struct Whisper {
     mel: Mel,
+    /// Factor on the samples.
+    gain: f32,
     window: WindowPolicy,
     /// Shape: `[bins, frames]`, room for the longest window.
     features: Vec<f32>,
@@ -66,7 +72,7 @@ pub struct Whisper {
     languages: Languages,
     prompt: Prompt,
     rules: Rules,
-    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
     vocab_size: usize,
     /// Tokens of what was said before, for the utterance at hand.
     previous: Vec<i64>,
@@ -101,8 +107,9 @@ impl Canceller {
 }
 
 impl Whisper {
-    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`,
-    /// `encoder_model.onnx` and `decoder_model_merged.onnx`; or, where a plain one is absent, the
+    /// Loads the model in `folder`: `config.json`, `generation_config.json`, `tokenizer.json`, and
+    /// the first pair that is whole of `encoder.onnx` and `decoder.onnx` (prepared, for the CPU
+    /// only), `encoder_model.onnx` and `decoder_model_merged.onnx` (a stock export), or the
     /// `_quantized.onnx` of both. The ONNX files may lie in a folder `onnx` inside it.
     /// `preprocessor_config.json` and `pressel.json` (see [`WindowPolicy`] and
     /// [`Whisper::canary`]) are read when there.
@@ -114,7 +121,7 @@ impl Whisper {
         folder: &Path,
         config: &WhisperConfig,
     ) -> Result<Self, LoadError> {
-        let folder = Folder::read(folder)?;
+        let folder = Folder::read(folder, config.provider)?;
         let settings = SessionSettings {
             threads: config.threads,
             spin: config.spin,
@@ -130,6 +137,7 @@ impl Whisper {
         };
         let mut whisper = Self {
             mel: Mel::new(folder.config.num_mel_bins),
+            gain: 1.0,
             window: folder
                 .window
                 .within(graphs.frames_min(), graphs.frames_max()),
@@ -144,7 +152,7 @@ impl Whisper {
             provider: config.provider,
             canary: folder.canary,
             run: Arc::new(RunOptions::new().map_err(foreign)?),
-            tokenizer: folder.tokenizer,
+            vocabulary: folder.vocabulary,
             graphs,
             languages,
             prompt,
@@ -160,6 +168,13 @@ impl Whisper {
     #[must_use]
     pub fn canary(&self) -> Option<&str> {
         self.canary.as_deref()
+    }
+
+    /// Returns true when the graphs were made for this program with `pressel models prepare`; a
+    /// stock export runs too, slower.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.graphs.is_prepared()
     }
 
     /// Returns a handle that ends a running call from another thread.
@@ -225,7 +240,7 @@ impl Whisper {
     /// Lets the encoder hear the audio in a window of so many frames.
     fn encode(&mut self, audio: &[i16], frames: usize) -> Result<(), ModelError> {
         let features = &mut self.features[..self.mel.bins() * frames];
-        self.mel.compute(audio, frames, features);
+        self.mel.compute(audio, frames, self.gain, features);
         self.graphs.hear(features, frames, &self.run)
     }
 
@@ -340,7 +355,7 @@ impl Transcriber for Whisper {
             };
             for text in [options.initial_prompt.as_str(), context] {
                 self.prompt
-                    .encode(&self.tokenizer, text, &mut self.previous);
+                    .encode(&self.vocabulary, text, &mut self.previous);
             }
         }
         self.transcribe_pieces(audio, &mut job, transcript)
@@ -351,6 +366,8 @@ impl Transcriber for Whisper {
     }
 }
 
+#[cfg(all(test, feature = "prepare"))]
+mod reference;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(crate) struct Events {
 #[derive(Default)]
 struct Heard {
     events: Vec<Value>,
+    /// When each came.
+    times: Vec<Instant>,
     /// Utterances that have their end and not yet their outcome.
     pending: BTreeSet<u64>,
 }
@@ -34,6 +37,7 @@ impl Heard {
             _ => {}
         }
         self.events.push(event);
+        self.times.push(Instant::now());
     }
 }
 
@@ -54,6 +58,21 @@ impl Events {
     /// Looks at all events.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
         look(&self.heard.0.lock().unwrap().events)
+    }
+
+    /// Returns for each outcome how long after the end of its utterance it came.
+    pub(crate) fn waits(&self) -> Vec<Duration> {
+        let heard = self.heard.0.lock().unwrap();
+        let times = || heard.events.iter().zip(&heard.times);
+        let outcomes = times().filter(|(event, _)| event["event"] == "outcome");
+        let wait = |(outcome, came): (&Value, &Instant)| {
+            let is_end = |event: &Value| {
+                event["event"] == "utterance_end" && event["utterance"] == outcome["utterance"]
+            };
+            let (_, ended) = times().find(|(event, _)| is_end(event))?;
+            Some(came.duration_since(*ended))
+        };
+        outcomes.filter_map(wait).collect()
     }
 
     /// Waits until at most `count` utterances wait for their outcome.

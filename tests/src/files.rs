@@ -88,8 +88,14 @@ pub(crate) fn wait_for_results(rig: &Rig, recording: &Path) {
 
 /// Compares the results with what `transcribe` prints.
 pub(crate) fn check(recording: &Path) {
+    check_with(recording, &[]);
+}
+
+/// Compares the results with what `transcribe` prints with these options.
+pub(crate) fn check_with(recording: &Path, options: &[&str]) {
     for ending in RESULTS {
-        let ran = run(command(&["transcribe", "--format", ending]).arg(recording));
+        let mut command = command(&["transcribe", "--format", ending]);
+        let ran = run(command.args(options).arg(recording));
         assert_eq!(ran.status.code(), Some(0), "{}", ran.stderr);
         let result = fs::read_to_string(beside(recording, ending)).unwrap();
         assert_eq!(result, ran.stdout, "{ending}");

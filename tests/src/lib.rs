@@ -67,9 +67,15 @@ mod stop;
 mod transcribe;
 
 #[cfg(test)]
+mod endpoint;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
+mod long;
+#[cfg(test)]
 mod power;
+#[cfg(test)]
+mod windows;
 #[cfg(test)]
 mod yielding;
 
@@ -77,6 +83,13 @@ mod yielding;
 mod bad_file;
 #[cfg(test)]
 mod bad_start;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "the tests of the hub itself use the rest")]
+#[path = "../../firmware/src/hub/server.rs"]
+mod hub;
+#[cfg(test)]
+mod models;
 
 #[cfg(test)]
 mod guard;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -29,6 +30,17 @@ fn parse_stat(file: &Path) -> Option<(char, u32)> {
 /// Returns whether a process runs. One that nobody has waited for has ended too.
 pub(crate) fn runs(id: u32) -> bool {
     stat(id).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+}
+
+/// Returns the time that all threads of a process have computed.
+pub(crate) fn computed(id: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{id}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let of_task = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(tasks.filter_map(of_task).sum())
 }
 
 /// Returns the children of a process.

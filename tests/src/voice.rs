@@ -38,7 +38,8 @@ pub(crate) fn clips() -> &'static [Clip] {
     &CLIPS
 }
 
-fn read(path: &Path) -> Vec<i16> {
+/// Returns a recording's samples.
+pub(crate) fn read(path: &Path) -> Vec<i16> {
     let mut file = AudioFile::open(path).unwrap();
     let mut samples = Vec::new();
     let mut block = [0; BLOCK];

@@ -32,7 +32,7 @@ fn unmet() -> Duration {
 const PRESSES: usize = 200;
 
 /// Folder of the model of tiny.en's shape, if it is there.
-fn tiny_en() -> Option<PathBuf> {
+pub(crate) fn tiny_en() -> Option<PathBuf> {
     let named = std::env::var_os("PRESSEL_TINY_EN").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| root().join("models/fetched/tiny.en-shape"));
     folder.join("config.json").is_file().then_some(folder)

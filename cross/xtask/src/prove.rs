@@ -32,6 +32,10 @@ pub(crate) enum Name {
     Model,
     /// A press during a file job: how soon the job has given way
     Yield,
+    /// An hour of audio costs sixty times a minute, and no more memory
+    Long,
+    /// The text is there when the end of speech is certain, and the same as without guesses
+    Endpoint,
 }
 
 /// Where proofs are. The whole workspace, so that nothing is built again with other features.

@@ -4,7 +4,8 @@
 //! In data-flow order: a button is [`debounce`]d and steers the [`session`]; audio is kept in
 //! [`history`]; the [`gate`] and the [`wake`] machine mark speech and wake words in it; the
 //! [`utterance`] machine decides what is recorded; utterances wait in [`waiting`], and the
-//! [`arbiter`] decides who goes to the worker; [`lights`] shows it.
+//! [`arbiter`] decides who goes to the worker; [`ahead`] says what the worker may look at before
+//! that; [`lights`] shows it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,5 +30,7 @@ pub mod waiting;
 pub mod arbiter;
 
 pub mod trim;
+
+pub mod ahead;
 
 pub mod lights;

@@ -34,7 +34,8 @@ pub const CONTROL_RING_COMMANDS: usize = 32;
 ///
 /// Units: events. Why 64: one open and one close for each slot, and speech and wake marks
 /// coalesced. When full: listen keeps utterance events and tries again before the next block; marks
-/// are dropped and counted.
+/// are dropped and counted. Of what is told of an utterance that is being recorded, one is in it at
+/// most; the next waits in listen until that is gone, and a newer one takes its place.
 pub const EVENT_RING_EVENTS: usize = 64;
 
 /// Seconds in the longest utterance: what Whisper hears in one window.
@@ -67,6 +68,31 @@ const _: () = assert!(SLOT_COUNT == WAITING_UTTERANCES_MAX + 3); // at the worke
 pub const FILE_SLOT: u8 = SLOT_COUNT as u8;
 const _: () = assert!(SLOT_COUNT < u8::MAX as usize);
 
+/// Samples that a window of a recording goes on at least, whatever the model says: 1 s. So an hour
+/// has 3,600 windows at most.
+pub const WINDOW_ADVANCE_MIN: usize = RATE_HZ;
+/// Samples at the end of a recording that are not worth a window: 100 ms hold no word. Fewer are
+/// not heard.
+pub const WINDOW_TAIL_MIN: usize = RATE_HZ / 10;
+const _: () = assert!(WINDOW_TAIL_MIN <= WINDOW_ADVANCE_MIN);
+const _: () = assert!(WINDOW_ADVANCE_MIN < UTTERANCE_SAMPLES_MAX);
+
+/// Segments of one window: stretches of speech with their times.
+///
+/// Memory: 12 bytes each in an outcome. Why 32: one a second, faster than sentences come.
+/// When more: neighbours are joined.
+pub const SEGMENTS_MAX: usize = 32;
+// In the shortest tail each segment can have a millisecond of its own.
+const _: () = assert!(SEGMENTS_MAX < WINDOW_TAIL_MIN * 1_000 / RATE_HZ);
+/// Bytes of one segment on its way: two times of at most five bytes, and a place in the text.
+pub const SEGMENT_BYTES_MAX: usize = 5 + 5 + 3;
+
+/// Bytes of what was said before a window, its last words, that go with it to the worker.
+///
+/// Why 2,048: Whisper takes 223 tokens of it, of 4 bytes in most languages. A longer one loses its
+/// first words.
+pub const CONTEXT_BYTES_MAX: usize = 2_048;
+
 /// Samples of history that listen keeps of audio which belongs to no utterance yet.
 ///
 /// Units: samples; 32,000 = 2 s. Memory: 64,000 bytes.
@@ -82,7 +108,7 @@ pub use pressel_wire::limits::TEXT_BYTES_MAX;
 /// The newest outcomes that the main loop keeps: those that wait for room in the link's buffer, and
 /// those that an acknowledging host has not acknowledged.
 ///
-/// Memory: 16 x 1.7 KB = 27 KB, and one more that was fetched from the journal.
+/// Memory: 16 x 2.1 KB = 34 KB, and one more that was fetched from the journal.
 /// Why 16: a burst of answers, while the keeper is late by some seconds.
 /// When full: the oldest leaves. If the host does not acknowledge and it was never sent, it is
 /// counted in `link_dropped`; for a host that acknowledges it is read again from the journal.
@@ -153,7 +179,8 @@ pub const LEDS_MAX: usize = 4;
 
 /// Bytes in one request to or answer from the worker process, framing included.
 pub const WORKER_FRAME_BYTES: usize = 2_048;
-const _: () = assert!(TEXT_BYTES_MAX + 256 <= WORKER_FRAME_BYTES);
+// The longest text with the most segments fits, and a few numbers.
+const _: () = assert!(TEXT_BYTES_MAX + SEGMENTS_MAX * SEGMENT_BYTES_MAX + 64 <= WORKER_FRAME_BYTES);
 
 /// Actions that one step of a state machine may return.
 pub const ACTIONS_MAX: usize = 4;
@@ -193,8 +220,28 @@ pub const LEFT_OFF_MS: u64 = 60_000;
 /// Milliseconds by which the worker may be later than its deadline before the watchdog sees it as
 /// stuck: by then the main loop should have ended it.
 pub const WORKER_OVERDUE_MS: u64 = 5_000;
-/// Milliseconds of audio that the worker gets before and after the speech that was heard.
+/// Milliseconds of audio that the worker gets before the speech that was heard.
 pub const SPEECH_PADDING_MS: u64 = 300;
+/// Milliseconds of audio that the worker gets after it.
+///
+/// Why 200: not more than [`GUESS_PAUSE_MS`], so that all that the worker will get is there when the
+/// pause is so long; and less, so that it is there before the end of an utterance whose button was
+/// let go with the last word. From 100 to 300 the built-in model hears people equally well.
+pub const SPEECH_TAIL_MS: u64 = 200;
+/// Milliseconds of silence in an utterance after which the worker begins with what was said so far,
+/// as a guess that no more is said.
+///
+/// Why 250: the quickest end of hands-free speech that the configuration recommends. A pause
+/// between two words is mostly shorter.
+pub const GUESS_PAUSE_MS: u64 = 250;
+const _: () = assert!(SPEECH_TAIL_MS <= GUESS_PAUSE_MS); // a guess is about what is recorded already
+/// Milliseconds of speech between two looks of the worker at an utterance that is being recorded.
+pub const AHEAD_EVERY_MS: u64 = 500;
+/// Milliseconds without work ahead after a worker was lost over it.
+///
+/// Why a minute: what kills the worker ahead of time kills it again when it is asked, and that
+/// counts; so guesses cost one start of a worker a minute at most.
+pub const AHEAD_REST_MS: u64 = 60_000;
 /// Milliseconds between two counter messages on the link.
 pub const COUNTERS_EVERY_MS: u64 = 60_000;
 /// Milliseconds that the main loop sleeps at most: the watchdog wants to see it turn.

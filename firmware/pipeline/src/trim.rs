@@ -1,9 +1,10 @@
 //! The trim: which part of an utterance is recognised.
 //!
-//! A closed utterance in, a range of its slot out. Runs on the main loop, and in `offline`. The
-//! gate knows where the speech is; what is recognised is the speech and a little audio around it.
+//! A closed utterance in, a range of its slot out. Runs on the main loop, and in `offline`; on listen
+//! for an utterance that is still being recorded. The gate knows where the speech is; what is
+//! recognised is the speech and a little audio around it.
 
-use crate::limits::SPEECH_PADDING_MS;
+use crate::limits::{SPEECH_PADDING_MS, SPEECH_TAIL_MS};
 use crate::time::samples;
 use crate::waiting::{SpeechSpan, Utterance};
 
@@ -16,10 +17,16 @@ pub fn speech(utterance: &Utterance) -> (u32, u32) {
         start: 0,
         end: utterance.samples,
     };
-    let span = utterance.speech.unwrap_or(all);
-    let padding = u32::try_from(samples(SPEECH_PADDING_MS)).unwrap_or(u32::MAX);
-    let start = span.start.saturating_sub(padding);
-    let end = span.end.saturating_add(padding).min(utterance.samples);
+    around(utterance.speech.unwrap_or(all), utterance.samples)
+}
+
+/// Returns the same for speech in an utterance of so many samples.
+#[must_use]
+pub fn around(speech: SpeechSpan, utterance_samples: u32) -> (u32, u32) {
+    let count = |ms| u32::try_from(samples(ms)).unwrap_or(u32::MAX);
+    let start = speech.start.saturating_sub(count(SPEECH_PADDING_MS));
+    let end = speech.end.saturating_add(count(SPEECH_TAIL_MS));
+    let end = end.min(utterance_samples);
     (start, end.saturating_sub(start))
 }
 
@@ -44,8 +51,8 @@ mod tests {
     }
 
     #[test]
-    fn speech_keeps_three_tenths_of_a_second_on_both_sides() {
-        check(48_000, Some((16_000, 32_000)), (11_200, 25_600));
+    fn speech_keeps_three_tenths_of_a_second_before_it_and_two_after_it() {
+        check(48_000, Some((16_000, 32_000)), (11_200, 24_000));
     }
 
     #[test]

@@ -27,20 +27,20 @@ impl Vad for Loud {
     fn reset(&mut self) {}
 }
 
-fn loud() -> Ears {
+pub(super) fn loud() -> Ears {
     Ears::new(Box::new(Loud), None)
 }
 
-fn tuning() -> Tuning {
+fn speech() -> Cut {
     let config = Config {
         trigger: Trigger::Voice,
         ..Config::default()
     };
-    config.tuning()
+    Cut::Speech(config.tuning())
 }
 
 /// Noise from -`peak` to `peak`, of which every second has its own seed.
-fn noise(samples: usize, peak: i16, seed: u32) -> Vec<i16> {
+pub(super) fn noise(samples: usize, peak: i16, seed: u32) -> Vec<i16> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     let next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -59,7 +59,7 @@ fn scene(parts: &[usize]) -> Vec<i16> {
     parts.flatten().collect()
 }
 
-fn wav(samples: &[i16]) -> Vec<u8> {
+pub(super) fn wav(samples: &[i16]) -> Vec<u8> {
     let bytes = (samples.len() * 2) as u32;
     let mut wav =
         b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data"
@@ -70,18 +70,18 @@ fn wav(samples: &[i16]) -> Vec<u8> {
 }
 
 /// A recording in a folder that lives as long as it.
-struct Recording {
-    path: PathBuf,
-    samples: Vec<i16>,
+pub(super) struct Recording {
+    pub(super) path: PathBuf,
+    pub(super) samples: Vec<i16>,
     _folder: TempDir,
 }
 
 impl Recording {
-    fn new(samples: Vec<i16>) -> Self {
+    pub(super) fn new(samples: Vec<i16>) -> Self {
         Self::of_bytes(&wav(&samples), samples)
     }
 
-    fn of_bytes(bytes: &[u8], samples: Vec<i16>) -> Self {
+    pub(super) fn of_bytes(bytes: &[u8], samples: Vec<i16>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a recording");
         std::fs::write(&path, bytes).unwrap();
@@ -94,7 +94,7 @@ impl Recording {
 
     /// Cuts from `from` on and checks what is true of all chunks.
     fn cut(&self, from: u64, ears: &mut Ears) -> Vec<Chunk> {
-        let mut chunks = Chunks::open(&self.path, from, tuning()).unwrap();
+        let mut chunks = Chunks::open(&self.path, from, speech()).unwrap();
         let mut slot = vec![-1; FULL];
         let mut cut = Vec::new();
         let mut begin = from;
@@ -229,22 +229,22 @@ fn recording_that_ends_early_gives_what_it_has() {
     let cut = recording.cut(0, &mut loud());
     assert_eq!(cut.len(), 1);
     assert_eq!(cut[0].next, 60_000);
-    let chunks = Chunks::open(&recording.path, 0, tuning()).unwrap();
+    let chunks = Chunks::open(&recording.path, 0, speech()).unwrap();
     assert!(chunks.damage().truncated);
     recording.check_resumed(&cut, loud);
     // Beyond its end there is nothing.
-    let mut chunks = Chunks::open(&recording.path, 1 << 40, tuning()).unwrap();
+    let mut chunks = Chunks::open(&recording.path, 1 << 40, speech()).unwrap();
     assert_eq!(chunks.position(), 60_000);
     assert_eq!(chunks.next(&mut loud(), &mut vec![0; FULL]), Ok(None));
 }
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(super) fn fixture(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio");
     std::fs::read(folder.join(name)).unwrap()
 }
 
 /// The recording of these bytes, and what can be read of it.
-fn compressed(bytes: &[u8]) -> (Recording, Result<usize, AudioFileError>) {
+pub(super) fn compressed(bytes: &[u8]) -> (Recording, Result<usize, AudioFileError>) {
     let recording = Recording::of_bytes(bytes, Vec::new());
     let mut file = AudioFile::open(&recording.path).unwrap();
     let mut samples = vec![0; 100 * SECOND];
@@ -271,7 +271,7 @@ fn broken_frames_do_not_shift_what_comes_after() {
         let cut = recording.cut(0, &mut Ears::by_level());
         assert!(!cut.is_empty());
         recording.check_resumed(&cut, Ears::by_level);
-        let mut chunks = Chunks::open(&recording.path, 0, tuning()).unwrap();
+        let mut chunks = Chunks::open(&recording.path, 0, speech()).unwrap();
         let mut slot = vec![0; FULL];
         while chunks.next(&mut loud(), &mut slot).unwrap().is_some() {}
         assert!(0 < chunks.damage().broken_frames, "{name}");
@@ -284,7 +284,7 @@ fn recording_that_changes_its_rate_gives_all_before_and_then_says_so() {
     let (recording, end) = compressed(&glued);
     assert_eq!(recording.samples.len(), 24_000);
     let fault = end.unwrap_err();
-    let mut chunks = Chunks::open(&recording.path, 0, tuning()).unwrap();
+    let mut chunks = Chunks::open(&recording.path, 0, speech()).unwrap();
     let mut slot = vec![0; FULL];
     let mut spoken = 0;
     loop {
@@ -298,7 +298,7 @@ fn recording_that_changes_its_rate_gives_all_before_and_then_says_so() {
     }
     assert_eq!(chunks.position(), 24_000);
     assert!(8_000 < spoken, "{spoken}");
-    let again = Chunks::open(&recording.path, 24_000, tuning());
+    let again = Chunks::open(&recording.path, 24_000, speech());
     assert_eq!(again.unwrap().next(&mut loud(), &mut slot), Err(fault));
 }
 
@@ -308,7 +308,7 @@ fn model_that_fails_is_told_and_the_level_decides() {
     let recording = Recording::new(scene(&[51_200, 51_200, 51_200]));
     let script = vec![Ok(0.1), Err(ModelError::Reload)];
     let mut ears = Ears::new(Box::new(ScriptedVad::new(script)), None);
-    let mut chunks = Chunks::open(&recording.path, 0, tuning()).unwrap();
+    let mut chunks = Chunks::open(&recording.path, 0, speech()).unwrap();
     assert!(!chunks.fell_back());
     let chunk = chunks.next(&mut ears, &mut vec![0; FULL]).unwrap().unwrap();
     assert!(chunks.fell_back() && chunk.speech.is_some());

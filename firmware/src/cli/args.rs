@@ -3,8 +3,12 @@
 //! The command line in, typed arguments out. Nothing is opened or run here.
 
 mod control;
+mod models;
 
 pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments};
+#[cfg(feature = "fetch")]
+pub use models::FetchArguments;
+pub use models::{ModelsArguments, ModelsCommand};
 
 use std::path::PathBuf;
 
@@ -12,7 +16,7 @@ use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pressel_models::Language;
 
-use crate::config::{Recognition, TaskName, Trigger, language};
+use crate::config::{FileCut, Recognition, TaskName, Trigger, language};
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
@@ -31,7 +35,8 @@ use crate::worker::faults::Plan;
                   pressel monitor /dev/ttyUSB0      the other end of the serial line\n  \
                   pressel history --since 2h        what was said\n  \
                   pressel status                    how the running appliance is\n  \
-                  pressel jobs add talk.mp3         a recording, in the background\n\n\
+                  pressel jobs add talk.mp3         a recording, in the background\n  \
+                  pressel models list               the speech models here\n\n\
                   Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
                   3 device, 4 model, 5 disk."
 )]
@@ -65,6 +70,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Let the running appliance transcribe recordings, while nobody speaks to it.
     Jobs(JobsArguments),
+    /// Show, check and remove speech models, and fetch others from a hub.
+    Models(ModelsArguments),
     /// The worker process; started by the appliance itself.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -76,7 +83,7 @@ pub struct CommonArguments {
     /// Configuration file [default: /etc/pressel/pressel.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Speech model: a built-in name, or a folder (with a / in it)
+    /// Speech model: a built-in or fetched name, or a folder (with a / in it)
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Threads of one recognition
@@ -225,6 +232,9 @@ pub struct TranscribeArguments {
     /// What to print
     #[arg(long, default_value = "txt")]
     pub format: Format,
+    /// How to cut long recordings [default: what the configuration says, auto without one]
+    #[arg(long)]
+    pub cut: Option<FileCut>,
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,

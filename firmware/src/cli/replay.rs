@@ -107,7 +107,10 @@ impl Output {
                 ListenEvent::VadFellBack => {
                     (0, "voice activity model failed, level decides".to_owned())
                 }
-                ListenEvent::Gap(_) | ListenEvent::Lost(_) | ListenEvent::ThreadPanicked { .. } => {
+                ListenEvent::Gap(_)
+                | ListenEvent::Ahead(_)
+                | ListenEvent::Lost(_)
+                | ListenEvent::ThreadPanicked { .. } => {
                     return None;
                 }
             },

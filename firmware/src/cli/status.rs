@@ -13,6 +13,7 @@ use super::args::{ControlArguments, StatusArguments};
 use super::history::{plain, time};
 use crate::config::Config;
 use crate::control::client::AskError;
+use crate::control::status::Guesses;
 use crate::control::{Answer, Request, Status, ask};
 use crate::failure::{Failure, Kind};
 
@@ -168,6 +169,15 @@ impl fmt::Display for Page<'_> {
                 .chain([format!("panics {}", status.panics)]),
         );
         writeln!(f, "counters  {counters}")?;
+        let Guesses {
+            made,
+            adopted,
+            dropped,
+        } = status.guesses;
+        writeln!(
+            f,
+            "guesses   made {made}, adopted {adopted}, dropped {dropped}"
+        )?;
         self.threads(f)?;
         self.last(f)
     }

@@ -1,4 +1,4 @@
-//! ONNX Runtime's telemetry is off, always: Pressel opens no network connection.
+//! ONNX Runtime's telemetry is off, always: only `models fetch` opens a network connection.
 //!
 //! Since version 1.29 the official Linux builds report to their maker from the moment at which they
 //! are loaded: a thread, a cache on the disk, a name look-up and an upload. The switch in the API

@@ -1,7 +1,7 @@
 //! `pressel transcribe`: recordings as text.
 //!
-//! A recording is cut into chunks at pauses, as a file job's is; each chunk with text is one
-//! segment. Asked to end, it prints what it has.
+//! A recording is cut as a file job's is: at pauses, and each chunk with text is one segment; or by
+//! windows, and the model says when it heard what. Asked to end, it prints what it has.
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -16,15 +16,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::args::TranscribeArguments;
-use crate::appliance::{load_ears, worker_setup};
-use crate::chunks::{Chunk, Chunks};
+use crate::appliance::{file_cut, load_ears, worker_setup};
+use crate::chunks::{Chunk, Chunks, Cut};
 use crate::config::Trigger;
 use crate::failure::{Failure, Kind};
 use crate::keeper::report::{result_name, seconds};
-use crate::listen::listener::Tuning;
 use crate::offline::{Offline, is_loss};
 use crate::outcome::Finished;
-use crate::transcript::{Segment, Transcript, WriteError, language_name, write};
+use crate::transcript::{Collected, Transcript, WriteError, write};
 
 /// Transcribes the files and prints them in the asked format.
 ///
@@ -37,9 +36,12 @@ pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
     }
     let mut config = arguments.common.config()?;
     config.trigger = Trigger::Voice;
-    let tuning = config.tuning();
+    if let Some(cut) = arguments.cut {
+        config.files.cut = cut;
+    }
+    let cut = file_cut(&config);
     let setup = worker_setup(&super::desk_board()?, &config)?;
-    let mut offline = Offline::start(load_ears()?, tuning, setup)?;
+    let mut offline = Offline::start(load_ears()?, config.tuning(), setup)?;
     // Only now: until the model is loaded, a signal ends the program at once.
     let asked = take_signals()?;
     let mut first = Ok(());
@@ -51,7 +53,7 @@ pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
             first = super::keep_first(first, Err(Failure::new(Kind::Result, why)));
             break;
         }
-        let done = one(&mut offline, path, tuning, &asked, &mut transcripts);
+        let done = one(&mut offline, path, cut, &asked, &mut transcripts);
         first = super::keep_first(first, done);
     }
     if !transcripts.is_empty() {
@@ -66,7 +68,7 @@ pub fn transcribe(arguments: &TranscribeArguments) -> Result<(), Failure> {
 }
 
 /// Returns a flag that SIGINT and SIGTERM set; a second one ends the program at once.
-fn take_signals() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn take_signals() -> Result<Arc<AtomicBool>, Failure> {
     let asked = Arc::new(AtomicBool::new(false));
     let take = |signal| -> io::Result<()> {
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
@@ -82,31 +84,34 @@ fn take_signals() -> Result<Arc<AtomicBool>, Failure> {
 fn one(
     offline: &mut Offline,
     path: &Path,
-    tuning: Tuning,
+    cut: Cut,
     asked: &AtomicBool,
     transcripts: &mut Vec<Transcript>,
 ) -> Result<(), Failure> {
-    let opened = Chunks::open(path, 0, tuning);
+    let opened = Chunks::open(path, 0, cut);
     let mut chunks = opened.map_err(|error| Failure::new(Kind::Disk, error))?;
     let name = path.display();
     let bar = progress(&name.to_string(), chunks.info().duration_samples);
-    let mut collected = Collected::default();
+    let mut gathered = Gathered::default();
     let done = offline.transcribe(&mut chunks, asked, &mut |chunk, said| {
         bar.set_position(chunk.next);
-        collected.add(chunk, said);
+        gathered.add(chunk, said);
     });
     bar.finish_and_clear();
     super::warn_of_damage(path, chunks.damage());
     if chunks.fell_back() {
         log::warn!("{name}: voice activity model failed, the level decided");
     }
-    let heard = seconds(collected.heard);
-    let language = language_name(collected.language);
-    let silent = collected.segments.is_empty();
-    let transcript = Transcript::new(path, collected.segments, &language, heard);
+    if matches!(done, Ok(true)) {
+        // A tail that was not worth a window.
+        gathered.heard = gathered.heard.max(chunks.position());
+    }
+    let heard = seconds(gathered.heard);
+    let silent = gathered.said.is_silent();
+    let transcript = gathered.said.into_transcript(path, gathered.heard);
     transcripts.push(transcript.map_err(|error| Failure::new(Kind::Result, error))?);
     let whole = done?;
-    if let Some((at, result)) = collected.lost {
+    if let Some((at, result)) = gathered.lost {
         let at = seconds(at);
         let why =
             format!("{name}: the speech at {at:.1} s was not recognised ({result}): try again");
@@ -124,23 +129,22 @@ fn one(
 
 /// What a file has given so far.
 #[derive(Default)]
-struct Collected {
-    segments: Vec<Segment>,
-    language: [u8; 2],
+struct Gathered {
+    said: Collected,
     /// Where the first utterance is that was not recognised, and why.
     lost: Option<(SampleTime, String)>,
     /// Where the last chunk ended.
     heard: SampleTime,
 }
 
-impl Collected {
+impl Gathered {
     fn add(&mut self, chunk: &Chunk, said: Option<Finished>) {
         self.heard = chunk.next;
         let Some(said) = said else { return };
         if let OutcomeResult::Text { .. } = said.outcome.result {
-            let segment = Segment::of_samples(chunk.start, chunk.next, said.text.as_str());
-            self.segments.push(segment);
-            self.language = said.language;
+            let place = chunk.start..chunk.next;
+            self.said
+                .add(place, &said.text, &said.heard.spans, said.language);
         } else if is_loss(&said.outcome.result) {
             let result = result_name(&said.outcome.result);
             self.lost.get_or_insert((chunk.start, result));

@@ -70,6 +70,9 @@ pub struct Status {
     pub alerts: Vec<Notice>,
     /// Counters since the start.
     pub counters: Counters,
+    /// Utterances that the worker began with before their end was known, since the start.
+    #[serde(default)]
+    pub guesses: Guesses,
     /// Panics that were caught since the start.
     pub panics: u32,
     /// Queues, and how full they are.
@@ -87,6 +90,17 @@ pub struct Worker {
     pub pid: Option<u32>,
     /// It can recognise.
     pub ready: bool,
+}
+
+/// Recognitions that began at a pause, as a guess that nothing more is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guesses {
+    /// Begun.
+    pub made: u32,
+    /// Exactly that was asked for in the end.
+    pub adopted: u32,
+    /// More was said, or nothing was asked for.
+    pub dropped: u32,
 }
 
 /// Something that the owner should know.
@@ -174,6 +188,11 @@ pub fn gather(facts: &Facts, vitals: &Vitals, watchdog: &Watchdog, last: &[Spoke
         jobs: None,
         alerts: notices(facts, &now, watchdog),
         counters: now.counters,
+        guesses: Guesses {
+            made: now.guesses.made,
+            adopted: now.guesses.adopted,
+            dropped: now.guesses.dropped,
+        },
         panics: vitals.panics(),
         queues: [
             ("utterances", now.state.waiting, WAITING_UTTERANCES_MAX),
@@ -298,6 +317,7 @@ mod tests {
 
     use super::super::watchdog::Tuning;
     use super::*;
+    use crate::main_loop::GuessCounts;
     use crate::outcome::Finished;
 
     #[test]
@@ -307,6 +327,11 @@ mod tests {
         vitals.panicked();
         let published = Published {
             alerts: 1 << Alert::SafeMode as u8,
+            guesses: GuessCounts {
+                made: 9,
+                adopted: 6,
+                dropped: 2,
+            },
             ..vitals.read()
         };
         vitals.publish(&published);
@@ -332,6 +357,12 @@ mod tests {
         let status = gather(&facts, &vitals, &watchdog, &[spoken]);
         assert_eq!(status.pid, std::process::id());
         assert_eq!((status.uptime_s, status.panics), (1, 1));
+        let guesses = Guesses {
+            made: 9,
+            adopted: 6,
+            dropped: 2,
+        };
+        assert_eq!(status.guesses, guesses);
         let thread = |name| status.threads.iter().find(|thread| thread.name == name);
         let keeper = thread("keeper").unwrap();
         assert_eq!((keeper.turns, keeper.idle_s), (1, 0.75));

@@ -17,7 +17,7 @@ use pressel_pipeline::limits::{JOB_FILE_BYTES_MAX, JOB_RETRY_MS, JOBS_MAX};
 use pressel_pipeline::time::Millis;
 
 use super::job::{Job, Stand, said};
-use super::record::{Head, Record, Said};
+use super::record::{Head, Record, Window};
 use crate::journal::{Disk, frame};
 
 /// Tries to read all files, before those that cannot be read are left out.
@@ -169,7 +169,7 @@ impl Store {
     ///
     /// # Errors
     /// Its file cannot be read.
-    pub fn said(&mut self, number: u32) -> io::Result<Vec<Said>> {
+    pub fn said(&mut self, number: u32) -> io::Result<Vec<Window>> {
         let Some(index) = self.find(number) else {
             return Ok(Vec::new());
         };
@@ -381,7 +381,7 @@ fn append(disk: &mut dyn Disk, job: &Job, file: &mut File) -> io::Result<()> {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::record::Stamp;
+    use super::super::record::{Said, Stamp};
     use super::*;
     use crate::journal::sim_disk::SimDisk;
 
@@ -409,7 +409,7 @@ mod tests {
 
     fn texts(store: &mut Store, number: u32) -> Vec<String> {
         let said = store.said(number).unwrap();
-        said.into_iter().map(|said| said.text).collect()
+        said.into_iter().map(|window| window.said.text).collect()
     }
 
     #[test]

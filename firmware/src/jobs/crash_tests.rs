@@ -62,6 +62,22 @@ fn broken() -> Tape {
     }
 }
 
+/// The same kind of recording, heard by windows that end between words and go with a context.
+fn windows() -> Tape {
+    let pieces = [
+        Piece::Words("turn on the light"),
+        Piece::Words("one"),
+        Piece::Words("two"),
+        Piece::Noise,
+        Piece::Words("stop"),
+        Piece::Words("go left"),
+    ];
+    Tape {
+        has_windows: true,
+        ..Tape::new(&pieces)
+    }
+}
+
 fn world(tape: &Tape) -> World {
     let world = World::new();
     world.put(NAME, tape);
@@ -248,16 +264,20 @@ fn prove_crash_jobs() {
     let every = if prove::is_full() { 1 } else { 40 };
     let one = one_fault(&tape(), true);
     let failed = one_fault(&broken(), false);
+    let of_windows = one_fault(&windows(), true);
     let two = two_faults(&tape(), every, seed);
+    let two_of_windows = two_faults(&windows(), every, seed);
     let counts = format!(
-        "jobs: faults={} of_failed={} pairs={} worlds={}",
+        "jobs: faults={} of_failed={} of_windows={} pairs={} worlds={}",
         one.faults,
         failed.faults,
-        two.faults,
-        one.worlds + failed.worlds + two.worlds
+        of_windows.faults,
+        two.faults + two_of_windows.faults,
+        one.worlds + failed.worlds + of_windows.worlds + two.worlds + two_of_windows.worlds
     );
     prove::say("crash", seed, &counts);
     assert!(75 <= one.faults && 500 <= one.worlds);
+    assert!(75 <= of_windows.faults && 500 <= of_windows.worlds);
     assert!(50 <= two.faults);
 }
 
@@ -281,6 +301,28 @@ fn undisturbed_life_gives_three_results_and_leaves_nothing_else() {
     assert_eq!(json["duration"], 40.0);
     assert_eq!(json["file"], "/spool/note.wav");
     assert_eq!(json["segments"][1]["start"], 31.0);
+}
+
+#[test]
+fn undisturbed_windows_have_the_times_of_their_words_and_know_what_was_said_before() {
+    let world = world(&windows());
+    live(&world, &mut Known::default());
+    let srt = world.text("/spool/note.wav.srt").unwrap();
+    let expected = [
+        ("00:00:01,000 --> 00:00:09,000", "turn on the light after 0"),
+        ("00:00:11,000 --> 00:00:19,000", "one after 0"),
+        // The window that begins at 20.75 s, and has noise at its end.
+        ("00:00:21,000 --> 00:00:29,000", "two after 37"),
+        // It was not to be relied on.
+        ("00:00:41,000 --> 00:00:49,000", "stop after 0"),
+        ("00:00:51,000 --> 00:00:59,000", "go left after 0"),
+    ];
+    let expected = expected.iter().enumerate();
+    let expected =
+        expected.map(|(index, (time, text))| format!("{}\n{time}\n{text}\n\n", index + 1));
+    assert_eq!(srt, expected.collect::<String>());
+    let text = world.text("/spool/note.wav.txt").unwrap();
+    assert_eq!(text.lines().count(), 5);
 }
 
 #[test]

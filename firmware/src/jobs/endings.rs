@@ -12,12 +12,12 @@ use pressel_pipeline::time::Millis;
 use pressel_wire::text::cut;
 
 use super::job::{Job, Stand};
-use super::record::{Record, Said};
+use super::record::{Record, Window};
 use super::results;
 use super::turn::Core;
 use crate::audio_file::{AudioFileError, Fault};
 use crate::keeper::report::seconds;
-use crate::transcript::{Segment, Transcript, language_name};
+use crate::transcript::{Collected, Transcript};
 
 impl Core {
     pub(super) fn write_results(&mut self, now: Millis) {
@@ -162,19 +162,11 @@ impl Core {
 }
 
 /// Makes the result of all that was said, as `pressel transcribe` does.
-fn transcript(job: &Job, said: &[Said], heard: u64) -> Result<Transcript, String> {
-    let spoken = said.iter().filter(|said| !said.text.is_empty());
-    let mut language = [0; 2];
-    let segments = spoken.map(|said| {
-        language = said.language;
-        Segment::of_samples(said.start, said.next, &said.text)
-    });
-    let segments: Vec<_> = segments.collect();
-    Transcript::new(
-        &job.path,
-        segments,
-        &language_name(language),
-        seconds(heard),
-    )
-    .map_err(|error| format!("{error}: please report this"))
+fn transcript(job: &Job, said: &[Window], heard: u64) -> Result<Transcript, String> {
+    let mut collected = Collected::default();
+    for Window { said, spans, .. } in said {
+        collected.add(said.start..said.next, &said.text, spans, said.language);
+    }
+    let transcript = collected.into_transcript(&job.path, heard);
+    transcript.map_err(|error| format!("{error}: please report this"))
 }

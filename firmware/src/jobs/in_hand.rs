@@ -8,7 +8,8 @@
 //!   └─ away, changing, disk fails: paused, tried again; not a recording: failed
 //! ```
 //!
-//! One chunk is under way at a time. A chunk counts once its checkpoint is made; whatever happens
+//! Of windows, only their answer says where the next one begins: see
+//! [`window`](crate::window). One chunk is under way at a time. A chunk counts once its checkpoint is made; whatever happens
 //! before that, it is done again.
 
 use std::io;
@@ -24,18 +25,22 @@ use pressel_wire::{FailCode, OutcomeResult};
 
 use super::doors::JobNews;
 use super::job::Stand;
-use super::record::{Head, Record, Said};
+use super::record::{Head, Record, Said, Window};
 use super::recordings::Reader;
 use super::turn::Core;
 use crate::audio_file::Damage;
+use crate::chunks::Cut;
 use crate::keeper::report::seconds;
 use crate::outcome::Finished;
+use crate::window::Context;
 
 /// The job that is being worked at.
 pub(super) struct Hand {
     pub(super) number: u32,
     reader: Option<Box<dyn Reader>>,
-    pub(super) said: Vec<Said>,
+    pub(super) said: Vec<Window>,
+    /// What the next window wants to know of them.
+    context: Context,
     chunk: Option<Pending>,
     /// When, and where in the recording, it was begun this time.
     began: (Millis, u64),
@@ -45,7 +50,6 @@ pub(super) struct Hand {
 struct Pending {
     utterance: Utterance,
     from: u64,
-    next: u64,
     again_at: Millis,
 }
 
@@ -56,7 +60,7 @@ impl Hand {
     }
 
     pub(super) fn position(&self) -> u64 {
-        self.said.last().map_or(0, |said| said.next)
+        self.said.last().map_or(0, |last| last.said.next)
     }
 }
 
@@ -90,6 +94,7 @@ impl Core {
             number,
             reader: None,
             said: Vec::new(),
+            context: Context::default(),
             chunk: None,
             began: (now, 0),
         });
@@ -122,7 +127,11 @@ impl Core {
                 return self.pause(number, why, now + JOB_RETRY_MS);
             }
         };
-        let position = said.last().map_or(0, |said| said.next);
+        let position = said.last().map_or(0, |last| last.said.next);
+        let mut context = Context::default();
+        for window in &said {
+            learn(&mut context, window);
+        }
         let heard = self.parts.store.job(number).and_then(|job| job.heard);
         let mut reader = None;
         if heard.is_none() {
@@ -149,6 +158,7 @@ impl Core {
             number,
             reader,
             said,
+            context,
             chunk: None,
             began: (now, position),
         });
@@ -239,11 +249,13 @@ impl Core {
             }
         }
         let Some(ears) = &mut self.ears else { return };
-        let slot = (*self.parts.slot).as_mut();
-        let chunk = match reader.next(ears, slot) {
+        let slot = self.parts.slot.as_mut();
+        let chunk = match reader.next(ears, slot.samples()) {
             Ok(chunk) => chunk,
             Err(error) => return self.reading_failed(number, &error, now),
         };
+        let is_window = matches!(self.parts.cut, Cut::Windows);
+        slot.note(is_window.then_some(&hand.context));
         if self.parts.stop.load(Ordering::Relaxed) {
             return self.hand = None; // It was not heard to its end.
         }
@@ -253,14 +265,13 @@ impl Core {
         match chunk {
             None => self.heard_all(now),
             Some(chunk) if chunk.samples == 0 || chunk.speech.is_none() => {
-                self.checkpoint(silence(from, chunk.next), now);
+                self.checkpoint(silence(from, chunk.next).into(), now);
             }
             Some(chunk) => {
                 hand.chunk = Some(Pending {
                     // It is numbered when it is sent.
                     utterance: chunk.utterance(0, now),
                     from,
-                    next: chunk.next,
                     again_at: now,
                 });
                 self.send(now);
@@ -333,9 +344,13 @@ impl Core {
         let Some(chunk) = &mut hand.chunk else { return };
         match finished.outcome.result {
             OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => {
+                let heard = finished.heard.samples;
+                let Some(next) = hand.reader.as_mut().map(|reader| reader.heard(heard)) else {
+                    return;
+                };
                 let said = Said {
                     from: chunk.from,
-                    next: chunk.next,
+                    next,
                     start: chunk.utterance.start,
                     samples: chunk.utterance.samples,
                     text: finished.text.as_str().to_owned(),
@@ -343,7 +358,12 @@ impl Core {
                     confidence: finished.outcome.confidence,
                 };
                 hand.chunk = None;
-                self.checkpoint(said, now);
+                let window = Window {
+                    said,
+                    spans: finished.heard.spans.to_vec(),
+                    forgets: finished.heard.forgets,
+                };
+                self.checkpoint(window, now);
             }
             OutcomeResult::Dropped(_) => chunk.again_at = now + CHUNK_AGAIN_MS,
             // There is no worker: it waits.
@@ -361,16 +381,25 @@ impl Core {
         }
     }
 
-    fn checkpoint(&mut self, said: Said, now: Millis) {
+    fn checkpoint(&mut self, window: Window, now: Millis) {
         let Some(hand) = &mut self.hand else { return };
         let number = hand.number;
-        hand.said.push(said.clone());
-        self.parts.store.note(number, Record::Chunk(said), now);
+        let record = match self.parts.cut {
+            Cut::Speech(_) => Record::Chunk(window.said.clone()),
+            Cut::Windows => Record::Window(window.clone()),
+        };
+        learn(&mut hand.context, &window);
+        hand.said.push(window);
+        self.parts.store.note(number, record, now);
         let (began, from) = hand.began;
         if let Some(job) = self.parts.store.job_mut(number) {
             job.pace(job.position.saturating_sub(from), now.saturating_sub(began));
         }
     }
+}
+
+fn learn(context: &mut Context, window: &Window) {
+    context.learn(&window.said.text, window.said.language, window.forgets);
 }
 
 fn silence(from: u64, next: u64) -> Said {

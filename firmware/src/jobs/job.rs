@@ -10,7 +10,7 @@ use pressel_pipeline::time::{Millis, millis};
 use pressel_wire::JobState;
 
 use super::doors::JobInfo;
-use super::record::{Head, Record, Said, Stamp};
+use super::record::{Head, Record, Stamp, Window};
 use crate::keeper::report::seconds;
 
 /// Where a job stands.
@@ -104,10 +104,12 @@ impl Job {
                     ..Self::new(self.number, head)
                 }
             }
-            Record::Chunk(said) if said.follows(self.position) => {
+            Record::Chunk(said) | Record::Window(Window { said, .. })
+                if said.follows(self.position) =>
+            {
                 self.position = said.next;
             }
-            Record::Chunk(_) => {}
+            Record::Chunk(_) | Record::Window(_) => {}
             Record::Heard { from, samples } if *from == self.position => {
                 self.heard = Some(*samples);
             }
@@ -219,18 +221,21 @@ pub fn one_line(path: &Path) -> String {
 
 /// Returns the stretches behind the last head that follow each other without a hole.
 #[must_use]
-pub fn said<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Said> {
-    let mut all: Vec<Said> = Vec::new();
+pub fn said<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Window> {
+    let mut all: Vec<Window> = Vec::new();
     for record in records {
-        match record {
-            Record::Head(_) => all.clear(),
-            Record::Chunk(said) => {
-                let position = all.last().map_or(0, |last| last.next);
-                if said.follows(position) {
-                    all.push(said.clone());
-                }
+        let window = match record {
+            Record::Head(_) => {
+                all.clear();
+                continue;
             }
-            _ => {}
+            Record::Chunk(said) => Window::from(said.clone()),
+            Record::Window(window) => window.clone(),
+            _ => continue,
+        };
+        let position = all.last().map_or(0, |last| last.said.next);
+        if window.said.follows(position) {
+            all.push(window);
         }
     }
     all

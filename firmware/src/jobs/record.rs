@@ -8,17 +8,19 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use pressel_pipeline::limits::{
-    JOB_MODEL_BYTES_MAX, JOB_PATH_BYTES_MAX, JOB_WHY_BYTES_MAX, TEXT_BYTES_MAX,
+    JOB_MODEL_BYTES_MAX, JOB_PATH_BYTES_MAX, JOB_WHY_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENTS_MAX,
+    TEXT_BYTES_MAX,
 };
 use pressel_wire::text::cut;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::frame::RECORD_BYTES_MAX;
+use crate::window::Span;
 
 // The longest of each kind fits; the other fields are a few numbers of at most ten bytes.
 const _: () = assert!(JOB_PATH_BYTES_MAX + JOB_MODEL_BYTES_MAX + 64 <= RECORD_BYTES_MAX);
 const _: () = assert!(JOB_WHY_BYTES_MAX + 8 <= RECORD_BYTES_MAX);
-const _: () = assert!(TEXT_BYTES_MAX + 96 <= RECORD_BYTES_MAX);
+const _: () = assert!(TEXT_BYTES_MAX + SEGMENTS_MAX * SEGMENT_BYTES_MAX + 96 <= RECORD_BYTES_MAX);
 
 /// One line of a job's checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub enum Record {
     Retried,
     /// The recording was removed from the spool before it was done.
     Removed,
+    /// A window is done.
+    Window(Window),
 }
 
 /// What a job is about.
@@ -61,7 +65,8 @@ pub struct Head {
     path: Vec<u8>,
     /// Which version of the recording.
     pub stamp: Stamp,
-    /// Which version of which model, at most [`JOB_MODEL_BYTES_MAX`].
+    /// Which version of which model, and how the recording is cut; at most
+    /// [`JOB_MODEL_BYTES_MAX`].
     pub model: String,
 }
 
@@ -111,6 +116,27 @@ pub struct Said {
     pub confidence: u8,
 }
 
+/// A stretch that is done, with what a window gives beside its text. A chunk of speech gives nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The stretch. It ends where the next window begins, which may be before its samples end.
+    pub said: Said,
+    /// When its words were said, from its first sample on; at most [`SEGMENTS_MAX`].
+    pub spans: Vec<Span>,
+    /// The words up to its end do not go with the next window.
+    pub forgets: bool,
+}
+
+impl From<Said> for Window {
+    fn from(said: Said) -> Self {
+        Self {
+            said,
+            spans: Vec::new(),
+            forgets: false,
+        }
+    }
+}
+
 impl Said {
     /// Returns whether it goes on where the stretch before it ended, so that there is no hole.
     #[must_use]
@@ -156,7 +182,56 @@ mod tests {
             from: u64::MAX,
             samples: u64::MAX,
         });
+        let span = Span {
+            start_ms: u32::MAX,
+            end_ms: u32::MAX,
+            text_end: u16::MAX,
+        };
+        check(&Record::Window(Window {
+            said: Said {
+                from: u64::MAX,
+                next: u64::MAX,
+                start: u64::MAX,
+                samples: u32::MAX,
+                text: "x".repeat(TEXT_BYTES_MAX),
+                language: *b"en",
+                confidence: 255,
+            },
+            spans: vec![span; SEGMENTS_MAX],
+            forgets: true,
+        }));
         check(&Record::Retried);
         check(&Record::Removed);
+    }
+
+    #[test]
+    fn checkpoints_of_older_versions_are_read() {
+        // Kind, from, next, start, samples, text, language, confidence.
+        let chunk = [1, 5, 9, 6, 2, 2, b'o', b'n', b'e', b'n', 90];
+        let said = Said {
+            from: 5,
+            next: 9,
+            start: 6,
+            samples: 2,
+            text: "on".to_owned(),
+            language: *b"en",
+            confidence: 90,
+        };
+        let records: [(&[u8], Record); 5] = [
+            (&chunk, Record::Chunk(said)),
+            (
+                &[2, 9, 12],
+                Record::Heard {
+                    from: 9,
+                    samples: 12,
+                },
+            ),
+            (&[3], Record::Done),
+            (&[7], Record::Retried),
+            (&[8], Record::Removed),
+        ];
+        for (bytes, expected) in records {
+            assert_eq!(postcard::from_bytes::<Record>(bytes), Ok(expected));
+        }
     }
 }

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::record::Stamp;
 use crate::audio_file::{AudioFile, AudioFileError, Damage};
-use crate::chunks::{Chunk, Chunks};
+use crate::chunks::{Chunk, Chunks, Cut};
 use crate::listen::Ears;
-use crate::listen::listener::Tuning;
 
 /// Whether a recording may be a link.
 ///
@@ -81,13 +80,16 @@ pub trait Reader: Send {
     /// # Errors
     /// It cannot be read on.
     fn next(&mut self, ears: &mut Ears, slot: &mut [i16]) -> Result<Option<Chunk>, AudioFileError>;
+    /// Takes how many samples of the last chunk the model heard, and returns where the next one
+    /// begins.
+    fn heard(&mut self, samples: u32) -> u64;
 }
 
 /// The real files.
 #[derive(Debug)]
 pub struct Files {
     /// How they are cut.
-    pub tuning: Tuning,
+    pub cut: Cut,
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {
@@ -145,7 +147,7 @@ impl Recordings for Files {
             Links::Followed => AudioFile::open(path)?,
             Links::Refused => AudioFile::open_no_link(path)?,
         };
-        Ok(Box::new(Chunks::of(file, from, self.tuning)?))
+        Ok(Box::new(Chunks::of(file, from, self.cut)?))
     }
 }
 
@@ -168,6 +170,10 @@ impl Reader for Chunks {
 
     fn next(&mut self, ears: &mut Ears, slot: &mut [i16]) -> Result<Option<Chunk>, AudioFileError> {
         Self::next(self, ears, slot)
+    }
+
+    fn heard(&mut self, samples: u32) -> u64 {
+        Self::heard(self, samples)
     }
 }
 
@@ -238,7 +244,7 @@ mod tests {
             ..Config::default()
         };
         let files = Files {
-            tuning: config.tuning(),
+            cut: Cut::Speech(config.tuning()),
         };
         let mut slot = vec![0; UTTERANCE_SAMPLES_MAX];
         let from = (39 * 60 + 20) * RATE_HZ as u64;
@@ -266,7 +272,7 @@ mod tests {
         symlink(&path, folder.path().join("link.wav")).unwrap();
         fs::create_dir(folder.path().join("deeper.wav")).unwrap();
         let files = Files {
-            tuning: Config::default().tuning(),
+            cut: Cut::Speech(Config::default().tuning()),
         };
         let mut listed = Vec::new();
         files
@@ -289,7 +295,7 @@ mod tests {
         long_recording(&secret);
         symlink(&secret, &path).unwrap();
         let files = Files {
-            tuning: Config::default().tuning(),
+            cut: Cut::Speech(Config::default().tuning()),
         };
         let gone = files.stamp(&path, Links::Refused).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);

@@ -294,8 +294,8 @@ mod tests {
             let path = folder.path().join("note.wav");
             fs::write(&path, "sound").unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let tuning = crate::config::Config::default().tuning();
-            let rights = Files { tuning }.rights(&path, Links::Refused);
+            let cut = crate::chunks::Cut::Windows;
+            let rights = Files { cut }.rights(&path, Links::Refused);
             assert!(rights.group.is_some());
             let shelf = &mut Folders::default();
             write_all(shelf, &path, 7, rights, &transcript(&path)).unwrap();

@@ -24,16 +24,21 @@ use super::thread::turn_safely;
 use super::turn::{Core, Parts};
 use crate::audio_file::{AudioFileError, Damage, Fault as AudioFault};
 use crate::bell::Bell;
-use crate::chunks::Chunk;
+use crate::chunks::{Chunk, Cut};
+use crate::config::Config;
 use crate::journal::sim_disk::{Fault, SimDisk};
 use crate::listen::Ears;
 use crate::outcome::Finished;
+use crate::slots::ChunkSlot;
 use crate::vitals::Vitals;
+use crate::window::{Context, Heard, Span, advance};
 
 /// The watched folder.
 pub(crate) const SPOOL: &str = "/spool";
 /// One second of a recording.
 pub(crate) const SECOND: u64 = RATE_HZ as u64;
+/// Longest window of a tape: it ends in the middle of a piece.
+const SIM_WINDOW: u64 = 25 * SECOND;
 
 /// What is said in ten seconds of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,8 @@ pub(crate) struct Tape {
     pub(crate) pieces: Vec<Piece>,
     /// Why it cannot be opened.
     pub(crate) fault: Option<AudioFault>,
+    /// It is heard by windows, not by pieces.
+    pub(crate) has_windows: bool,
 }
 
 impl Tape {
@@ -67,6 +74,7 @@ impl Tape {
             },
             pieces: pieces.to_vec(),
             fault: None,
+            has_windows: false,
         }
     }
 }
@@ -377,10 +385,12 @@ impl Recordings for World {
             let fault = tape.map_or(Some(AudioFault::Missing), |tape| tape.fault);
             match (tape, fault) {
                 (Some(tape), None) => {
-                    assert_eq!(from % (10 * SECOND), 0, "no chunk begins here");
+                    let is_begin = tape.has_windows || from.is_multiple_of(10 * SECOND);
+                    assert!(is_begin, "no chunk begins here");
                     Ok(Box::new(TapeReader {
                         pieces: tape.pieces.clone(),
                         position: from,
+                        window: tape.has_windows.then_some(from),
                     }) as Box<dyn Reader>)
                 }
                 (_, fault) => Err(AudioFileError {
@@ -414,6 +424,88 @@ fn play(piece: Piece, index: usize, slot: &mut [i16]) {
 struct TapeReader {
     pieces: Vec<Piece>,
     position: u64,
+    /// Where the last window began, if it is heard by windows.
+    window: Option<u64>,
+}
+
+impl TapeReader {
+    /// Gives out the next window. Words stand in seconds 1 to 9 of a piece, so that some are cut.
+    fn next_window(&mut self, slot: &mut [i16]) -> Option<Chunk> {
+        let (begin, all) = (self.position, self.pieces.len() as u64 * 10 * SECOND);
+        let next = all.min(begin + SIM_WINDOW);
+        let index = usize::try_from(begin / (10 * SECOND)).unwrap();
+        assert_ne!(self.pieces.get(index), Some(&Piece::Panic), "on purpose");
+        if begin == next {
+            return None;
+        }
+        slot[0] = 1;
+        (self.window, self.position) = (Some(begin), next);
+        let samples = u32::try_from(next - begin).unwrap();
+        Some(Chunk {
+            start: begin,
+            samples,
+            speech: Some(SpeechSpan {
+                start: 0,
+                end: samples,
+            }),
+            next,
+        })
+    }
+}
+
+/// What a model hears in a window of a tape: text, segments and how far. A window with noise in it
+/// is not to be relied on.
+fn hear(pieces: &[Piece], chunk: &Utterance, note: &Context) -> (String, Heard) {
+    let (begin, end) = (chunk.start, chunk.start + u64::from(chunk.samples));
+    let ms = |at: u64| u32::try_from((at - begin) / 16).unwrap();
+    let (mut text, mut heard) = (String::new(), Heard::default());
+    let mut until = end;
+    for (index, piece) in pieces.iter().enumerate() {
+        let at = index as u64 * 10 * SECOND;
+        let (first, last) = (at + SECOND, at + 9 * SECOND);
+        let is_whole = begin <= first && last <= end;
+        heard.forgets |= is_whole && *piece == Piece::Noise;
+        let Piece::Words(words) = piece else { continue };
+        if is_whole {
+            // What it hears depends on what was said before.
+            text.push_str(&format!(" {words} after {}", note.text().len()));
+            let span = Span {
+                start_ms: ms(first),
+                end_ms: ms(last),
+                text_end: u16::try_from(text.len()).unwrap(),
+            };
+            heard.spans.push(span).unwrap();
+        } else if begin <= first && first < end {
+            until = until.min(first - SECOND / 4);
+        }
+    }
+    heard.samples = u32::try_from(until - begin).unwrap();
+    (text.trim().to_owned(), heard)
+}
+
+/// The slot of the chunk; clones are the same note.
+#[derive(Clone, Default)]
+pub(crate) struct SimSlot {
+    samples: Vec<i16>,
+    pub(crate) note: Arc<Mutex<Option<Context>>>,
+}
+
+impl SimSlot {
+    pub(crate) fn new(samples: usize) -> Self {
+        Self {
+            samples: vec![0; samples],
+            note: Arc::default(),
+        }
+    }
+}
+
+impl ChunkSlot for SimSlot {
+    fn samples(&mut self) -> &mut [i16] {
+        &mut self.samples
+    }
+    fn note(&mut self, window: Option<&Context>) {
+        *self.note.lock().unwrap() = window.cloned();
+    }
 }
 
 impl Reader for TapeReader {
@@ -434,6 +526,9 @@ impl Reader for TapeReader {
         _ears: &mut Ears,
         slot: &mut [i16],
     ) -> Result<Option<Chunk>, AudioFileError> {
+        if self.window.is_some() {
+            return Ok(self.next_window(slot));
+        }
         let index = usize::try_from(self.position / (10 * SECOND)).unwrap();
         let Some(piece) = self.pieces.get(index) else {
             return Ok(None);
@@ -459,6 +554,13 @@ impl Reader for TapeReader {
             next,
         }))
     }
+    fn heard(&mut self, samples: u32) -> u64 {
+        if let Some(begin) = self.window {
+            let held = u32::try_from(self.position - begin).unwrap();
+            self.position = begin + u64::from(advance(held, samples));
+        }
+        self.position
+    }
 }
 
 /// The thread's inside, stepped by a test that is the main loop and its clock.
@@ -472,6 +574,8 @@ pub(crate) struct Life {
     /// Starts of the chunks that the main loop had.
     pub(crate) heard: Vec<u64>,
     pub(crate) told: Vec<Told>,
+    /// What is noted beside the chunk.
+    pub(crate) note: Arc<Mutex<Option<Context>>>,
     /// Turns in a row after which there was more to do at once.
     restless: usize,
 }
@@ -482,6 +586,17 @@ impl Life {
     }
 
     pub(crate) fn of_model(world: &World, model: &str, paused: bool) -> Self {
+        let slot = SimSlot::new(1);
+        let note = Arc::clone(&slot.note);
+        let has_windows = world.inside(|inside| {
+            let tape = inside.tapes.values().next();
+            tape.is_some_and(|tape| tape.has_windows)
+        });
+        let cut = if has_windows {
+            Cut::Windows
+        } else {
+            Cut::Speech(Config::default().tuning())
+        };
         let bell = Bell::new().unwrap();
         let (ends, inside, client) = doors(&bell);
         let vitals = Arc::new(Vitals::new());
@@ -492,7 +607,8 @@ impl Life {
             shelf: Box::new(world.clone()),
             inside,
             main_bell: bell,
-            slot: Box::new(vec![0_i16; 1]),
+            slot: Box::new(slot),
+            cut,
             load_ears: Box::new(|| Ok(Ears::by_level())),
             model: model.to_owned(),
             paused,
@@ -508,6 +624,7 @@ impl Life {
             client,
             heard: Vec::new(),
             told: Vec::new(),
+            note,
             restless: 0,
         }
     }
@@ -533,8 +650,20 @@ impl Life {
 
     /// Answers a chunk.
     pub(crate) fn answer(&mut self, chunk: &Utterance, result: OutcomeResult, text: &str) {
+        self.answer_window(chunk, result, text, Heard::default());
+    }
+
+    /// Answers a window.
+    pub(crate) fn answer_window(
+        &mut self,
+        chunk: &Utterance,
+        result: OutcomeResult,
+        text: &str,
+        heard: Heard,
+    ) {
         let mut finished = Finished::bare(chunk.id, Trigger::File, result, 0);
         finished.text = heapless::String::try_from(text).unwrap();
+        finished.heard = heard;
         finished.language = if text.is_empty() { [0; 2] } else { *b"en" };
         self.ends.done.try_send(finished).unwrap();
     }
@@ -546,17 +675,20 @@ impl Life {
             tape.map(|tape| tape.pieces.clone()).unwrap_or_default()
         });
         let index = usize::try_from(chunk.start / (10 * SECOND)).unwrap();
-        match pieces.get(index) {
-            Some(Piece::Words(words)) => {
-                let bytes = u16::try_from(words.len()).unwrap();
-                let result = OutcomeResult::Text {
-                    bytes,
-                    truncated: false,
-                };
-                self.answer(chunk, result, words);
-            }
-            _ => self.answer(chunk, OutcomeResult::NoSpeech, ""),
-        }
+        let note = self.note.lock().unwrap().clone();
+        let (text, heard) = match (note, pieces.get(index)) {
+            (Some(note), _) => hear(&pieces, chunk, &note),
+            (None, Some(Piece::Words(words))) => ((*words).to_owned(), Heard::default()),
+            (None, _) => (String::new(), Heard::default()),
+        };
+        let result = match u16::try_from(text.len()).unwrap() {
+            0 => OutcomeResult::NoSpeech,
+            bytes => OutcomeResult::Text {
+                bytes,
+                truncated: false,
+            },
+        };
+        self.answer_window(chunk, result, &text, heard);
     }
 
     /// Goes on, with true answers, until `enough`, or for so many milliseconds.

@@ -11,6 +11,7 @@ use super::turn::TURN_MS_MAX;
 use crate::audio_file::Fault as AudioFault;
 use crate::journal::Disk as _;
 use crate::journal::sim_disk::{Fault, Tear};
+use crate::window::{Heard, Span, Spans};
 
 const THREE: [Piece; 3] = [
     Piece::Words("one"),
@@ -337,6 +338,81 @@ fn cancelled_job_ends_at_once_and_the_slot_is_left_alone_until_its_chunk_is_back
     assert!(life.heard.is_empty());
     life.ask(JobRequest::Retry { number: 1 }).unwrap();
     life.run_until(1, "done");
+}
+
+/// A recording that is heard by windows.
+fn by_windows() -> Tape {
+    Tape {
+        has_windows: true,
+        ..Tape::new(&[THREE, THREE].concat())
+    }
+}
+
+#[test]
+fn window_that_gave_way_is_done_again_with_what_was_said_before_it() {
+    let world = World::new();
+    world.put("note.wav", &by_windows());
+    let expected = {
+        let world = World::new();
+        world.put("note.wav", &by_windows());
+        Life::begin(&world).run_until(1, "done");
+        world.files()
+    };
+    let mut life = Life::begin(&world);
+    let mut seen = Vec::new();
+    for _ in 0..10_000 {
+        let Some(chunk) = life.turn() else { continue };
+        let note = life.note.lock().unwrap().clone().unwrap();
+        let window = (chunk.start, chunk.samples, note);
+        // Each is cancelled twice: by a press, and by a worker that dies.
+        if seen.iter().filter(|other| **other == window).count() < 2 {
+            seen.push(window);
+            let busy = OutcomeResult::Dropped(DropReason::Cancelled);
+            life.answer(&chunk, busy, "");
+        } else {
+            life.answer_truly(&chunk);
+        }
+        if life.list()[0].state == "done" {
+            break;
+        }
+    }
+    life.run_until(1, "done");
+    assert_eq!(world.files(), expected);
+    assert!(6 <= seen.len());
+}
+
+#[test]
+fn job_of_windows_ends_whatever_the_model_says() {
+    let text = OutcomeResult::Text {
+        bytes: 3,
+        truncated: false,
+    };
+    let odd = Span {
+        start_ms: u32::MAX,
+        end_ms: 0,
+        text_end: 2,
+    };
+    for (samples, windows) in [(0, 60), (1, 60), (u32::MAX, 3)] {
+        let world = World::new();
+        world.put("note.wav", &by_windows());
+        let mut life = Life::begin(&world);
+        let mut count = 0;
+        while life.list().first().is_none_or(|info| info.state != "done") {
+            if let Some(chunk) = life.turn() {
+                count += 1;
+                assert!(count <= windows, "it never ends");
+                let heard = Heard {
+                    spans: Spans::from_iter([odd, odd]),
+                    samples,
+                    forgets: false,
+                };
+                life.answer_window(&chunk, text, "a b", heard);
+            }
+        }
+        assert_eq!(count, windows);
+        let said = world.text("/spool/note.wav.txt").unwrap();
+        assert_eq!(said.split_whitespace().count(), 2 * windows);
+    }
 }
 
 #[test]

@@ -22,8 +22,8 @@ use super::results::Folders;
 use super::spool::Spool;
 use super::turn::{Core, LoadEars, Parts, TURN_MS_MAX};
 use crate::bell::Bell;
+use crate::chunks::Cut;
 use crate::journal::Folder;
-use crate::listen::listener::Tuning;
 use crate::slots::FileSlot;
 use crate::vitals::{Vitals, Watched};
 
@@ -43,7 +43,7 @@ pub struct JobTools {
     /// Which version of which model hears the chunks: a job whose texts are of another begins anew.
     pub model: String,
     /// How recordings are cut.
-    pub tuning: Tuning,
+    pub cut: Cut,
     /// Where chunks are written.
     pub slot: FileSlot,
     /// Loads what tells speech from silence.
@@ -77,13 +77,12 @@ impl JobsThread {
         let core = Core::new(Parts {
             store: Store::new(folder, &tools.folder),
             spool: tools.spool.as_deref().map(Spool::new),
-            recordings: Box::new(Files {
-                tuning: tools.tuning,
-            }),
+            recordings: Box::new(Files { cut: tools.cut }),
             shelf: Box::new(Folders::default()),
             inside,
             main_bell: tools.main_bell,
             slot: Box::new(tools.slot),
+            cut: tools.cut,
             load_ears: tools.load_ears,
             model: tools.model,
             paused: tools.paused,
@@ -179,7 +178,7 @@ mod tests {
             folder: folder.join("state/jobs"),
             spool: None,
             model: "nano".to_owned(),
-            tuning: Config::default().tuning(),
+            cut: Cut::Speech(Config::default().tuning()),
             slot: memory.file_writer().unwrap(),
             load_ears: Box::new(|| Ok(Ears::by_level())),
             main_bell: main_bell.clone(),

@@ -25,7 +25,9 @@ use super::recordings::{Links, Recordings};
 use super::results::{self, Shelf};
 use super::spool::Spool;
 use crate::bell::Bell;
+use crate::chunks::Cut;
 use crate::listen::Ears;
+use crate::slots::ChunkSlot;
 use crate::vitals::Vitals;
 
 /// Longest time between two turns.
@@ -48,8 +50,10 @@ pub struct Parts {
     pub inside: JobsInside,
     /// Wakes the main loop.
     pub main_bell: Bell,
-    /// Where a chunk is written. Shape: `[480_000] i16`.
-    pub slot: Box<dyn AsMut<[i16]> + Send>,
+    /// Where a chunk is written.
+    pub slot: Box<dyn ChunkSlot>,
+    /// How recordings are cut, as `recordings` does it.
+    pub cut: Cut,
     /// Loads what tells speech from silence.
     pub load_ears: LoadEars,
     /// Which version of which model hears the chunks.

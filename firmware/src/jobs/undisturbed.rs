@@ -9,7 +9,7 @@ use pressel_pipeline::limits::UTTERANCE_SAMPLES_MAX;
 use pressel_pipeline::trim;
 use pressel_wire::OutcomeResult;
 
-use super::sim::{Life, Tape, World};
+use super::sim::{Life, SimSlot, Tape, World};
 
 /// Transcribes a tape in a world of its own; `recognise` hears what the worker would.
 pub(crate) fn results(
@@ -20,7 +20,7 @@ pub(crate) fn results(
     let world = World::new();
     let path = world.put(name, tape);
     let mut life = Life::begin(&world);
-    life.core.parts.slot = Box::new(vec![0_i16; UTTERANCE_SAMPLES_MAX]);
+    life.core.parts.slot = Box::new(SimSlot::new(UTTERANCE_SAMPLES_MAX));
     let is_done = |life: &Life| life.list().iter().any(|info| info.state == "done");
     for _ in 0..10_000 {
         if is_done(&life) {
@@ -30,7 +30,7 @@ pub(crate) fn results(
         }
         if let Some(chunk) = life.turn() {
             let (start, samples) = trim::speech(&chunk);
-            let slot = (*life.core.parts.slot).as_mut();
+            let slot = life.core.parts.slot.samples();
             let text = recognise(&slot[start as usize..(start + samples) as usize]);
             let result = if text.is_empty() {
                 OutcomeResult::NoSpeech

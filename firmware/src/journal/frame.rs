@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
-use pressel_pipeline::limits::TEXT_BYTES_MAX;
+use pressel_pipeline::limits::{SEGMENT_BYTES_MAX, SEGMENTS_MAX, TEXT_BYTES_MAX};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,8 +20,9 @@ static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// Bytes of length and CRC.
 const LENGTH_BYTES: usize = 2;
 const CRC_BYTES: usize = 4;
-/// Bytes of the longest postcard record: the text, and numbers of at most ten bytes each.
-pub const RECORD_BYTES_MAX: usize = TEXT_BYTES_MAX + 160;
+/// Bytes of the longest postcard record: the text, the segments of a window, and numbers of at most
+/// ten bytes each.
+pub const RECORD_BYTES_MAX: usize = TEXT_BYTES_MAX + SEGMENTS_MAX * SEGMENT_BYTES_MAX + 160;
 const _: () = assert!(RECORD_BYTES_MAX <= u16::MAX as usize);
 /// Bytes of the longest record on the disk. COBS adds one byte for each 254, and there is the end.
 pub const STUFFED_BYTES_MAX: usize = {

@@ -120,6 +120,15 @@ pub enum Record {
         /// Milliseconds from the cancel to the worker's answer.
         after_ms: u32,
     },
+    /// The worker was given an utterance before its end was known.
+    Guess {
+        /// Number of the utterance.
+        utterance: u32,
+        /// Milliseconds of it.
+        audio_ms: u32,
+        /// It was all that was said: the guess is the request now.
+        adopted: bool,
+    },
     /// The worker cannot load its model.
     WorkerCannotLoad(heapless::String<REASON_BYTES_MAX>),
     /// The worker is gone or is ended because of this.

@@ -35,6 +35,15 @@ pub fn log_line(record: &Record) -> (Level, String) {
         Record::ChunkYielded { after_ms } => {
             (Level::Debug, format!("chunk yielded after_ms={after_ms}"))
         }
+        Record::Guess {
+            utterance,
+            audio_ms,
+            adopted,
+        } => {
+            let fate = if *adopted { "adopted" } else { "made" };
+            let line = format!("guess {fate} id={utterance} audio_ms={audio_ms}");
+            (Level::Debug, line)
+        }
         Record::WorkerCannotLoad(reason) => (Level::Error, format!("worker cannot load: {reason}")),
         Record::WorkerLost(why) => (Level::Error, format!("worker lost: {why}")),
         Record::WorkerLeftOff { ms } => (
@@ -81,6 +90,14 @@ fn listen_line(event: &ListenEvent) -> (Level, String) {
             format!(
                 "utterance open id={id} trigger={trigger} at_ms={}",
                 ms(*start)
+            ),
+        ),
+        ListenEvent::Ahead(ahead) => (
+            Level::Trace,
+            format!(
+                "utterance goes on id={} audio_ms={}",
+                ahead.utterance,
+                ms(u64::from(ahead.look.samples))
             ),
         ),
         ListenEvent::Closed(closed) => (
@@ -187,6 +204,13 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
         Record::ChunkYielded { after_ms } => {
             json!({"event": "chunk_yielded", "after_ms": after_ms})
         }
+        Record::Guess {
+            utterance,
+            audio_ms,
+            adopted,
+        } => json!({
+            "event": "guess", "utterance": utterance, "audio_ms": audio_ms, "adopted": adopted,
+        }),
         Record::WorkerCannotLoad(reason) => {
             json!({"event": "worker_lost", "reason": reason.as_str()})
         }
@@ -229,7 +253,9 @@ fn listen_object(event: &ListenEvent) -> Option<Value> {
         }),
         ListenEvent::Gap(samples) => json!({"event": "gap", "length": seconds(*samples)}),
         // The outcome or the record that follows says it.
-        ListenEvent::Lost(_) | ListenEvent::ThreadPanicked { .. } => return None,
+        ListenEvent::Ahead(_) | ListenEvent::Lost(_) | ListenEvent::ThreadPanicked { .. } => {
+            return None;
+        }
         ListenEvent::VadFellBack => json!({"event": "vad_fell_back"}),
     })
 }

@@ -17,6 +17,8 @@ pub struct Ears {
     voice: Box<dyn Vad + Send>,
     wake: Option<Box<dyn WakeWord + Send>>,
     fallen_back: bool,
+    /// Of the thread `jobs`: where it says that it is alive.
+    vitals: Option<Arc<Vitals>>,
 }
 
 impl Ears {
@@ -27,6 +29,7 @@ impl Ears {
             voice,
             wake,
             fallen_back: false,
+            vitals: None,
         }
     }
 
@@ -47,12 +50,20 @@ impl Ears {
     /// Makes these the ears of the thread `jobs`, which hears long recordings: it beats with each
     /// frame, and hears nothing more once `stop` is set.
     pub fn serve_jobs(&mut self, stop: Arc<AtomicBool>, vitals: Arc<Vitals>) {
+        self.vitals = Some(Arc::clone(&vitals));
         let voice = std::mem::replace(&mut self.voice, Box::new(LevelVad::new()));
         self.voice = Box::new(OfJobs {
             voice,
             stop,
             vitals,
         });
+    }
+
+    /// Beats for what is read and not heard.
+    pub fn beat(&self) {
+        if let Some(vitals) = &self.vitals {
+            vitals.beat(Watched::Jobs);
+        }
     }
 
     /// Returns the probability of speech, and whether the model has just been given up.

@@ -11,12 +11,12 @@ use pressel_pipeline::limits::{
 };
 use pressel_pipeline::time::SampleTime;
 use pressel_pipeline::waiting::SpeechSpan;
-use pressel_pipeline::{gate, utterance, wake};
+use pressel_pipeline::{ahead, gate, utterance, wake};
 use pressel_wire::{DropReason, Trigger};
 
 use super::ears::Ears;
 use crate::slots::Slots;
-use crate::stream::{Block, ClosedUtterance, Command, Control, ListenEvent, LostUtterance};
+use crate::stream::{Ahead, Block, ClosedUtterance, Command, Control, ListenEvent, LostUtterance};
 
 /// Numbers that the configuration may change.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Tuning {
     pub wake: wake::Tuning,
     /// What is one utterance.
     pub utterance: utterance::Tuning,
+    /// Whether the worker may look at what is being recorded.
+    pub works_ahead: bool,
 }
 
 /// Events that one call gave.
@@ -41,6 +43,7 @@ struct Writing {
     start: SampleTime,
     written: u32,
     speech: Option<SpeechSpan>,
+    ahead: ahead::State,
 }
 
 /// The logic of listen. Memory: 64 KB of history.
@@ -93,6 +96,34 @@ impl<S: Slots> Listener<S> {
     /// Returns the memory of slots, for the owner that hands them out.
     pub fn slots(&mut self) -> &mut S {
         &mut self.slots
+    }
+
+    /// Returns the number of the open utterance.
+    #[must_use]
+    pub fn open_id(&self) -> Option<u32> {
+        self.writing.map(|writing| writing.id)
+    }
+
+    /// Returns what the worker may look at now, of the utterance that is being recorded. To be asked
+    /// after each block; who does not ask changes nothing.
+    pub fn ahead(&mut self) -> Option<Ahead> {
+        let utterance::State::Open { end, .. } = self.utterance else {
+            return None;
+        };
+        let writing = self.writing.as_mut().filter(|_| self.tuning.works_ahead)?;
+        let offset = |at: SampleTime| u32::try_from(at - writing.start).unwrap_or(u32::MAX);
+        let sight = ahead::Sight {
+            speech: writing.speech?,
+            heard: offset(self.vad_next.max(writing.start)).min(writing.written),
+            end: end.map(|end| offset(end.max(writing.start))),
+        };
+        let step = ahead::step(&writing.ahead, &sight);
+        writing.ahead = step.next;
+        Some(Ahead {
+            utterance: writing.id,
+            slot: writing.slot?,
+            look: step.look?,
+        })
     }
 
     /// Returns the slot of the open utterance.
@@ -325,6 +356,7 @@ impl<S: Slots> Listener<S> {
             start,
             written: 0,
             speech: None,
+            ahead: ahead::State::default(),
         });
         push(events, ListenEvent::Opened { id, trigger, start });
         // A press in the middle of speech: what the pre-roll took of it counts as speech too.
@@ -369,6 +401,7 @@ impl<S: Slots> Listener<S> {
             start,
             written,
             speech,
+            ..
         } = writing;
         assert!(start <= end);
         let samples = u32::try_from(end - start).unwrap_or(u32::MAX);

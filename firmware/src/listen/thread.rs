@@ -20,7 +20,7 @@ use crate::alloc_guard;
 use crate::bell::Bell;
 use crate::rings::Listening;
 use crate::slots::LiveSlots;
-use crate::stream::{Command, ListenEvent};
+use crate::stream::{Ahead, Command, ListenEvent};
 use crate::vitals::{Vitals, Watched};
 
 /// Longest sleep: the events that found no room are tried again after it, and listen is watched.
@@ -64,6 +64,8 @@ impl ListenThread {
             next: None,
             events: Events::new(),
             sent: 0,
+            ahead: None,
+            sent_since: 0,
             panics: 0,
             vitals,
         };
@@ -104,6 +106,11 @@ pub(crate) struct Room {
     pub(crate) events: Events,
     /// How many of `events` are in the ring.
     pub(crate) sent: usize,
+    /// The newest of what is told of the open utterance. It waits until the one before has left the
+    /// ring.
+    pub(crate) ahead: Option<Ahead>,
+    /// Events that went into the ring after the last of these.
+    pub(crate) sent_since: usize,
     pub(crate) panics: u32,
     pub(crate) vitals: Arc<Vitals>,
 }
@@ -153,6 +160,7 @@ impl Room {
                 Some(block) => {
                     self.obey_until(block.start);
                     self.listener.hear(&block, &mut self.events);
+                    self.ahead = self.listener.ahead().or(self.ahead);
                 }
                 None => {
                     // A command comes after the blocks from before it. None of them is left, so its
@@ -192,16 +200,35 @@ impl Room {
             && self.ends.events.enqueue(event).is_ok()
         {
             self.sent += 1;
+            self.sent_since = self.sent_since.saturating_add(1);
         }
-        if before < self.sent {
+        let (count, is_sent) = (self.sent, self.sent == self.events.len());
+        if is_sent {
+            self.events.clear();
+            self.sent = 0;
+        }
+        let has_news = before < count;
+        if (is_sent && self.send_ahead()) || has_news {
             self.bells.events.ring();
         }
-        if self.sent < self.events.len() {
+        is_sent
+    }
+
+    /// Puts what is told of the open utterance into the ring, once the one before has left it.
+    fn send_ahead(&mut self) -> bool {
+        let open = self.listener.open_id();
+        self.ahead.take_if(|ahead| open != Some(ahead.utterance));
+        if self.sent_since < self.ends.events.len() {
             return false;
         }
-        self.events.clear();
-        self.sent = 0;
-        true
+        let Some(ahead) = self.ahead else {
+            return false;
+        };
+        let fits = self.ends.events.enqueue(ListenEvent::Ahead(ahead)).is_ok();
+        if fits {
+            (self.ahead, self.sent_since) = (None, 0);
+        }
+        fits
     }
 }
 

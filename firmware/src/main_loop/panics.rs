@@ -96,6 +96,7 @@ impl MainLoop {
             commands: byte(commands),
             chunk: self.recogniser.has_chunk(),
             alerts: self.alerts.bits(),
+            guesses: self.recogniser.guesses(),
         };
         let vitals = &self.neighbours.vitals;
         vitals.publish(&published);

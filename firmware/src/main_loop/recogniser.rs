@@ -22,9 +22,11 @@ use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, OutcomeResult};
 
+use super::guesses::{GuessCounts, Guesses, part};
 use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer, short};
-use crate::worker::message::Fault;
+use crate::stream::Ahead;
+use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -70,6 +72,16 @@ pub enum News {
         /// Milliseconds from the cancel to the worker's answer.
         after_ms: u32,
     },
+    /// The worker has begun with an utterance before its end was known; or `adopted`: that was all,
+    /// and it is asked for now.
+    Guess {
+        /// Number of the utterance.
+        utterance: u32,
+        /// Milliseconds of it.
+        audio_ms: u32,
+        /// The guess was right.
+        adopted: bool,
+    },
     /// The worker is to be ended and another one started.
     Lost(&'static str),
 }
@@ -102,6 +114,7 @@ pub struct Recogniser {
     /// CUDA runs the model.
     cuda: bool,
     restarts: Restarts,
+    guesses: Guesses,
     /// The provider, and what the known clip gave there the first time.
     canary: Option<(bool, u32)>,
     was_ready: bool,
@@ -123,6 +136,7 @@ impl Recogniser {
             taken: (false, false),
             cuda: false,
             restarts: Restarts::new(wants_cuda),
+            guesses: Guesses::default(),
             canary: None,
             was_ready: false,
         }
@@ -194,6 +208,12 @@ impl Recogniser {
         self.restarts.count()
     }
 
+    /// Returns guesses since the start.
+    #[must_use]
+    pub fn guesses(&self) -> GuessCounts {
+        self.guesses.counts()
+    }
+
     /// Returns what to wait for.
     #[must_use]
     pub fn poll_fd(&self) -> PollFd {
@@ -236,7 +256,23 @@ impl Recogniser {
     /// Adds a closed utterance. What has to make room is taken by [`Recogniser::take_ended`], as
     /// after all that follows.
     pub fn offer(&mut self, utterance: Utterance, now: Millis) {
+        self.guesses.close(utterance.id);
         self.tell(Event::Offer(utterance), now);
+    }
+
+    /// Takes what is recorded of the open utterance. An idle worker is told of it.
+    pub fn look_ahead(&mut self, ahead: Ahead) {
+        self.guesses.put(ahead);
+    }
+
+    /// An utterance has its outcome: nothing of it is kept.
+    pub fn forget(&mut self, utterance: u32) {
+        if self.guesses.end(utterance)
+            && let Worker::Ready { socket } = &mut self.worker
+        {
+            // A worker that does not read is lost at the next request.
+            socket.send(&Request::Forget).ok();
+        }
     }
 
     /// Adds a file's chunk.
@@ -284,7 +320,9 @@ impl Recogniser {
     /// Sends what is next to an idle worker. `Some` when the worker is lost.
     pub fn give_work(&mut self, now: Millis) -> Option<News> {
         let files = self.restarts.lets_chunks(now);
-        let utterance = self.tell(Event::Give { files }, now)?;
+        let Some(utterance) = self.tell(Event::Give { files }, now) else {
+            return self.tell_ahead(now);
+        };
         let (start, samples) = trim::speech(&utterance);
         let audio_ms = millis(u64::from(samples));
         self.number = self.number.checked_add(1).unwrap_or(1);
@@ -294,17 +332,47 @@ impl Recogniser {
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
             cancelled_at: None,
         });
-        let request = Request::Recognise {
-            id: self.number,
+        let part = Excerpt {
+            utterance: utterance.id,
             slot: utterance.slot,
             start,
             samples,
         };
+        let adopted = self.guesses.ask(part, utterance.trigger);
+        let request = Request::Recognise {
+            id: self.number,
+            part,
+        };
         let Worker::Ready { socket } = &mut self.worker else {
             return Some(News::Lost("it is not there"));
         };
-        let sent = socket.send(&request);
-        sent.is_err().then_some(News::Lost("it takes no requests"))
+        if socket.send(&request).is_err() {
+            return Some(News::Lost("it takes no requests"));
+        }
+        adopted.then_some(News::Guess {
+            utterance: utterance.id,
+            audio_ms: short(audio_ms),
+            adopted,
+        })
+    }
+
+    /// Tells an idle worker what is recorded of the open utterance.
+    fn tell_ahead(&mut self, now: Millis) -> Option<News> {
+        if self.arbiter.at_worker().is_some() {
+            return None;
+        }
+        let Worker::Ready { socket } = &mut self.worker else {
+            return None;
+        };
+        let ahead = self.guesses.take(now)?;
+        let (part, is_guess) = (part(&ahead), ahead.look.is_guess);
+        // Nothing depends on it: a worker that does not read is lost at the next request.
+        socket.send(&Request::Ahead { part, is_guess }).ok();
+        is_guess.then_some(News::Guess {
+            utterance: part.utterance,
+            audio_ms: short(millis(u64::from(part.samples))),
+            adopted: false,
+        })
     }
 
     /// Reads one answer.
@@ -351,6 +419,10 @@ impl Recogniser {
             }
             Answer::CanaryFailed => Some(CANARY),
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
+            Answer::Failed {
+                id: NOT_ASKED,
+                fault: Fault::Sticky | Fault::Reload,
+            } => Some(News::Lost("it failed at a guess and is not to be trusted")),
             Answer::Done { id, .. } | Answer::Failed { id, .. }
                 if self.sent.is_none_or(|sent| sent.number != id) =>
             {
@@ -411,14 +483,18 @@ impl Recogniser {
     }
 
     /// Lets go of a lost worker and says how to go on. The first time, what it had is kept for the
-    /// next one. A loss over a chunk costs the voice none of its restarts.
+    /// next one. A loss over a chunk or a guess costs the voice none of its restarts.
     pub fn lose(&mut self, now: Millis) -> Loss {
         let worker = core::mem::replace(&mut self.worker, Worker::Absent);
         let socket = match worker {
             Worker::Absent => None,
             Worker::Loading { socket, .. } | Worker::Ready { socket } => Some(socket),
         };
-        let (next, holds_files) = if self.arbiter.has_chunk_at_worker() {
+        let is_asked = self.arbiter.at_worker().is_some();
+        let (next, holds_files) = if self.guesses.lose(is_asked, now, self.scale) {
+            self.restarts.lost_over_guess();
+            (Restart::Again { wait_ms: 0 }, false)
+        } else if self.arbiter.has_chunk_at_worker() {
             let holds_files = self.restarts.lost_over_chunk(now);
             (Restart::Again { wait_ms: 0 }, holds_files)
         } else {

@@ -111,6 +111,12 @@ impl Restarts {
         true
     }
 
+    /// Counts a loss over work that nobody had asked for; the next worker is started at once. There
+    /// is no such work for a while: see `Guesses::lose`.
+    pub(super) const fn lost_over_guess(&mut self) {
+        self.count = self.count.saturating_add(1);
+    }
+
     /// Returns whether chunks may go to the worker.
     pub(super) const fn lets_chunks(&self, now: Millis) -> bool {
         self.chunks_from <= now

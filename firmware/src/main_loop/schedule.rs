@@ -171,7 +171,8 @@ fn tell(world: &World, seed: u64, steps: usize) {
             "steps={steps} lives={lives} power_cuts={} ended_in_order={} outcomes={} {} \
              host_heard={} host_gaps={} host_restarts={} chunks={} chunks_again={} \
              yields={} jobs={} retried={} forgotten={} \
-             worker_deaths={} worker_hangs={} late_answers={} link_losses={} frames_damaged={} \
+             worker_deaths={} worker_hangs={} late_answers={} looks_ahead={} guesses={} \
+             adopted={} worker_deaths_ahead={} link_losses={} frames_damaged={} \
              microphone_losses={} disk_errors={} held_up={} rests={} simulated_s={}",
             counts.power_cuts,
             counts.ends,
@@ -189,6 +190,10 @@ fn tell(world: &World, seed: u64, steps: usize) {
             work.deaths,
             work.hangs,
             work.late,
+            work.looks,
+            work.guesses,
+            work.adopted,
+            work.deaths_ahead,
             counts.link_losses,
             world.host.noise,
             counts.microphone_losses,

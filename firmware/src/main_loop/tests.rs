@@ -24,6 +24,7 @@ use self::rig::{READY, Rig, closed, opened, said};
 use super::*;
 use crate::stream::{ClosedUtterance, Control, ListenEvent};
 use crate::worker::Request;
+use crate::worker::message::Excerpt;
 
 const CANCELLED: OutcomeResult = OutcomeResult::Dropped(DropReason::Cancelled);
 
@@ -83,12 +84,13 @@ fn press_becomes_a_command_a_request_and_a_text() {
     };
     assert_eq!(rig.commands(), [stop]);
     rig.event(ListenEvent::Closed(closed(1, 4)));
-    let request = Request::Recognise {
-        id: 1,
+    let part = Excerpt {
+        utterance: 1,
         slot: 4,
         start: 3_200,
-        samples: 25_600,
+        samples: 24_000,
     };
+    let request = Request::Recognise { id: 1, part };
     assert_eq!(rig.asked(), [request]);
     assert_eq!(rig.lit(), [false, true, false, false]);
     rig.pass(300);

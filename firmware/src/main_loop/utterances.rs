@@ -19,6 +19,12 @@ impl MainLoop {
     pub(super) fn take_listen_events(&mut self, now: Millis) {
         while let Some(event) = self.neighbours.ends.events.dequeue() {
             self.in_hand = in_hand(&event);
+            if let ListenEvent::Ahead(ahead) = event {
+                if self.open.is_some_and(|(id, _)| id == ahead.utterance) {
+                    self.recogniser.look_ahead(ahead);
+                }
+                continue;
+            }
             self.note(Record::Listen(event));
             match event {
                 ListenEvent::Opened { id, trigger, .. } => {
@@ -46,6 +52,7 @@ impl MainLoop {
                 ListenEvent::SpeechStart(_)
                 | ListenEvent::SpeechEnd(_)
                 | ListenEvent::Wake { .. }
+                | ListenEvent::Ahead(_)
                 | ListenEvent::Gap(_) => {}
             }
             self.attend(now);
@@ -79,6 +86,15 @@ impl MainLoop {
             News::Ready { cuda, load_ms } => self.note(Record::WorkerReady { cuda, load_ms }),
             News::Done(finished, slot) => self.conclude(finished, slot),
             News::Yielded { after_ms } => self.note(Record::ChunkYielded { after_ms }),
+            News::Guess {
+                utterance,
+                audio_ms,
+                adopted,
+            } => self.note(Record::Guess {
+                utterance,
+                audio_ms,
+                adopted,
+            }),
             News::CannotLoad(reason) => self.miss_model(reason, now),
             News::Lost(why) => self.lose_worker(why, now),
         }
@@ -171,6 +187,7 @@ impl MainLoop {
         if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
             self.view.fault_at = Some(finished.done_at);
         }
+        self.recogniser.forget(finished.outcome.utterance);
         self.ledger.enter(&finished.outcome.result);
         let (mut outcome, start) = (finished.outcome, finished.start);
         let text = finished.text.clone();

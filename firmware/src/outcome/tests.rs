@@ -5,6 +5,7 @@
 use pressel_pipeline::waiting::SpeechSpan;
 
 use super::*;
+use crate::window::Heard;
 
 fn closed(trigger: Trigger, reason: CloseReason) -> ClosedUtterance {
     ClosedUtterance {
@@ -63,6 +64,7 @@ fn done(text: &str, no_speech: bool) -> Answer {
         confidence: 88,
         encode_ms: 40,
         decode_ms: 60,
+        heard: Heard::default(),
     }
 }
 

@@ -4,10 +4,13 @@
 //! on the thread `recognise`. Without a plan nothing here runs.
 //!
 //! ```text
-//! KIND[@N][/MS-MS]    hang          at every request
-//!                     panic@2       at the second request of each worker process
-//!                     sticky/900-1100   at requests whose audio is so many milliseconds long
+//! KIND[?][@N][/MS-MS]    hang          at every request
+//!                        panic@2       at the second request of each worker process
+//!                        sticky/900-1100   at requests whose audio is so many milliseconds long
+//!                        segv?         only at what is done before it is asked
 //! ```
+//!
+//! What is recognised before it is asked counts as a request.
 
 use std::fmt;
 use std::os::fd::AsFd as _;
@@ -75,6 +78,8 @@ const KINDS: [(&str, Kind); 13] = [
 pub struct Plan {
     /// What.
     pub kind: Kind,
+    /// Only at guesses.
+    guess_only: bool,
     /// Only at this request of a worker process, counted from 1.
     at: Option<u32>,
     /// Only at audio of this length, in milliseconds, both ends included.
@@ -89,14 +94,19 @@ impl FromStr for Plan {
             Some((rest, span)) => (rest, Some(parse_span(span)?)),
             None => (text, None),
         };
-        let (name, at) = match rest.split_once('@') {
-            Some((name, at)) => (name, Some(parse_number(at)?)),
+        let (rest, at) = match rest.split_once('@') {
+            Some((rest, at)) => (rest, Some(parse_number(at)?)),
             None => (rest, None),
+        };
+        let (name, guess_only) = match rest.strip_suffix('?') {
+            Some(name) => (name, true),
+            None => (rest, false),
         };
         let found = KINDS.iter().find(|(word, _)| *word == name);
         let (_, kind) = found.ok_or_else(|| format!("there is no fault {name}"))?;
         Ok(Self {
             kind: *kind,
+            guess_only,
             at,
             length_ms,
         })
@@ -116,6 +126,9 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = KINDS.iter().find(|(_, kind)| *kind == self.kind);
         f.write_str(name.map_or("", |(word, _)| word))?;
+        if self.guess_only {
+            f.write_str("?")?;
+        }
         if let Some(at) = self.at {
             write!(f, "@{at}")?;
         }
@@ -137,11 +150,11 @@ impl Faults {
         Self { plan, requests: 0 }
     }
 
-    /// Returns what goes wrong at the next request, whose audio is so long.
-    pub(super) fn next(&mut self, audio_ms: u64) -> Option<Kind> {
+    /// Returns what goes wrong at the next request or guess, whose audio is so long.
+    pub(super) fn next(&mut self, audio_ms: u64, is_guess: bool) -> Option<Kind> {
         self.requests += 1;
         let plan = self.plan.filter(|plan| plan.kind != Kind::BadCanary)?;
-        let is_due = plan.at.is_none_or(|at| at == self.requests);
+        let is_due = plan.at.is_none_or(|at| at == self.requests) && (is_guess || !plan.guess_only);
         let fits = |(from, to)| (from..=to).contains(&audio_ms);
         (is_due && plan.length_ms.is_none_or(fits)).then_some(plan.kind)
     }
@@ -272,7 +285,9 @@ mod tests {
         let parsed: Plan = plan.parse().unwrap();
         assert_eq!(parsed.to_string(), plan);
         let mut faults = Faults::new(Some(parsed));
-        let strikes = lengths_ms.iter().map(|&ms| faults.next(ms).is_some());
+        let strikes = lengths_ms
+            .iter()
+            .map(|&ms| faults.next(ms, ms == 7).is_some());
         assert_eq!(strikes.collect::<Vec<_>>(), expected, "{plan}");
     }
 
@@ -283,7 +298,11 @@ mod tests {
         check("sticky/900-1000", &[899, 900, 1_001], &[false, true, false]);
         check("oom@3/900-1000", &[950, 950, 950], &[false, false, true]);
         check("badcanary", &[1, 2], &[false, false]);
-        assert_eq!(Faults::new(None).next(5), None);
+        // The one of seven milliseconds is a guess.
+        check("hang", &[7, 8], &[true, true]);
+        check("panic?", &[6, 7, 8], &[false, true, false]);
+        check("oom?@2/7-8", &[7, 7, 7], &[false, true, false]);
+        assert_eq!(Faults::new(None).next(5, false), None);
     }
 
     #[test]
@@ -295,7 +314,9 @@ mod tests {
 
     #[test]
     fn plan_that_means_nothing_is_refused() {
-        for plan in ["", "sulk", "hang@", "hang@x", "hang/5", "hang/5-x"] {
+        for plan in [
+            "", "sulk", "?", "hang@", "hang@x", "hang@2?", "hang/5", "hang/5-x",
+        ] {
             assert!(plan.parse::<Plan>().is_err(), "{plan}");
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::Plan;
 use crate::config::Recognition;
+use crate::window::Heard;
 
 /// What the worker is told at its start, as arguments of its command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,21 +32,44 @@ pub struct Setup {
 pub enum Request {
     /// Recognise this part of a slot. Answered by `Done` or `Failed` with the same number.
     Recognise {
-        /// Number of the request, counted by the appliance.
+        /// Number of the request, counted by the appliance from 1.
         id: u32,
-        /// Slot that holds the audio.
-        slot: u8,
-        /// First sample in the slot.
-        start: u32,
-        /// Count of samples.
-        samples: u32,
+        /// What is to be recognised.
+        part: Excerpt,
     },
     /// Stop the request with this number, if it is running.
     Cancel {
         /// Number of the request.
         id: u32,
     },
+    /// This part of an utterance that is being recorded is in its slot. Has no answer; the newest
+    /// counts.
+    Ahead {
+        /// What is there.
+        part: Excerpt,
+        /// It may well be all that is said: recognise it, and keep the answer for the request that
+        /// asks for exactly this. Otherwise more is to come.
+        is_guess: bool,
+    },
+    /// What was looked at ahead will not be asked for: keep nothing of it.
+    Forget,
 }
+
+/// A part of a slot, and which utterance it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// Number of the utterance, or of the chunk in the slot of files.
+    pub utterance: u32,
+    /// Slot that holds the audio.
+    pub slot: u8,
+    /// First sample in the slot.
+    pub start: u32,
+    /// Count of samples.
+    pub samples: u32,
+}
+
+/// The number of no request: a worker that is broken by what it did ahead says so with it.
+pub const NOT_ASKED: u32 = 0;
 
 /// From the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +110,8 @@ pub enum Answer {
         encode_ms: u32,
         /// Milliseconds in the decoder.
         decode_ms: u32,
+        /// What a window gave besides; nothing, for what was heard as a whole.
+        heard: Heard,
     },
     /// The utterance could not be recognised.
     Failed {
@@ -147,12 +173,20 @@ pub type FrameBuffer = [u8; WORKER_FRAME_BYTES];
 
 #[cfg(test)]
 mod tests {
+    use pressel_pipeline::limits::SEGMENTS_MAX;
+
     use super::*;
+    use crate::window::{Span, Spans};
 
     #[test]
     fn longest_answer_fits_into_a_frame() {
         let text: heapless::String<TEXT_BYTES_MAX> =
             heapless::String::try_from("x".repeat(TEXT_BYTES_MAX).as_str()).unwrap();
+        let span = Span {
+            start_ms: u32::MAX,
+            end_ms: u32::MAX,
+            text_end: u16::MAX,
+        };
         let answer = Answer::Done {
             id: u32::MAX,
             text,
@@ -162,6 +196,11 @@ mod tests {
             confidence: 100,
             encode_ms: u32::MAX,
             decode_ms: u32::MAX,
+            heard: Heard {
+                spans: Spans::from_iter([span; SEGMENTS_MAX]),
+                samples: u32::MAX,
+                forgets: true,
+            },
         };
         let mut buffer = [0; WORKER_FRAME_BYTES];
         let bytes = encode(&answer, &mut buffer).unwrap();

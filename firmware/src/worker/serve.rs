@@ -1,15 +1,15 @@
 //! The worker process itself: one model, one job at a time.
 //!
 //! Two threads: `pressel-worker`, which is this one, reads requests and can cancel at any time;
-//! `recognise` owns the model.
+//! `recognise` owns the model. Between them lies the desk of [`ahead`](super::ahead).
 //! When the appliance is gone, or closes its end, the process ends at once, also in the middle of a
 //! job.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use pressel_hal::linux::cpu;
@@ -18,35 +18,27 @@ use pressel_models::whisper::{Canceller, Whisper, WhisperConfig};
 use pressel_models::{
     DecodeOptions, Language, ModelError, Transcriber as _, Transcript, Transcription, places,
 };
-use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX};
+use pressel_pipeline::limits::{
+    CONTEXT_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX,
+};
 use pressel_pipeline::time::millis;
 use pressel_wire::text::cut;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::set_name;
 
+use super::ahead::{Desk, Job, Kept, Stuck, Task, to_request};
 use super::canary;
 use super::faults::{Faults, Kind};
-use super::message::Fault;
+use super::message::{Excerpt, Fault, NOT_ASKED};
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
 use crate::slots::SlotReader;
+use crate::window::Heard;
 
-/// One request to recognise.
-struct Job {
-    id: u32,
-    slot: u8,
-    start: u32,
-    samples: u32,
-}
-
-/// What both threads look at.
-struct Shared {
-    /// Number of the job that runs; 0 is none.
-    running: AtomicU32,
-    /// The running job is cancelled.
-    cancel: AtomicBool,
-}
+/// Words that were drawn at a higher temperature do not go with the next window. Source: openai
+/// whisper, transcribe.py.
+const FORGETS_ABOVE: f32 = 0.5;
 
 /// Serves until the appliance closes its end. Standard input is the socket.
 ///
@@ -74,13 +66,11 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
         return Ok(());
     };
     let mut faults = Faults::new(setup.fault);
+    // When ONNX Runtime refuses, the flag is left.
+    let end_run = move || _ = canceller.cancel();
+    let desk = Arc::new(Desk::new(Box::new(end_run)));
+    let theirs = Arc::clone(&desk);
     let options = setup.recognition.options();
-    let shared = Arc::new(Shared {
-        running: AtomicU32::new(0),
-        cancel: AtomicBool::new(false),
-    });
-    let (jobs, jobs_out) = sync_channel(1);
-    let theirs = Arc::clone(&shared);
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
@@ -89,16 +79,23 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
                 options: &options,
                 faults: &mut faults,
                 slots: &slots,
-                shared: &theirs,
+                desk: &theirs,
+                audio: Vec::with_capacity(UTTERANCE_SAMPLES_MAX),
+                transcript: Transcript {
+                    text: String::with_capacity(TEXT_BYTES_MAX),
+                    segments: Vec::new(),
+                },
+                context: String::with_capacity(CONTEXT_BYTES_MAX),
+                kept: Kept::default(),
             };
-            let work = || room.recognise(&jobs_out, &mut answers);
+            let work = || room.recognise(&mut answers);
             // The appliance is gone, or this thread panicked and must not be trusted: the process
             // ends at once, and the appliance sees that and starts another.
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             std::process::exit(i32::from(ended.is_err()));
         })?;
-    read_requests(&mut requests, &jobs, &shared, &canceller);
-    std::process::exit(0);
+    let ended = read_requests(&mut requests, &desk);
+    std::process::exit(i32::from(ended.is_err()));
 }
 
 /// Loads the model and lets it hear the known clip. Returns what to say, and the model if it is to
@@ -148,44 +145,19 @@ fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
     Ok((whisper, canceller))
 }
 
-/// Reads requests until the other end is closed.
-fn read_requests(
-    requests: &mut WorkerSocket,
-    jobs: &SyncSender<Job>,
-    shared: &Shared,
-    canceller: &Canceller,
-) {
+/// Reads requests until the other end is closed, or work ahead hangs.
+fn read_requests(requests: &mut WorkerSocket, desk: &Desk) -> Result<(), Stuck> {
     loop {
         match requests.receive() {
-            Received::Message(Request::Recognise {
-                id,
-                slot,
-                start,
-                samples,
-            }) => {
-                shared.cancel.store(false, Ordering::SeqCst);
-                shared.running.store(id, Ordering::SeqCst);
-                // The appliance sends one request at a time, so there is room.
-                if jobs
-                    .try_send(Job {
-                        id,
-                        slot,
-                        start,
-                        samples,
-                    })
-                    .is_err()
-                {
-                    return;
-                }
+            Received::Message(Request::Recognise { id, part }) => {
+                let asked_at = Instant::now();
+                desk.ask(Job { id, part, asked_at })?;
             }
-            Received::Message(Request::Cancel { id }) => {
-                if shared.running.load(Ordering::SeqCst) == id {
-                    shared.cancel.store(true, Ordering::SeqCst);
-                    canceller.cancel();
-                }
-            }
+            Received::Message(Request::Cancel { id }) => desk.cancel(id),
+            Received::Message(Request::Ahead { part, is_guess }) => desk.look(part, is_guess),
+            Received::Message(Request::Forget) => desk.forget(),
             Received::Nothing => {}
-            Received::Garbage | Received::Closed => return,
+            Received::Garbage | Received::Closed => return Ok(()),
         }
     }
 }
@@ -196,87 +168,196 @@ struct Room<'a> {
     options: &'a DecodeOptions,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
-    shared: &'a Shared,
+    desk: &'a Desk,
+    audio: Vec<i16>,
+    transcript: Transcript,
+    /// What was said before a window.
+    context: String,
+    kept: Kept,
 }
 
 impl Room<'_> {
-    /// Works off jobs until the appliance is gone.
-    fn recognise(&mut self, jobs: &Receiver<Job>, answers: &mut WorkerSocket) {
-        let mut audio = Vec::with_capacity(UTTERANCE_SAMPLES_MAX);
-        let mut transcript = Transcript {
-            text: String::with_capacity(TEXT_BYTES_MAX),
-            segments: Vec::new(),
-        };
-        let shared = self.shared;
-        while let Ok(job) = jobs.recv() {
-            let fault = self.faults.next(millis(u64::from(job.samples)));
-            let id = job.id;
-            let right = || self.answer(job, &mut audio, &mut transcript);
-            let answer = match fault {
-                None => Some(right()),
-                Some(kind) => kind.happen(id, right, answers, &shared.cancel),
+    /// Works until the appliance is gone.
+    fn recognise(&mut self, answers: &mut WorkerSocket) {
+        loop {
+            let answer = match self.desk.next() {
+                Task::Forget => {
+                    self.kept.wipe();
+                    self.whisper.forget_ahead();
+                    None
+                }
+                Task::Listen(part) => {
+                    self.kept.wipe();
+                    self.listen_ahead(part);
+                    None
+                }
+                Task::Job(job) => self.answer_job(&job, answers),
+                Task::Guess(part) => self.guess(part, answers),
             };
-            audio.fill(0); // What was said is not kept.
-            shared.running.store(0, Ordering::SeqCst);
-            if answer.is_some_and(|answer| answers.send(&answer).is_err()) {
+            let Some(answer) = answer else { continue };
+            if answers.send(&answer).is_err() {
                 return;
+            }
+            self.whisper.forget_ahead(); // Nobody waits for that.
+        }
+    }
+
+    fn answer_job(&mut self, job: &Job, answers: &mut WorkerSocket) -> Option<Answer> {
+        let kept = self.kept.take(job.part);
+        self.kept.wipe();
+        let answer = kept.or_else(|| self.work(job.part, false, answers));
+        self.desk.end();
+        Some(to_request(answer?, job))
+    }
+
+    /// Recognises before it is asked. An answer goes out if it was asked for meanwhile, or when the
+    /// process is not to be used any more.
+    fn guess(&mut self, part: Excerpt, answers: &mut WorkerSocket) -> Option<Answer> {
+        self.kept.wipe();
+        let answer = self.work(part, true, answers);
+        let asked = self.desk.end();
+        match (answer?, asked) {
+            (answer, Some(job)) => Some(to_request(answer, &job)),
+            (
+                answer @ Answer::Failed {
+                    fault: Fault::Sticky | Fault::Reload,
+                    ..
+                },
+                None,
+            ) => Some(answer),
+            (answer @ Answer::Done { id, .. }, None) if id != NOT_ASKED => Some(answer),
+            (answer, None) => {
+                self.kept.put(part, answer);
+                None
             }
         }
     }
 
-    /// Takes the audio out of its slot and recognises it.
-    fn answer(&mut self, job: Job, audio: &mut Vec<i16>, transcript: &mut Transcript) -> Answer {
-        let Job {
-            id,
-            slot,
-            start,
-            samples,
-        } = job;
-        let Some(slice) = self.slots.audio(slot, start, samples) else {
-            let fault = Fault::BadRequest;
-            return Answer::Failed { id, fault };
+    /// Recognises a part, or does what goes wrong with it. The answer has no number yet.
+    fn work(&mut self, part: Excerpt, is_guess: bool, answers: &WorkerSocket) -> Option<Answer> {
+        let audio_ms = millis(u64::from(part.samples));
+        let answer = match self.faults.next(audio_ms, is_guess) {
+            None => Some(self.answer(part)),
+            Some(kind) => {
+                let cancel = self.desk.cancel_flag();
+                kind.happen(NOT_ASKED, || self.answer(part), answers, cancel)
+            }
         };
-        audio.clear();
-        audio.extend_from_slice(slice);
-        levels::normalise(audio);
-        let options = self.options;
+        self.audio.fill(0); // What was said is not kept.
+        wipe(&mut self.transcript.text);
+        wipe(&mut self.context);
+        answer
+    }
+
+    /// Takes the audio out of its slot and recognises it.
+    fn answer(&mut self, part: Excerpt) -> Answer {
+        if !self.fetch(part) {
+            let (id, fault) = (NOT_ASKED, Fault::BadRequest);
+            return Answer::Failed { id, fault };
+        }
+        let note = self.slots.note(part.slot, &mut self.context);
+        let window = note.map(|language| Window {
+            language: Language::of_wire(language),
+            context: &self.context,
+        });
+        let (audio, transcript) = (&self.audio, &mut self.transcript);
+        // Known at the end only: what was prepared ahead holds with any.
+        self.whisper.set_gain(levels::gain(audio));
+        let cancel = self.desk.cancel_flag();
         answer(
             self.whisper,
-            id,
+            self.options,
             audio,
-            options,
-            &self.shared.cancel,
+            window,
+            cancel,
             transcript,
         )
     }
+
+    /// Prepares what the recognition of this part, and of more after it, will want.
+    fn listen_ahead(&mut self, part: Excerpt) {
+        if self.fetch(part) {
+            self.whisper.listen_ahead(&self.audio);
+        }
+        self.audio.fill(0);
+        self.desk.end();
+    }
+
+    /// Takes the audio out of its slot.
+    fn fetch(&mut self, part: Excerpt) -> bool {
+        let Excerpt {
+            slot,
+            start,
+            samples,
+            ..
+        } = part;
+        self.slots.copy(slot, start, samples, &mut self.audio)
+    }
 }
 
-/// Recognises one utterance; a fault that may pass is tried once more.
+/// What goes with a window of a recording.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    /// The recording's, once it is known: all of it is heard in the language of its first words.
+    language: Option<Language>,
+    /// What was said before.
+    context: &'a str,
+}
+
+/// Overwrites a text in its place.
+fn wipe(text: &mut String) {
+    let room = text.capacity();
+    text.clear();
+    text.extend(std::iter::repeat_n('\0', room));
+    text.clear();
+}
+
+/// Recognises one utterance, or a window of a recording with what is noted beside it; a fault that
+/// may pass is tried once more.
 fn answer(
     whisper: &mut Whisper,
-    id: u32,
-    audio: &[i16],
     options: &DecodeOptions,
+    audio: &[i16],
+    window: Option<Window<'_>>,
     cancel: &AtomicBool,
     transcript: &mut Transcript,
 ) -> Answer {
-    let mut result = whisper.transcribe(audio, options, "", cancel, transcript);
+    let mut options = Cow::Borrowed(options);
+    let mut context = "";
+    if let Some(window) = window {
+        let options = options.to_mut();
+        options.without_timestamps = false;
+        options.language = options.language.or(window.language);
+        context = window.context;
+    }
+    let mut result = whisper.transcribe(audio, &options, context, cancel, transcript);
     if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
     {
-        result = whisper.transcribe(audio, options, "", cancel, transcript);
+        result = whisper.transcribe(audio, &options, context, cancel, transcript);
     }
     match result {
-        Ok(transcription) => done(id, &transcription, &transcript.text),
+        Ok(transcription) => done(NOT_ASKED, &transcription, transcript, window.is_some()),
         Err(error) => Answer::Failed {
-            id,
+            id: NOT_ASKED,
             fault: Fault::from(error),
         },
     }
 }
 
-fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
+fn done(
+    id: u32,
+    transcription: &Transcription,
+    transcript: &Transcript,
+    is_window: bool,
+) -> Answer {
+    let text = &transcript.text;
     let cut = cut(text, TEXT_BYTES_MAX);
+    let heard = is_window.then(|| {
+        let samples = transcription.heard_samples;
+        let forgets = FORGETS_ABOVE < transcription.temperature;
+        Heard::of(transcript, cut.len(), samples, forgets)
+    });
     Answer::Done {
         id,
         text: heapless::String::try_from(cut).unwrap_or_default(),
@@ -286,6 +367,7 @@ fn done(id: u32, transcription: &Transcription, text: &str) -> Answer {
         confidence: percent(transcription.mean_logprob),
         encode_ms: transcription.encode_ms,
         decode_ms: transcription.decode_ms,
+        heard: heard.unwrap_or_default(),
     }
 }
 

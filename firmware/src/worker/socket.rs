@@ -92,18 +92,19 @@ impl AsFd for WorkerSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::message::Request;
+    use crate::worker::message::{Excerpt, Request};
 
     #[test]
     fn messages_arrive_whole_and_in_order() {
         let (mut ours, theirs) = WorkerSocket::pair().unwrap();
         let mut theirs = WorkerSocket::new(theirs);
-        let first = Request::Recognise {
-            id: 1,
+        let part = Excerpt {
+            utterance: 5,
             slot: 2,
             start: 3,
             samples: 4,
         };
+        let first = Request::Recognise { id: 1, part };
         ours.send(&first).unwrap();
         ours.send(&Request::Cancel { id: 1 }).unwrap();
         assert_eq!(theirs.receive(), Received::Message(first));

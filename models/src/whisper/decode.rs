@@ -88,6 +88,7 @@ impl Whisper {
         let start = Instant::now();
         self.graphs.rewind();
         self.graphs.feed(&[self.prompt.start], None, &self.run)?;
+        self.graphs.sharpen()?;
         let spoken = self.languages.detect(self.graphs.logits_mut());
         job.decode_ms += start.elapsed().as_millis() as u32;
         spoken
@@ -119,6 +120,8 @@ impl Whisper {
             let logits = self.graphs.logits_mut();
             self.rules
                 .strike(logits, &self.tokens, job.timed, job.options);
+            self.graphs.sharpen()?;
+            let logits = self.graphs.logits_mut();
             let choice = sampling::choose(logits, temperature, &mut random)?;
             logprob_sum += choice.logprob;
             choices += 1;

@@ -9,14 +9,23 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
-use tokenizers::Tokenizer;
 
-use super::window::{PresselFile, WindowPolicy};
+use super::{
+    vocabulary::Vocabulary,
+    window::{Preparation, PresselFile, WindowPolicy},
+};
 use crate::{
-    LoadError,
-    error::one_line,
+    LoadError, Provider,
     mel::{FFT_SAMPLES, FRAMES_MAX, HOP_SAMPLES, RATE_HZ},
 };
+
+/// Names of the encoder and the decoder that were made for this program, without `.onnx`.
+const PREPARED: [&str; 2] = ["encoder", "decoder"];
+/// The same in a stock export.
+const STOCK: [&str; 2] = ["encoder_model", "decoder_model_merged"];
+
+/// The version of the prepared graphs that is run here.
+pub(super) const PREPARED_FORMAT: u64 = 2;
 
 /// What to do about a folder that is not whole.
 const LAYOUT: &str = "a Whisper folder holds config.json, generation_config.json, tokenizer.json, \
@@ -27,13 +36,15 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) config: Config,
     pub(super) generation: Generation,
-    pub(super) tokenizer: Tokenizer,
+    pub(super) vocabulary: Vocabulary,
     pub(super) window: WindowPolicy,
     /// See [`Whisper::canary`](super::Whisper::canary).
     pub(super) canary: Option<String>,
+    /// Whether the ONNX files were made for this program.
+    pub(super) prepared: bool,
     /// The ONNX file of the encoder.
     pub(super) encoder: PathBuf,
-    /// The ONNX file of the merged decoder.
+    /// The ONNX file of the decoder.
     pub(super) decoder: PathBuf,
 }
 
@@ -86,8 +97,8 @@ enum OneOrMany {
 }
 
 impl Folder {
-    /// Reads the folder.
-    pub(super) fn read(path: &Path) -> Result<Self, LoadError> {
+    /// Reads the folder, to be run by `provider`.
+    pub(super) fn read(path: &Path, provider: Provider) -> Result<Self, LoadError> {
         if !path.is_dir() {
             return Err(LoadError::Missing {
                 file: path.into(),
@@ -100,17 +111,21 @@ impl Folder {
         check_preprocessor(&path.join("preprocessor_config.json"), &config)?;
         let own: PresselFile = optional_json(&path.join("pressel.json"))?.unwrap_or_default();
         let window = WindowPolicy::new(&own);
-        let tokenizer = tokenizer(&path.join("tokenizer.json"), config.vocab_size)?;
-        let (encoder, decoder) = graphs(path)?;
+        let vocabulary = vocabulary(&path.join("tokenizer.json"), config.vocab_size)?;
+        let files = graphs(path, provider)?;
+        if files.prepared {
+            check_format(&path.join("pressel.json"), own.prepared.as_ref())?;
+        }
         Ok(Self {
             path: path.into(),
             config,
             generation,
-            tokenizer,
+            vocabulary,
             window,
             canary: own.canary,
-            encoder,
-            decoder,
+            prepared: files.prepared,
+            encoder: files.encoder,
+            decoder: files.decoder,
         })
     }
 
@@ -143,7 +158,7 @@ impl Folder {
 
     /// Returns the number of the token written `token`, if the vocabulary has it.
     pub(super) fn id(&self, token: &str) -> Option<i64> {
-        self.tokenizer.token_to_id(token).map(i64::from)
+        self.vocabulary.id(token).map(i64::from)
     }
 
     /// Returns `token` when it is there and in the vocabulary.
@@ -172,6 +187,20 @@ impl Folder {
             problem,
         }
     }
+}
+
+/// Returns whether the model in `folder` can say when it heard what: its vocabulary goes on behind
+/// the token for no timestamps. Loads nothing; false for a folder that cannot be read.
+#[must_use]
+pub fn has_timestamps(folder: &Path) -> bool {
+    let config = json::<Config>(&folder.join("config.json"));
+    let generation = json::<Generation>(&folder.join("generation_config.json"));
+    let (Ok(config), Ok(generation)) = (config, generation) else {
+        return false;
+    };
+    let quiet = generation.no_timestamps_token_id;
+    let first = quiet.and_then(|quiet| usize::try_from(quiet).ok()?.checked_add(1));
+    first.is_some_and(|first| first < config.vocab_size)
 }
 
 fn json<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
@@ -238,6 +267,22 @@ fn check_config(file: &Path, config: &Config) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// Graphs of another version of this program are refused. Those that nobody marked are checked by
+/// their tensors alone.
+fn check_format(file: &Path, found: Option<&Preparation>) -> Result<(), LoadError> {
+    match found {
+        Some(found) if found.format != PREPARED_FORMAT => Err(LoadError::Config {
+            file: file.into(),
+            key: "prepared.format",
+            problem: format!(
+                "is {}, this program runs {PREPARED_FORMAT}: run `pressel models prepare` again",
+                found.format
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The spectrogram is computed in code: a folder that wants another one is refused.
 fn check_preprocessor(file: &Path, config: &Config) -> Result<(), LoadError> {
     let Some(found) = optional_json::<Preprocessor>(file)? else {
@@ -262,59 +307,88 @@ fn check_preprocessor(file: &Path, config: &Config) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn tokenizer(file: &Path, vocab_size: usize) -> Result<Tokenizer, LoadError> {
-    if !file.is_file() {
-        return Err(LoadError::Missing {
+fn vocabulary(file: &Path, vocab_size: usize) -> Result<Vocabulary, LoadError> {
+    if file.is_file() {
+        Vocabulary::read(file, vocab_size)
+    } else {
+        Err(LoadError::Missing {
             file: file.into(),
             remedy: LAYOUT,
-        });
+        })
     }
-    let tokenizer = Tokenizer::from_file(file).map_err(|error| LoadError::Json {
-        file: file.into(),
-        problem: one_line(&error.to_string()),
-    })?;
-    let highest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
-    if vocab_size <= highest {
-        let problem = format!("goes up to token {highest}, config.json has {vocab_size} tokens");
-        return Err(LoadError::Config {
-            file: file.into(),
-            key: "vocabulary",
+}
+
+/// The ONNX files of a folder.
+struct Files {
+    prepared: bool,
+    encoder: PathBuf,
+    decoder: PathBuf,
+}
+
+/// Finds both ONNX files: the prepared pair, the plain one, or the quantized one.
+///
+/// The prepared pair is for the CPU: its operators and its bound memory are. Elsewhere the others
+/// go first.
+fn graphs(path: &Path, provider: Provider) -> Result<Files, LoadError> {
+    let prepared = pair(path, PREPARED, "");
+    if provider == Provider::Cpu
+        && let Some(files) = prepared
+    {
+        return Ok(files);
+    }
+    if let Some(files) = ["", "_quantized"]
+        .iter()
+        .find_map(|suffix| pair(path, STOCK, suffix))
+    {
+        return Ok(files);
+    }
+    if prepared.is_some() {
+        let problem = format!(
+            "{} holds graphs prepared for the CPU only; lay the stock export beside them",
+            path.display()
+        );
+        return Err(LoadError::Provider {
+            name: provider.name(),
             problem,
         });
     }
-    Ok(tokenizer)
+    Err(lacking(path))
 }
 
-/// Finds both ONNX files: the plain pair, or the quantized one.
-fn graphs(path: &Path) -> Result<(PathBuf, PathBuf), LoadError> {
+/// Finds a pair of ONNX files in the folder or in its folder `onnx`.
+fn pair(path: &Path, names: [&str; 2], suffix: &str) -> Option<Files> {
+    let [encoder, decoder] = names.map(|name| found(path, &format!("{name}{suffix}.onnx")));
+    Some(Files {
+        prepared: names == PREPARED,
+        encoder: encoder?,
+        decoder: decoder?,
+    })
+}
+
+fn found(path: &Path, file: &str) -> Option<PathBuf> {
     let homes = [path.to_path_buf(), path.join("onnx")];
-    let found = |name: &str, suffix: &str| {
-        let file = format!("{name}{suffix}.onnx");
-        homes
-            .iter()
-            .map(|home| home.join(&file))
-            .find(|file| file.is_file())
+    let mut files = homes.iter().map(|home| home.join(file));
+    files.find(|file| file.is_file())
+}
+
+/// Says which ONNX file is missing.
+fn lacking(path: &Path) -> LoadError {
+    let is_there = |file| found(path, file).is_some();
+    let again = "the model is half prepared: run `pressel models prepare` again";
+    let (name, remedy) = if is_there("encoder.onnx") {
+        ("decoder.onnx", again)
+    } else if is_there("decoder.onnx") {
+        ("encoder.onnx", again)
+    } else if !is_there("encoder_model.onnx") && !is_there("encoder_model_quantized.onnx") {
+        ("encoder_model.onnx", LAYOUT)
+    } else if path.join("decoder_model.onnx").is_file() {
+        let remedy = "export with optimum's merged decoder (with past)";
+        ("decoder_model_merged.onnx", remedy)
+    } else {
+        ("decoder_model_merged.onnx", LAYOUT)
     };
-    for suffix in ["", "_quantized"] {
-        let pair = (
-            found("encoder_model", suffix),
-            found("decoder_model_merged", suffix),
-        );
-        if let (Some(encoder), Some(decoder)) = pair {
-            return Ok((encoder, decoder));
-        }
-    }
-    let lacks_encoder = found("encoder_model", "").or(found("encoder_model", "_quantized"));
-    let (name, remedy) = match lacks_encoder {
-        None => ("encoder_model.onnx", LAYOUT),
-        Some(_) if path.join("decoder_model.onnx").is_file() => (
-            "decoder_model_merged.onnx",
-            "export with optimum's merged decoder (with past)",
-        ),
-        Some(_) => ("decoder_model_merged.onnx", LAYOUT),
-    };
-    Err(LoadError::Missing {
+    LoadError::Missing {
         file: path.join(name),
         remedy,
-    })
+    }
 }

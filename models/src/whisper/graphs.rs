@@ -6,13 +6,15 @@
 
 use ort::session::RunOptions;
 
-use super::{folder::Folder, stock::Stock};
+use super::{folder::Folder, prepared::Prepared, stock::Stock};
 use crate::{LoadError, ModelError, Runtime, runtime::SessionSettings};
 
 /// Loaded graphs.
 pub(super) enum Graphs {
     /// A stock export as it is.
-    Stock(Stock),
+    Stock(Box<Stock>),
+    /// Graphs that were made from one for this program.
+    Prepared(Box<Prepared>),
 }
 
 impl Graphs {
@@ -22,13 +24,23 @@ impl Graphs {
         folder: &Folder,
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
-        Stock::load(runtime, folder, settings).map(Self::Stock)
+        if folder.prepared {
+            Prepared::load(runtime, folder, settings).map(|graphs| Self::Prepared(Box::new(graphs)))
+        } else {
+            Stock::load(runtime, folder, settings).map(|graphs| Self::Stock(Box::new(graphs)))
+        }
+    }
+
+    /// Returns true when the graphs were made for this program.
+    pub(super) fn is_prepared(&self) -> bool {
+        matches!(self, Self::Prepared(_))
     }
 
     /// Returns the fewest frames of a window.
     pub(super) fn frames_min(&self) -> usize {
         match self {
             Self::Stock(graphs) => graphs.frames_min(),
+            Self::Prepared(graphs) => graphs.frames_min(),
         }
     }
 
@@ -36,6 +48,7 @@ impl Graphs {
     pub(super) fn frames_max(&self) -> usize {
         match self {
             Self::Stock(graphs) => graphs.frames_max(),
+            Self::Prepared(graphs) => graphs.frames_max(),
         }
     }
 
@@ -50,6 +63,7 @@ impl Graphs {
     ) -> Result<(), ModelError> {
         match self {
             Self::Stock(graphs) => graphs.hear(features, frames, options),
+            Self::Prepared(graphs) => graphs.hear(features, frames, options),
         }
     }
 
@@ -57,6 +71,7 @@ impl Graphs {
     pub(super) fn rewind(&mut self) {
         match self {
             Self::Stock(graphs) => graphs.rewind(),
+            Self::Prepared(graphs) => graphs.rewind(),
         }
     }
 
@@ -72,6 +87,19 @@ impl Graphs {
     ) -> Result<(), ModelError> {
         match self {
             Self::Stock(graphs) => graphs.feed(tokens, marked, options),
+            Self::Prepared(graphs) => graphs.feed(tokens, marked, options),
+        }
+    }
+
+    /// Makes the highest of the last token's logits exact, once what may not be said is struck out:
+    /// prepared graphs have them only nearly right. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`ModelError::Reload`] when a file of the model is gone.
+    pub(super) fn sharpen(&mut self) -> Result<(), ModelError> {
+        match self {
+            Self::Stock(_) => Ok(()),
+            Self::Prepared(graphs) => graphs.sharpen(),
         }
     }
 
@@ -79,6 +107,7 @@ impl Graphs {
     pub(super) fn logits_mut(&mut self) -> &mut [f32] {
         match self {
             Self::Stock(graphs) => graphs.logits_mut(),
+            Self::Prepared(graphs) => graphs.logits_mut(),
         }
     }
 
@@ -87,6 +116,7 @@ impl Graphs {
     pub(super) fn marked_logits(&self) -> Option<&[f32]> {
         match self {
             Self::Stock(graphs) => graphs.marked_logits(),
+            Self::Prepared(graphs) => graphs.marked_logits(),
         }
     }
 }

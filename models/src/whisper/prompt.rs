@@ -1,13 +1,11 @@
 //! The tokens that a transcript begins with.
 //!
-//! Flow: generation_config.json and tokenizer.json -> [`Prompt`], at start-up; what was said before,
-//! language and task -> [`Beginning`], for each utterance. As openai-whisper's
+//! Flow: generation_config.json and tokenizer.json -> [`Prompt`], at start-up; what was said
+//! before, language and task -> [`Beginning`], for each utterance. As openai-whisper's
 //! `_get_initial_tokens` and transformers' `generate`: `<|startofprev|>` and the last of what was
 //! said, start, language, task, no timestamps.
 
-use tokenizers::Tokenizer;
-
-use super::{folder::Folder, languages::Spoken};
+use super::{folder::Folder, languages::Spoken, vocabulary::Vocabulary};
 use crate::{LoadError, Task};
 
 /// Bytes of what was said before that are looked at: the last of them. Why 4,096: more than 223
@@ -86,7 +84,6 @@ impl Prompt {
         let previous = generation
             .prev_sot_token_id
             .or_else(|| folder.id("<|startofprev|>"));
-        let special = folder.tokenizer.get_added_tokens_decoder();
         Ok(Self {
             start: folder.start_token()?,
             english,
@@ -99,7 +96,7 @@ impl Prompt {
             previous_max: (folder.config.max_target_positions / 2)
                 .min(room)
                 .saturating_sub(1),
-            special: special.into_keys().collect(),
+            special: folder.vocabulary.added().iter().copied().collect(),
         })
     }
 
@@ -110,14 +107,14 @@ impl Prompt {
 
     /// Appends the tokens of a text that was said before, as Whisper does: trimmed, with one space
     /// before it. Special tokens in it are left out.
-    pub(super) fn encode(&self, tokenizer: &Tokenizer, text: &str, tokens: &mut Vec<i64>) {
+    pub(super) fn encode(&self, vocabulary: &Vocabulary, text: &str, tokens: &mut Vec<i64>) {
         let text = last_bytes(text.trim(), CONTEXT_BYTES_MAX).trim();
         if text.is_empty() || self.previous.is_none() {
             return;
         }
         // A text that the tokenizer cannot take is not told.
-        if let Ok(encoded) = tokenizer.encode_fast(format!(" {text}"), false) {
-            let ids = encoded.get_ids().iter().copied();
+        if let Some(ids) = vocabulary.encode(&format!(" {text}")) {
+            let ids = ids.into_iter();
             tokens.extend(ids.filter(|id| !self.special.contains(id)).map(i64::from));
         }
     }

@@ -76,7 +76,8 @@ pub(super) fn sum_of_exponents(logits: &[f32], top: f32) -> Result<f32, ModelErr
     }
 }
 
-/// The exponential of a number that is not above 0, to 3e-7 of itself; 0 below -87. A NaN stays one.
+/// The exponential of a number that is not above 0, to 3e-7 of itself; 0 below -87. A NaN stays
+/// one.
 ///
 /// Without a branch, so that the compiler does eight at once: a vocabulary has 51,865 of them.
 fn exp(x: f32) -> f32 {

@@ -16,9 +16,7 @@ const MS_SAMPLES: usize = RATE_HZ / 1_000;
 impl Whisper {
     /// Returns the text of `self.words`, without special tokens.
     pub(super) fn text_of_words(&self) -> Result<String, ModelError> {
-        self.tokenizer
-            .decode(&self.words, true)
-            .map_err(|_| ModelError::BadOutput)
+        Ok(self.vocabulary.decode(&self.words))
     }
 
     /// Writes what the pass heard in a piece of `audio` samples that begins at sample `from`.

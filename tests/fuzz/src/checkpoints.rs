@@ -8,8 +8,9 @@ use std::path::Path;
 
 use pressel::jobs::checkpoints::Store;
 use pressel::jobs::job::Job;
-use pressel::jobs::record::{Head, Record, Said, Stamp};
+use pressel::jobs::record::{Head, Record, Said, Stamp, Window};
 use pressel::journal::frame::{STUFFED_BYTES_MAX, encode, scan};
+use pressel::window::Span;
 
 use super::memory::Memory;
 use super::sums;
@@ -50,10 +51,17 @@ fn check_store(file: &[u8]) {
     let added = store.add(head, 0).expect("there is room");
     assert!(NUMBER < added);
     store.note(added, Record::Chunk(said()), 0);
+    store.note(added, Record::Window(later()), 0);
     assert!(!store.is_behind(), "memory does not fail");
     let mut again = open(&disk);
-    assert_eq!(again.said(added).expect("memory does not fail"), [said()]);
-    assert_eq!(again.job(added).map(|job| job.position), Some(said().next));
+    assert_eq!(
+        again.said(added).expect("memory does not fail"),
+        [window(), later()]
+    );
+    assert_eq!(
+        again.job(added).map(|job| job.position),
+        Some(later().said.next)
+    );
     let stand = |job: &Job| (job.path.clone(), job.stand.clone(), job.position, job.heard);
     assert_eq!(again.job(NUMBER).map(stand), known.as_ref().map(stand));
     // Such a job goes on as well.
@@ -78,11 +86,36 @@ fn check_job(job: &Job) {
     assert!(!job.name().contains(char::is_control));
 }
 
-fn check_said(all: &[Said]) {
+fn check_said(all: &[Window]) {
     let mut position = 0;
-    for said in all {
+    for Window { said, .. } in all {
         assert!(said.from == position && said.from < said.next);
         position = said.next;
+    }
+}
+
+fn window() -> Window {
+    Window::from(said())
+}
+
+/// A window behind it.
+fn later() -> Window {
+    let span = Span {
+        start_ms: 200,
+        end_ms: 2_800,
+        text_end: 4,
+    };
+    Window {
+        said: Said {
+            from: 480_000,
+            next: 525_000,
+            start: 480_000,
+            samples: 480_000,
+            text: "stop".to_owned(),
+            ..said()
+        },
+        spans: vec![span],
+        forgets: false,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod frames;
 pub mod journal;
 pub mod lines;
 pub mod messages;
+pub mod onnx;
 pub mod receiver;
 pub mod recordings;
 pub mod seeds;
@@ -23,13 +24,14 @@ mod memory;
 pub type Property = fn(&[u8]);
 
 /// Every property with the name of its fuzz target and of its folder in `corpus`.
-pub const ALL: [(&str, Property); 11] = [
+pub const ALL: [(&str, Property); 12] = [
     ("checkpoints", checkpoints::check),
     ("control", control::check),
     ("frames", frames::check),
     ("journal", journal::check),
     ("lines", lines::check),
     ("messages", messages::check),
+    ("onnx", onnx::check),
     ("receiver", receiver::check),
     ("recordings", recordings::check),
     ("settings", settings::check),

@@ -10,8 +10,9 @@ use pressel::jobs::record as checkpoint;
 use pressel::journal::record::encode;
 use pressel::journal::{Record, Spoken, frame};
 use pressel::outcome::Finished;
+use pressel::window::{Heard, Span, Spans};
 use pressel::worker::Answer;
-use pressel::worker::message::{self, FrameBuffer, Request};
+use pressel::worker::message::{self, Excerpt, FrameBuffer, Request};
 use pressel_pipeline::limits::WORKER_FRAME_BYTES;
 use pressel_wire::limits::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
 use pressel_wire::{
@@ -35,6 +36,7 @@ pub fn write(into: &Path, repository: &Path) -> io::Result<()> {
         folder.save("control", &format!("request-{number}"), line.as_bytes())?;
     }
     settings(&folder, repository)?;
+    models(&folder, repository)?;
     recordings(&folder, repository)
 }
 
@@ -47,6 +49,15 @@ impl Folder<'_> {
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), bytes)
     }
+}
+
+/// The two graphs of a small model.
+fn models(folder: &Folder, repository: &Path) -> io::Result<()> {
+    for name in ["encoder_model.onnx", "decoder_model_merged.onnx"] {
+        let file = repository.join("models/fixtures/tiny").join(name);
+        folder.save("onnx", name, &fs::read(file)?)?;
+    }
+    Ok(())
 }
 
 /// Messages of both directions, as frames and as lines.
@@ -339,14 +350,20 @@ fn packets() -> Vec<Vec<u8>> {
             .expect("it fits")
             .to_vec()
     }
+    let part = Excerpt {
+        utterance: 5,
+        slot: 2,
+        start: 3,
+        samples: 4,
+    };
     vec![
         packet(&Request::Cancel { id: 1 }),
-        packet(&Request::Recognise {
-            id: 1,
-            slot: 2,
-            start: 3,
-            samples: 4,
+        packet(&Request::Recognise { id: 1, part }),
+        packet(&Request::Ahead {
+            part,
+            is_guess: true,
         }),
+        packet(&Request::Forget),
         packet(&Answer::Ready {
             cuda: false,
             canary: 7,
@@ -368,6 +385,15 @@ fn packets() -> Vec<Vec<u8>> {
             confidence: 90,
             encode_ms: 20,
             decode_ms: 30,
+            heard: Heard {
+                spans: Spans::from_iter([Span {
+                    start_ms: 0,
+                    end_ms: 1_500,
+                    text_end: 17,
+                }]),
+                samples: 24_000,
+                forgets: false,
+            },
         }),
         vec![0xff; WORKER_FRAME_BYTES + 1],
     ]

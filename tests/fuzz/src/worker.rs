@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use pressel::slots::{SharedMemory, SlotReader};
-use pressel::worker::message::{FrameBuffer, Request, decode, encode};
+use pressel::worker::message::{Excerpt, FrameBuffer, Request, decode, encode};
 use pressel::worker::socket::Received;
 use pressel::worker::{Answer, WorkerSocket};
 use pressel_pipeline::limits::{FILE_SLOT, UTTERANCE_SAMPLES_MAX, WORKER_FRAME_BYTES};
@@ -23,17 +23,19 @@ static SLOTS: LazyLock<(SharedMemory, SlotReader)> = LazyLock::new(|| {
 pub fn check(bytes: &[u8]) {
     check_packet::<Answer>(bytes);
     let request = check_packet::<Request>(bytes);
-    if let Some(Request::Recognise {
-        slot,
-        start,
-        samples,
-        ..
-    }) = request
-    {
-        let audio = SLOTS.1.audio(slot, start, samples);
+    if let Some(Request::Recognise { part, .. } | Request::Ahead { part, .. }) = request {
+        let Excerpt {
+            slot,
+            start,
+            samples,
+            ..
+        } = part;
+        let mut audio = Vec::new();
+        let is_there = SLOTS.1.copy(slot, start, samples, &mut audio);
         let end = u64::from(start) + u64::from(samples);
         let inside = slot <= FILE_SLOT && end <= UTTERANCE_SAMPLES_MAX as u64;
-        assert_eq!(audio.map(<[i16]>::len), inside.then_some(samples as usize));
+        let expected = if inside { samples as usize } else { 0 };
+        assert_eq!((is_there, audio.len()), (inside, expected));
     }
 }
 

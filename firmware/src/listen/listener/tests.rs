@@ -3,12 +3,15 @@
 //! A test is a list of blocks and commands, and the events that they must give.
 
 use pressel_models::{ModelError, Vad, vad};
+use pressel_pipeline::trim;
 use pressel_pipeline::utterance::CloseReason;
 
+use std::slice;
 use std::vec::Vec;
 
 use super::*;
 use crate::config::{Config, Trigger as Opens};
+use crate::outcome;
 
 /// Hears speech in frames that hold a sample above 1,000.
 struct LoudVad;
@@ -304,4 +307,106 @@ fn speech_that_began_before_the_history_starts_where_the_history_does() {
         utterance.start + u64::from(utterance.samples),
         100_352 + 4_800
     );
+}
+
+/// Plays blocks `from..to`, loud inside `speech`, and returns what the worker may look at, each with
+/// the time at which it was told.
+fn play_ahead(
+    listener: &mut Listener<TestSlots>,
+    to: SampleTime,
+    speech: &[core::ops::Range<SampleTime>],
+) -> (Vec<ListenEvent>, Vec<(SampleTime, Ahead)>) {
+    let (mut all, mut told) = (Vec::new(), Vec::new());
+    while listener.heard() < to {
+        let mut events = Events::new();
+        let start = listener.heard();
+        let loud = speech.iter().any(|speech| speech.contains(&start));
+        listener.hear(&block(start, loud), &mut events);
+        all.extend(events);
+        told.extend(listener.ahead().map(|ahead| (listener.heard(), ahead)));
+    }
+    (all, told)
+}
+
+/// What the last guess was about, and when it was made.
+fn last_guess(told: &[(SampleTime, Ahead)]) -> (SampleTime, u32, u32) {
+    let guess = told.iter().rfind(|(_, ahead)| ahead.look.is_guess);
+    let (at, ahead) = guess.expect("a guess was made");
+    (*at, ahead.look.start, ahead.look.samples)
+}
+
+#[test]
+fn guess_is_what_is_asked_for_when_nothing_more_is_said() {
+    for endpoint_ms in [250, 700] {
+        let mut config = Config {
+            trigger: Opens::Voice,
+            ..Config::default()
+        };
+        config.speech.endpoint_ms = endpoint_ms;
+        let ears = Ears::new(Box::new(LoudVad), None);
+        let mut listener = Listener::new(config.tuning(), ears, TestSlots::new(2));
+        let speech = [20_480..32_768, 35_840..49_152];
+        let (events, told) = play_ahead(&mut listener, 80_000, &speech);
+        let [utterance] = closed(&events)[..] else {
+            panic!("one utterance: {events:?}")
+        };
+        let (at, start, samples) = last_guess(&told);
+        let asked = outcome::utterance(&utterance, 0, 0);
+        assert_eq!(trim::speech(&asked), (start, samples));
+        // A quarter of a second after the speech, to the next frame; and before it is closed.
+        assert_eq!(at, 49_152 + 4_096);
+        assert!(at < utterance.closed_at);
+        let ids = told.iter().map(|(_, ahead)| (ahead.utterance, ahead.slot));
+        assert!(
+            ids.into_iter()
+                .all(|id| id == (utterance.id, utterance.slot))
+        );
+    }
+}
+
+#[test]
+fn release_makes_no_other_guess_and_the_tail_is_guessed_once_it_is_there() {
+    // The button is let go so long after the last speech, and the guess comes so long after it.
+    for (release, guess) in [
+        (8_192, Some(4_096)),
+        (2_048, Some(3_584)),
+        (512, Some(3_584)),
+        (0, None),
+    ] {
+        let mut listener = listener(Opens::Ptt, 2);
+        play(&mut listener, 16_384, 0..0);
+        obey(&mut listener, Control::TalkStart);
+        let speech = 20_480..32_768;
+        let (_, mut told) = play_ahead(&mut listener, 32_768 + release, slice::from_ref(&speech));
+        obey(&mut listener, Control::TalkStop);
+        let (events, more) = play_ahead(&mut listener, 64_000, &[]);
+        told.extend(more);
+        let [utterance] = closed(&events)[..] else {
+            panic!("one utterance: {events:?}")
+        };
+        let asked = trim::speech(&outcome::utterance(&utterance, 3_200, 0));
+        let guesses: Vec<_> = told.iter().filter(|(_, told)| told.look.is_guess).collect();
+        assert_eq!(guesses.len(), usize::from(guess.is_some()));
+        if let Some(after) = guess {
+            let (at, start, samples) = last_guess(&told);
+            assert_eq!((at, (start, samples)), (32_768 + after, asked));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_told_ahead_where_that_is_off_or_there_is_no_speech_or_no_slot() {
+    for (guess, slots, speech) in [
+        (false, 2, 20_480..40_960),
+        (true, 2, 0..0),
+        (true, 0, 20_480..40_960),
+    ] {
+        let mut config = Config::default();
+        config.speech.guess = guess;
+        let ears = Ears::new(Box::new(LoudVad), None);
+        let mut listener = Listener::new(config.tuning(), ears, TestSlots::new(slots));
+        obey(&mut listener, Control::TalkStart);
+        let (_, told) = play_ahead(&mut listener, 64_000, slice::from_ref(&speech));
+        assert_eq!(told, []);
+    }
 }

@@ -4,6 +4,7 @@
 
 use heapless::spsc::{Consumer, Producer};
 use pressel_models::{ModelError, Vad, vad};
+use pressel_pipeline::ahead::Look;
 use pressel_pipeline::limits::{BLOCK_SAMPLES, CONTROL_RING_COMMANDS, EVENT_RING_EVENTS};
 use pressel_wire::{DropReason, Trigger};
 
@@ -65,6 +66,8 @@ impl Desk {
             next: None,
             events: Events::new(),
             sent: 0,
+            ahead: None,
+            sent_since: 0,
             panics: 0,
             vitals: Arc::default(),
         };
@@ -250,6 +253,48 @@ fn panic_takes_no_event_of_its_turn_along() {
         ended: false,
     };
     assert_eq!(desk.events(), [ListenEvent::Lost(lost), panicked]);
+}
+
+/// What is told of utterance 1, so many samples of it.
+fn ahead(samples: u32) -> Ahead {
+    let look = Look {
+        start: 0,
+        samples,
+        is_guess: false,
+    };
+    Ahead {
+        utterance: 1,
+        slot: 0,
+        look,
+    }
+}
+
+#[test]
+fn one_look_ahead_is_in_the_ring_and_the_newest_waits() {
+    let mut desk = Desk::new(Vec::new());
+    desk.command(0, Control::TalkStart);
+    desk.blocks(1);
+    desk.turn();
+    for samples in 1..=5 {
+        desk.room.ahead = Some(ahead(samples));
+        desk.turn();
+    }
+    let opened = opened(1, 0);
+    assert_eq!(desk.events(), [opened, ListenEvent::Ahead(ahead(1))]);
+    desk.turn();
+    assert_eq!(desk.events(), [ListenEvent::Ahead(ahead(5))]);
+    // Nothing of an utterance that is over.
+    for samples in 6..=7 {
+        desk.room.ahead = Some(ahead(samples));
+        desk.turn();
+    }
+    desk.command(256, Control::Discard(DropReason::Cancelled));
+    desk.turn();
+    let events = desk.events();
+    assert_eq!(events[0], ListenEvent::Ahead(ahead(6)));
+    assert!(matches!(events[1..], [ListenEvent::Lost(_)]));
+    desk.turn();
+    assert_eq!(desk.events(), []);
 }
 
 #[test]

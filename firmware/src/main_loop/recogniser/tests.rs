@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 
 use pressel_hal::linux::poll;
+use pressel_pipeline::ahead::Look;
 use pressel_pipeline::limits::{
-    FILE_SLOT, LEFT_OFF_MS, RESTART_WINDOW_MS, RESTARTS_MAX, SLOT_COUNT, WAITING_UTTERANCES_MAX,
+    AHEAD_REST_MS, FILE_SLOT, LEFT_OFF_MS, RESTART_WINDOW_MS, RESTARTS_MAX, SLOT_COUNT,
+    WAITING_UTTERANCES_MAX,
 };
 use pressel_pipeline::waiting::SpeechSpan;
 use pressel_wire::{DropReason, FailCode, Trigger};
@@ -14,6 +16,7 @@ use proptest::prelude::*;
 use rustix::net::{SendFlags, send};
 
 use super::*;
+use crate::window::Heard;
 
 impl Recogniser {
     /// Forgets the request, as a panic may that comes while its answer is taken.
@@ -62,7 +65,7 @@ impl Desk {
     /// What the main loop does with news; returns false for a model that cannot be loaded.
     fn take(&mut self, news: News) -> bool {
         match news {
-            News::Ready { .. } | News::Yielded { .. } => {}
+            News::Ready { .. } | News::Yielded { .. } | News::Guess { .. } => {}
             News::CannotLoad(_) => return false,
             News::Done(finished, slot) => self.done.push((finished, slot)),
             News::Lost(why) => {
@@ -209,6 +212,7 @@ fn said(id: u32, text: &str) -> Answer {
         confidence: 90,
         encode_ms: 11,
         decode_ms: 22,
+        heard: Heard::default(),
     }
 }
 
@@ -256,12 +260,13 @@ fn each_answer_has_its_result() {
 fn request_is_the_speech_and_what_is_around_it() {
     let mut desk = Desk::ready();
     desk.offer(pressed(5));
-    let request = Request::Recognise {
-        id: 1,
+    let part = Excerpt {
+        utterance: 5,
         slot: 5,
         start: 8_000 - 4_800,
-        samples: 16_000 + 2 * 4_800,
+        samples: 16_000 + 4_800 + 3_200,
     };
+    let request = Request::Recognise { id: 1, part };
     assert_eq!(desk.asked(), [request]);
     desk.pass(40);
     desk.answer(&said(1, "stop"));
@@ -288,7 +293,10 @@ fn one_request_is_at_the_worker_and_the_most_urgent_comes_next() {
     desk.answer(&said(1, "one"));
     assert!(matches!(
         desk.asked()[..],
-        [Request::Recognise { id: 2, slot: 3, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Excerpt { slot: 3, .. }
+        }]
     ));
 }
 
@@ -348,7 +356,7 @@ fn late_answer_is_cancelled_and_a_worker_that_hangs_is_killed() {
     let mut desk = Desk::ready();
     desk.offer(pressed(1));
     desk.asked();
-    let allowed = RECOGNISE_BASE_MS + RECOGNISE_FACTOR * 1_600;
+    let allowed = RECOGNISE_BASE_MS + RECOGNISE_FACTOR * 1_500;
     assert_eq!(desk.recogniser.deadline(), Some(desk.now + allowed));
     desk.pass(allowed - 1);
     assert_eq!(desk.asked(), []);
@@ -423,7 +431,10 @@ fn what_a_dead_worker_had_is_tried_once_more_and_before_the_others() {
     desk.answer(&READY);
     assert!(matches!(
         desk.asked()[..],
-        [Request::Recognise { id: 2, slot: 1, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Excerpt { slot: 1, .. }
+        }]
     ));
     desk.die();
     assert_eq!(desk.results(), [(1, DIED)]);
@@ -568,8 +579,10 @@ fn chunk_is_cancelled_by_a_press_and_done_again_after_it() {
         desk.asked()[..],
         [Request::Recognise {
             id: 1,
-            slot: FILE_SLOT,
-            ..
+            part: Excerpt {
+                slot: FILE_SLOT,
+                ..
+            }
         }]
     ));
     desk.talk(true);
@@ -773,6 +786,136 @@ fn descriptor_to_wait_for_is_the_workers() {
     assert_eq!(poll::wait(&mut [desk.recogniser.poll_fd()], 0), Ok(1));
 }
 
+/// What listen tells of an utterance as `pressed` makes it: half a second before its end.
+fn told(id: u32, samples: u32, is_guess: bool) -> Ahead {
+    let slot = pressed(id).slot;
+    let look = Look {
+        start: 3_200,
+        samples,
+        is_guess,
+    };
+    Ahead {
+        utterance: id,
+        slot,
+        look,
+    }
+}
+
+/// Samples of `pressed` that are asked for in the end.
+const ASKED: u32 = 16_000 + 4_800 + 3_200;
+
+impl Desk {
+    fn look(&mut self, ahead: Ahead) {
+        self.recogniser.look_ahead(ahead);
+        self.turn();
+    }
+
+    fn guesses(&self) -> [u32; 3] {
+        let GuessCounts {
+            made,
+            adopted,
+            dropped,
+        } = self.recogniser.guesses();
+        [made, adopted, dropped]
+    }
+}
+
+#[test]
+fn worker_is_told_of_what_is_recorded_and_asked_when_it_is_closed() {
+    let mut desk = Desk::ready();
+    desk.look(told(1, 8_000, false));
+    desk.look(told(1, ASKED, true));
+    let ahead = |ahead: Ahead| Request::Ahead {
+        part: part(&ahead),
+        is_guess: ahead.look.is_guess,
+    };
+    let expected = [ahead(told(1, 8_000, false)), ahead(told(1, ASKED, true))];
+    assert_eq!(desk.asked(), expected);
+    // Nobody waits for it: no deadline, nothing shows.
+    assert_eq!(desk.recogniser.deadline(), None);
+    assert!(!desk.recogniser.is_running());
+    desk.offer(pressed(1));
+    let part = part(&told(1, ASKED, true));
+    assert_eq!(desk.asked(), [Request::Recognise { id: 1, part }]);
+    desk.answer(&said(1, "on"));
+    assert_eq!(
+        (desk.results(), desk.guesses()),
+        (vec![(1, text(2))], [1, 1, 0])
+    );
+    desk.recogniser.forget(1);
+    assert_eq!(desk.asked(), []);
+}
+
+#[test]
+fn busy_worker_is_told_when_it_is_idle() {
+    let mut desk = Desk::ready();
+    desk.offer(pressed(1));
+    desk.look(told(2, 8_000, false));
+    desk.look(told(2, ASKED, true));
+    assert_eq!(desk.asked().len(), 1);
+    desk.answer(&said(1, "on"));
+    assert!(matches!(
+        desk.asked()[..],
+        [Request::Ahead { is_guess: true, .. }]
+    ));
+    // A discard: what is kept is forgotten.
+    desk.recogniser.forget(2);
+    assert_eq!(desk.asked(), [Request::Forget]);
+    assert_eq!(desk.guesses(), [1, 0, 1]);
+}
+
+#[test]
+fn worker_that_dies_over_a_guess_costs_nobody_a_try_or_a_restart() {
+    let mut desk = Desk::ready();
+    for id in 1..=2 * u32::try_from(RESTARTS_MAX).unwrap() {
+        desk.look(told(id, ASKED, true));
+        desk.die();
+        desk.start_worker();
+        desk.answer(&READY);
+        // For a minute there is no other, also not of the same utterance.
+        desk.look(told(id, ASKED, true));
+        assert_eq!(desk.asked(), []);
+        desk.offer(pressed(id));
+        let asked = desk.recogniser.number;
+        desk.answer(&said(asked, "on"));
+        desk.pass(AHEAD_REST_MS);
+    }
+    assert!(
+        desk.lost
+            .iter()
+            .all(|lost| *lost == ("its process ended", 0))
+    );
+    assert!(desk.results().iter().all(|(_, result)| *result == text(2)));
+    assert_eq!(desk.recogniser.restarts(), 6);
+    // A request that was a guess has its two tries.
+    desk.look(told(9, ASKED, true));
+    desk.offer(pressed(9));
+    for _ in 0..2 {
+        desk.die();
+        desk.start_worker();
+        desk.answer(&READY);
+    }
+    assert_eq!(desk.results().last(), Some(&(9, DIED)));
+}
+
+#[test]
+fn worker_that_lies_about_a_guess_is_lost() {
+    let not_asked = "it answers what was not asked";
+    let broken = "it failed at a guess and is not to be trusted";
+    for (answer, why) in [
+        (said(NOT_ASKED, "on"), not_asked),
+        (said(1, "on"), not_asked),
+        (failed(NOT_ASKED, Fault::Model), not_asked),
+        (failed(NOT_ASKED, Fault::Sticky), broken),
+        (failed(NOT_ASKED, Fault::Reload), broken),
+    ] {
+        let mut desk = Desk::ready();
+        desk.look(told(1, ASKED, true));
+        desk.answer(&answer);
+        assert_eq!(desk.lost, [(why, 0)]);
+    }
+}
+
 /// What may happen to a recogniser.
 #[derive(Clone, Debug)]
 enum Step {
@@ -787,6 +930,8 @@ enum Step {
     Cancel,
     Chunk,
     Talk(bool),
+    /// Listen tells of the next utterance.
+    Look(bool),
     Pass(u64),
 }
 
@@ -810,6 +955,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Cancel),
         3 => Just(Step::Chunk),
         2 => any::<bool>().prop_map(Step::Talk),
+        4 => any::<bool>().prop_map(Step::Look),
         2 => prop::sample::select(vec![1, 2_000, 30_000, 200_000]).prop_map(Step::Pass),
     ];
     prop::collection::vec(step, 0..60)
@@ -849,6 +995,11 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 desk.put_chunk(offered);
             }
             Step::Talk(talks) => desk.talk(talks),
+            Step::Look(is_guess) => {
+                let slot = free.first().copied().unwrap_or(0);
+                let ahead = told(offered + 1, ASKED, is_guess);
+                desk.look(Ahead { slot, ..ahead });
+            }
             Step::Pass(ms) => desk.pass(ms),
         }
         if desk.recogniser.poll_fd().fd < 0 {

@@ -17,6 +17,7 @@ use super::air::{Air, Level};
 use super::worker::PlayedWorker;
 use crate::alloc_guard;
 use crate::bell::Bell;
+use crate::chunks::Cut;
 use crate::config::{Config, LinkMode};
 use crate::jobs::JobClient;
 use crate::jobs::checkpoints::Store;
@@ -116,6 +117,8 @@ fn room(config: &Config, ends: rings::ListenEnds, memory: &SharedMemory, bells: 
         next: None,
         events: Events::new(),
         sent: 0,
+        ahead: None,
+        sent_since: 0,
         panics: 0,
         vitals: Arc::default(),
     }
@@ -135,6 +138,7 @@ fn core(
         inside,
         main_bell: main_bell.clone(),
         slot: Box::new(memory.file_writer().unwrap()),
+        cut: Cut::Speech(Config::default().tuning()),
         load_ears: Box::new(|| Ok(Ears::by_level())),
         model: "nano 1".to_owned(),
         paused: false,

@@ -10,7 +10,8 @@ use pressel_pipeline::limits::FILE_SLOT;
 use super::air::{Dice, text_of};
 use crate::main_loop::tests::rig::READY;
 use crate::slots::SlotReader;
-use crate::worker::message::Fault;
+use crate::window::Heard;
+use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -26,6 +27,11 @@ pub(super) struct Work {
     pub(super) deaths: usize,
     pub(super) hangs: usize,
     pub(super) late: usize,
+    /// Looks ahead, guesses among them, those that were asked for, and workers that they cost.
+    pub(super) looks: usize,
+    pub(super) guesses: usize,
+    pub(super) adopted: usize,
+    pub(super) deaths_ahead: usize,
     /// The next so many requests kill it.
     pub(super) poison: usize,
 }
@@ -40,9 +46,7 @@ enum Ending {
 
 struct Task {
     id: u32,
-    slot: u8,
-    start: u32,
-    samples: u32,
+    part: Excerpt,
     /// What it read when it was asked: nobody else may write there meanwhile.
     text: String,
     answers_at: u64,
@@ -58,6 +62,8 @@ pub(super) struct PlayedWorker {
     /// would end the program.
     pub(super) may_fail: bool,
     task: Option<Task>,
+    /// What it has begun before it was asked.
+    guess: Option<Task>,
 }
 
 impl PlayedWorker {
@@ -68,6 +74,7 @@ impl PlayedWorker {
             ready_at: Some(ready_at),
             may_fail: false,
             task: None,
+            guess: None,
         }
     }
 
@@ -81,30 +88,43 @@ impl PlayedWorker {
         }
         loop {
             match self.socket.receive() {
-                Received::Message(Request::Recognise {
-                    id,
-                    slot,
-                    start,
-                    samples,
-                }) => {
+                Received::Message(Request::Recognise { id, part }) => {
                     assert!(self.task.is_none(), "two requests at once");
-                    let text = text_of(self.memory.audio(slot, start, samples).unwrap());
-                    if slot == FILE_SLOT {
+                    let text = self.text(part);
+                    if part.slot == FILE_SLOT {
                         work.chunks += 1;
                         work.chunks_again += usize::from(!work.heard.insert(text.clone()));
                     } else {
                         work.utterances += 1;
                     }
-                    self.task = Some(Task {
-                        id,
-                        slot,
-                        start,
-                        samples,
-                        text,
-                        answers_at: now + dice.between(20, if calm { 300 } else { 2_500 }),
-                        ending: ending(dice, calm, work),
+                    let guess = self.guess.take_if(|guess| guess.part == part);
+                    self.guess = None;
+                    self.task = Some(match guess {
+                        Some(guess) => {
+                            work.adopted += 1;
+                            assert_eq!(guess.text, text, "{part:?} was written after it was told");
+                            Task { id, ..guess }
+                        }
+                        None => self.begin(id, part, now, dice, calm, work),
                     });
                 }
+                Received::Message(Request::Ahead { part, is_guess }) => {
+                    assert!(self.task.is_none(), "work ahead beside a request");
+                    work.looks += 1;
+                    self.guess = None;
+                    if is_guess {
+                        work.guesses += 1;
+                        let guess = self.begin(NOT_ASKED, part, now, dice, calm, work);
+                        self.guess = Some(guess);
+                        if !calm && dice.chance(100) {
+                            work.deaths_ahead += 1;
+                            if !self.fail_ahead(dice) {
+                                return false;
+                            }
+                        }
+                    }
+                }
+                Received::Message(Request::Forget) => self.guess = None,
                 Received::Message(Request::Cancel { id }) => self.cancel(id, now, dice, work),
                 Received::Nothing => break,
                 // The main loop has let go of it.
@@ -115,12 +135,52 @@ impl PlayedWorker {
         self.answer(now)
     }
 
+    /// It dies over a guess, says that it is broken, or lies. Returns false when it dies.
+    fn fail_ahead(&mut self, dice: &mut Dice) -> bool {
+        let (id, fault) = (NOT_ASKED, Fault::Sticky);
+        match dice.below(3) {
+            0 => return false,
+            1 => self.socket.send(&Answer::Failed { id, fault }).ok(),
+            _ => self.socket.send(&Request::Forget).ok(),
+        };
+        true
+    }
+
+    /// Returns the words of what it reads now.
+    fn text(&self, part: Excerpt) -> String {
+        let Excerpt {
+            slot,
+            start,
+            samples,
+            ..
+        } = part;
+        text_of(&self.memory.audio(slot, start, samples).unwrap())
+    }
+
+    fn begin(
+        &self,
+        id: u32,
+        part: Excerpt,
+        now: u64,
+        dice: &mut Dice,
+        calm: bool,
+        work: &mut Work,
+    ) -> Task {
+        Task {
+            id,
+            part,
+            text: self.text(part),
+            answers_at: now + dice.between(20, if calm { 300 } else { 2_500 }),
+            ending: ending(dice, calm, work),
+        }
+    }
+
     /// It obeys, or its answer is on its way already, or it hangs.
     fn cancel(&mut self, id: u32, now: u64, dice: &mut Dice, work: &mut Work) {
         let Some(task) = self.task.as_mut().filter(|task| task.id == id) else {
             return; // It has just answered.
         };
-        if task.slot == FILE_SLOT {
+        if task.part.slot == FILE_SLOT {
             work.yields += 1;
         }
         match dice.below(20) {
@@ -144,9 +204,8 @@ impl PlayedWorker {
             return true;
         };
         let id = task.id;
-        let audio = self.memory.audio(task.slot, task.start, task.samples);
-        let text = text_of(audio.unwrap());
-        assert_eq!(text, task.text, "slot {} was written meanwhile", task.slot);
+        let text = self.text(task.part);
+        assert_eq!(text, task.text, "{:?} was written meanwhile", task.part);
         let answer = match task.ending {
             Ending::Fault(fault) => Answer::Failed { id, fault },
             Ending::Death => return false,
@@ -159,6 +218,7 @@ impl PlayedWorker {
                 confidence: 90,
                 encode_ms: 1,
                 decode_ms: 2,
+                heard: Heard::default(),
             },
         };
         self.socket.send(&answer).ok();

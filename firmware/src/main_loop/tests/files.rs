@@ -16,7 +16,8 @@ use crate::keeper::{Delivery, Record};
 use crate::main_loop::*;
 use crate::stream::ListenEvent;
 use crate::vitals::Watched;
-use crate::worker::message::Fault;
+use crate::window::{Heard, Span, Spans};
+use crate::worker::message::{Excerpt, Fault};
 use crate::worker::{Answer, Request};
 
 /// A chunk of ten seconds, with the number of an utterance.
@@ -75,12 +76,13 @@ fn alert(alert: Alert, on: bool) -> DeviceMessage {
 fn chunk_goes_to_the_worker_and_its_text_to_jobs_only() {
     let mut rig = Rig::ready();
     rig.job(chunk());
-    let request = Request::Recognise {
-        id: 1,
+    let part = Excerpt {
+        utterance: 1,
         slot: FILE_SLOT,
         start: 0,
         samples: 160_000,
     };
+    let request = Request::Recognise { id: 1, part };
     assert_eq!(rig.asked(), [request]);
     assert!(rig.vitals.read().chunk);
     // The voice path is as idle as before.
@@ -118,7 +120,10 @@ fn press_cancels_a_chunk_in_the_same_turn_and_it_is_done_again_after_the_answer(
     rig.event(ListenEvent::Closed(super::rig::closed(1, 0)));
     assert!(matches!(
         rig.asked()[..],
-        [Request::Recognise { id: 2, slot: 0, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Excerpt { slot: 0, .. }
+        }]
     ));
     rig.answer(&said(2, "light on"));
     assert_eq!(rig.outcomes().len(), 1);
@@ -126,13 +131,45 @@ fn press_cancels_a_chunk_in_the_same_turn_and_it_is_done_again_after_the_answer(
         rig.asked()[..],
         [Request::Recognise {
             id: 3,
-            slot: FILE_SLOT,
-            ..
+            part: Excerpt {
+                slot: FILE_SLOT,
+                ..
+            }
         }]
     ));
     rig.answer(&said(3, "chapter one"));
     assert_eq!(result(&mut rig).unwrap().1, "chapter one");
     assert_eq!(rig.recorded().len(), 1);
+}
+
+#[test]
+fn window_gives_way_as_well_and_its_segments_come_to_jobs() {
+    let mut rig = Rig::ready();
+    rig.job(chunk());
+    rig.press(true);
+    rig.answer(&cancelled(1));
+    rig.event(opened(1));
+    rig.press(false);
+    rig.event(ListenEvent::Closed(super::rig::closed(1, 0)));
+    rig.answer(&said(2, "light on"));
+    assert_eq!(rig.outcomes().len(), 1);
+    let window = Heard {
+        spans: Spans::from_iter([Span {
+            start_ms: 200,
+            end_ms: 9_000,
+            text_end: 11,
+        }]),
+        samples: 150_000,
+        forgets: true,
+    };
+    let mut answer = said(3, "chapter one");
+    if let Answer::Done { heard, .. } = &mut answer {
+        heard.clone_from(&window);
+    }
+    rig.answer(&answer);
+    let finished = rig.jobs.done.try_recv().unwrap();
+    assert_eq!(finished.text.as_str(), "chapter one");
+    assert_eq!(finished.heard, window);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::main_loop::*;
 use crate::rings::{self, Listening};
 use crate::stream::{ClosedUtterance, ListenEvent};
+use crate::window::Heard;
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -474,5 +475,6 @@ pub(super) fn said(id: u32, text: &str) -> Answer {
         confidence: 90,
         encode_ms: 11,
         decode_ms: 22,
+        heard: Heard::default(),
     }
 }

@@ -111,7 +111,9 @@ impl World {
         }
         for request in self.rig.asked() {
             match request {
-                Request::Recognise { id, slot, .. } => {
+                Request::Ahead { .. } | Request::Forget => {}
+                Request::Recognise { id, part } => {
+                    let slot = part.slot;
                     assert_eq!(self.asked, None);
                     assert!(!self.listens_own().contains(&slot), "slot {slot}");
                     assert!(slot < FILE_SLOT || self.chunk);

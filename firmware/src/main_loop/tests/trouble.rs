@@ -13,6 +13,7 @@ use super::words;
 use crate::keeper::{Delivery, Record};
 use crate::main_loop::*;
 use crate::stream::{Control, ListenEvent, LostUtterance};
+use crate::worker::message::Excerpt;
 use crate::worker::{Answer, Request};
 
 fn failed(code: FailCode) -> OutcomeResult {
@@ -172,7 +173,10 @@ fn dead_worker_is_replaced_and_its_utterance_tried_once_more() {
     rig.answer(&READY);
     assert!(matches!(
         rig.asked()[..],
-        [Request::Recognise { id: 2, slot: 3, .. }]
+        [Request::Recognise {
+            id: 2,
+            part: Excerpt { slot: 3, .. }
+        }]
     ));
     rig.worker = None;
     rig.turn();
@@ -220,7 +224,7 @@ fn worker_that_hangs_is_cancelled_then_killed_at_its_deadline() {
     let mut rig = Rig::ready();
     rig.utter(1, 0);
     rig.asked();
-    rig.pass(RECOGNISE_BASE_MS + 4 * 1_600);
+    rig.pass(RECOGNISE_BASE_MS + 4 * 1_500);
     assert_eq!(rig.asked(), [Request::Cancel { id: 1 }]);
     rig.pass(2_000);
     assert_eq!(rig.recorded(), [(1, failed(FailCode::Timeout))]);
@@ -446,7 +450,7 @@ fn no_wait_is_longer_than_the_next_deadline() {
     let talk_ms_max = rig.main_loop.fixed.session.talk_ms_max;
     assert_eq!(wait(&rig), (talk_ms_max - 20).min(COUNTERS_EVERY_MS - 20));
     rig.utter(1, 0);
-    assert_eq!(wait(&rig), RECOGNISE_BASE_MS + 4 * 1_600);
+    assert_eq!(wait(&rig), RECOGNISE_BASE_MS + 4 * 1_500);
     rig.answer(&said(1, "on"));
     assert_eq!(wait(&rig), 600); // The sent light goes out.
     rig.pass(600);
