@@ -25,8 +25,8 @@ const _: () = assert!(CLIP[36] == b'd' && CLIP[HEADER_BYTES - 5] == b'a'); // of
 /// Those of [`Transcriber::transcribe`](pressel_models::Transcriber::transcribe).
 pub(super) fn hear(whisper: &mut Whisper, is_broken: bool) -> Result<Option<u32>, ModelError> {
     let samples = CLIP[HEADER_BYTES..].as_chunks::<2>().0;
-    let mut audio: Vec<i16> = samples.iter().copied().map(i16::from_le_bytes).collect();
-    levels::normalise(&mut audio);
+    let audio: Vec<i16> = samples.iter().copied().map(i16::from_le_bytes).collect();
+    whisper.set_gain(levels::gain(&audio));
     let options = DecodeOptions {
         language: Some(Language::ENGLISH),
         // The likeliest words, and no others: the number is to be the same at every start.

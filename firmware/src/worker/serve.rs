@@ -183,6 +183,7 @@ impl Room<'_> {
             let answer = match self.desk.next() {
                 Task::Forget => {
                     self.kept.wipe();
+                    self.whisper.forget_ahead();
                     None
                 }
                 Task::Listen(part) => {
@@ -193,9 +194,11 @@ impl Room<'_> {
                 Task::Job(job) => self.answer_job(&job, answers),
                 Task::Guess(part) => self.guess(part, answers),
             };
-            if answer.is_some_and(|answer| answers.send(&answer).is_err()) {
+            let Some(answer) = answer else { continue };
+            if answers.send(&answer).is_err() {
                 return;
             }
+            self.whisper.forget_ahead(); // Nobody waits for that.
         }
     }
 
@@ -258,6 +261,8 @@ impl Room<'_> {
             context: &self.context,
         });
         let (audio, transcript) = (&self.audio, &mut self.transcript);
+        // Known at the end only: what was prepared ahead holds with any.
+        self.whisper.set_gain(levels::gain(audio));
         let cancel = self.desk.cancel_flag();
         answer(
             self.whisper,
@@ -272,13 +277,13 @@ impl Room<'_> {
     /// Prepares what the recognition of this part, and of more after it, will want.
     fn listen_ahead(&mut self, part: Excerpt) {
         if self.fetch(part) {
-            listen_ahead(self.whisper, part.utterance, &self.audio);
+            self.whisper.listen_ahead(&self.audio);
         }
         self.audio.fill(0);
         self.desk.end();
     }
 
-    /// Takes the audio out of its slot and brings its level up.
+    /// Takes the audio out of its slot.
     fn fetch(&mut self, part: Excerpt) -> bool {
         let Excerpt {
             slot,
@@ -286,9 +291,7 @@ impl Room<'_> {
             samples,
             ..
         } = part;
-        let is_there = self.slots.copy(slot, start, samples, &mut self.audio);
-        levels::normalise(&mut self.audio);
-        is_there
+        self.slots.copy(slot, start, samples, &mut self.audio)
     }
 }
 
@@ -308,9 +311,6 @@ fn wipe(text: &mut String) {
     text.extend(std::iter::repeat_n('\0', room));
     text.clear();
 }
-
-/// The place where the model computes the spectrogram of what was said so far.
-fn listen_ahead(_whisper: &mut Whisper, _utterance: u32, _audio: &[i16]) {}
 
 /// Recognises one utterance, or a window of a recording with what is noted beside it; a fault that
 /// may pass is tried once more.

@@ -2,16 +2,16 @@
 //!
 //! Flow: [`Shape`] -> [`Plan`]. On the thread that prepares a model.
 //!
-//! Inputs: `embedded` f32 `[1, s, width]`, token row plus position row for each of `s` tokens; `rows`
-//! i64 `[n]`, the places among these tokens whose logits are wanted; `last_position` and
+//! Inputs: `embedded` f32 `[1, s, width]`, token row plus position row for each of `s` tokens;
+//! `rows` i64 `[n]`, the places among these tokens whose logits are wanted; `last_position` and
 //! `total_positions` i32 `[1]`, the position of the last of these tokens and one more; `self.N.key`
-//! and `self.N.value` f32 `[1, heads, context, cache head]`; `cross.N.key` and `cross.N.value` as the
-//! encoder gives them. Outputs: `logits` f32 `[1, n, vocabulary]`; `hidden` f32 `[1, n, width]`, what
-//! the logits are made of; `self_out.N.key` and `self_out.N.value`, which the caller binds to the
-//! memory of `self.N.key` and `self.N.value`: what is new is then written in place.
+//! and `self.N.value` f32 `[1, heads, context, cache head]`; `cross.N.key` and `cross.N.value` as
+//! the encoder gives them. Outputs: `logits` f32 `[1, n, vocabulary]`; `hidden` f32 `[1, n,
+//! width]`, what the logits are made of; `self_out.N.key` and `self_out.N.value`, which the caller
+//! binds to the memory of `self.N.key` and `self.N.value`: what is new is then written in place.
 //!
-//! The embedding is a file of its own, without a head: token rows f16 `[vocabulary, width]` (f32 when
-//! all is fp32), then position rows f32 `[context, width]`, little-endian.
+//! The embedding is a file of its own, without a head: token rows f16 `[vocabulary, width]` (f32
+//! when all is fp32), then position rows f32 `[context, width]`, little-endian.
 //!
 //! The cache's heads are filled up with zeros to a multiple of 8, as its operator wants it; all
 //! of OpenAI's sizes are 64 and stay as they are.
@@ -19,7 +19,8 @@
 use super::{
     Options,
     encoder::{inner, split_heads, square},
-    graph::{Builder, Content, Linear, Part, Place, Plan, Planned, Setting},
+    graph::{Builder, Content, Plan, Planned, Setting},
+    linear::{Linear, Part, Place},
     shape::Shape,
     tensor::Kind,
     weights::EMBEDDING,

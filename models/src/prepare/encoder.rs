@@ -4,11 +4,12 @@
 //!
 //! `input_features` f32 `[1, bins, frames]`, `frames` even -> for each layer of the decoder
 //! `cross.N.key` f32 `[1, heads, head, positions]` and `cross.N.value` f32 `[1, heads, positions,
-//! head]`, where two frames are a position. The stock encoder takes 3000 frames only, and leaves the
-//! keys and values to the decoder. Keys lie the way round that the decoder multiplies with.
+//! head]`, where two frames are a position. The stock encoder takes 3000 frames only, and leaves
+//! the keys and values to the decoder. Keys lie the way round that the decoder multiplies with.
 
 use super::{
-    graph::{Builder, Linear, Part, Place, Plan, Setting},
+    graph::{Builder, Plan, Setting},
+    linear::{Linear, Part, Place},
     shape::Shape,
     tensor::Kind,
 };

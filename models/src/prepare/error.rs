@@ -77,8 +77,8 @@ impl fmt::Display for PrepareError {
             ),
             Self::Disagrees { likeness, least } => write!(
                 f,
-                "the prepared model does not say what the stock model says (likeness {likeness:.4}, \
-                 at least {least} is wanted): use the stock files as they are"
+                "the prepared model does not say what the stock model says (likeness \
+                 {likeness:.4}, at least {least} is wanted): use the stock files as they are"
             ),
             Self::Cancelled => f.write_str("stopped as asked: nothing was written"),
         }

@@ -5,7 +5,7 @@
 
 use super::{
     PrepareError, Reporter,
-    graph::{BLOCK, Part},
+    linear::{BLOCK, Part},
     weights::Weights,
 };
 

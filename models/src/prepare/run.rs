@@ -1,7 +1,7 @@
 //! Prepared and stock graphs, run as plainly as can be: to compare them, not to be fast.
 //!
-//! Flow: features and tokens -> sessions of ONNX Runtime, one at a time -> logits. On the thread that
-//! prepares a model, and in tests.
+//! Flow: features and tokens -> sessions of ONNX Runtime, one at a time -> logits. On the thread
+//! that prepares a model, and in tests.
 
 use std::{borrow::Cow, collections::HashMap, fs::File, os::unix::fs::FileExt, path::Path};
 
@@ -86,7 +86,8 @@ impl Runner<'_> {
         self.run(session, vec![("input_features".into(), features.into())])
     }
 
-    /// Reads `count` tokens behind `past` others; returns their logits, and leaves what is needed to go on.
+    /// Reads `count` tokens behind `past` others; returns their logits, and leaves what is needed
+    /// to go on.
     fn feed(
         &self,
         session: &mut Session,

@@ -28,6 +28,9 @@ const QUANTIZED: [&str; 7] = [
     "MatMulInteger",
 ];
 
+/// What is done with a row and its number.
+type EachRow<'a> = &'a mut dyn FnMut(usize, &[f32]) -> Result<(), PrepareError>;
+
 /// Which of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -91,11 +94,7 @@ impl Weights {
 
     /// Gives each row of a parameter, with its number. A vector is one row; a tensor of more
     /// dimensions has rows of its first.
-    pub(super) fn rows(
-        &self,
-        name: &str,
-        each: &mut dyn FnMut(usize, &[f32]) -> Result<(), PrepareError>,
-    ) -> Result<(), PrepareError> {
+    pub(super) fn rows(&self, name: &str, each: EachRow<'_>) -> Result<(), PrepareError> {
         let (side, weight) = self.found.get(name).ok_or_else(|| {
             let side = Side::Decoder;
             PrepareError::Source(self.file(side).wrong(name, "is not in the export".into()))
@@ -131,8 +130,8 @@ impl Weights {
         Ok(())
     }
 
-    /// Gives each row as [`rows`](Self::rows) does, in Hugging Face's order. A matrix that is stored
-    /// the other way round is in memory meanwhile.
+    /// Gives each row as [`rows`](Self::rows) does, in Hugging Face's order. A matrix that is
+    /// stored the other way round is in memory meanwhile.
     pub(super) fn rows_in_order(
         &self,
         name: &str,

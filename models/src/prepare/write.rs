@@ -1,8 +1,8 @@
 //! A planned graph as an ONNX file, and its weights beside it.
 //!
-//! Flow: [`Plan`] and [`Weights`] -> two files, tensor by tensor. On the thread that prepares a model.
-//! Sizes are known beforehand, so that nothing is in memory but the tensor that is being written;
-//! the embedding, the largest, goes through in pieces.
+//! Flow: [`Plan`] and [`Weights`] -> two files, tensor by tensor. On the thread that prepares a
+//! model. Sizes are known beforehand, so that nothing is in memory but the tensor that is being
+//! written; the embedding, the largest, goes through in pieces.
 
 use std::{
     fs::File,
@@ -12,7 +12,8 @@ use std::{
 
 use super::{
     PrepareError, Reporter,
-    graph::{Content, Part, Plan, Planned},
+    graph::{Content, Plan, Planned},
+    linear::Part,
     protobuf::Message,
     quantize,
     tensor::to_half,

@@ -12,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     vocabulary::Vocabulary,
-    window::{PresselFile, WindowPolicy},
+    window::{Preparation, PresselFile, WindowPolicy},
 };
 use crate::{
     LoadError, Provider,
@@ -23,6 +23,9 @@ use crate::{
 const PREPARED: [&str; 2] = ["encoder", "decoder"];
 /// The same in a stock export.
 const STOCK: [&str; 2] = ["encoder_model", "decoder_model_merged"];
+
+/// The version of the prepared graphs that is run here.
+pub(super) const PREPARED_FORMAT: u64 = 2;
 
 /// What to do about a folder that is not whole.
 const LAYOUT: &str = "a Whisper folder holds config.json, generation_config.json, tokenizer.json, \
@@ -110,6 +113,9 @@ impl Folder {
         let window = WindowPolicy::new(&own);
         let vocabulary = vocabulary(&path.join("tokenizer.json"), config.vocab_size)?;
         let files = graphs(path, provider)?;
+        if files.prepared {
+            check_format(&path.join("pressel.json"), own.prepared.as_ref())?;
+        }
         Ok(Self {
             path: path.into(),
             config,
@@ -259,6 +265,22 @@ fn check_config(file: &Path, config: &Config) -> Result<(), LoadError> {
         );
     }
     Ok(())
+}
+
+/// Graphs of another version of this program are refused. Those that nobody marked are checked by
+/// their tensors alone.
+fn check_format(file: &Path, found: Option<&Preparation>) -> Result<(), LoadError> {
+    match found {
+        Some(found) if found.format != PREPARED_FORMAT => Err(LoadError::Config {
+            file: file.into(),
+            key: "prepared.format",
+            problem: format!(
+                "is {}, this program runs {PREPARED_FORMAT}: run `pressel models prepare` again",
+                found.format
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The spectrogram is computed in code: a folder that wants another one is refused.

@@ -146,3 +146,6 @@ impl Prepared {
         self.decoder.marked_logits()
     }
 }
+
+#[cfg(test)]
+mod tests;

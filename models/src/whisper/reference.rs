@@ -91,7 +91,7 @@ fn hear(graphs: &mut Graphs, mel: &mut Mel, case: &Value, run: &RunOptions) {
     let frames = number(case, "frames");
     let clip = json!({"samples": case["samples"], "seed": 7, "shift": 0});
     let mut features = vec![0.0; mel.bins() * frames];
-    mel.compute(&signal(&clip), frames, &mut features);
+    mel.compute(&signal(&clip), frames, 1.0, &mut features);
     graphs.hear(&features, frames, run).unwrap();
 }
 
@@ -132,7 +132,7 @@ fn check_shape(runtime: &Runtime, shape: &Path, options: &Options) {
         ControlFlow::Continue(())
     })
     .unwrap();
-    let folder = Folder::read(&target).unwrap();
+    let folder = Folder::read(&target, Provider::Cpu).unwrap();
     let settings = SessionSettings {
         threads: 2,
         spin: false,

@@ -31,8 +31,8 @@ const SPEECH_FRAMES_LEAST: usize = 100;
 ///
 /// A model folder may say otherwise in `pressel.json`:
 /// `{"window_floor_frames": 200, "window_margin_frames": 60, "speech_frames_max": 800}`; a missing
-/// key is the stock value. Its other key is told at [`Whisper::canary`](super::Whisper::canary).
-/// An encoder whose ONNX file has a fixed number of frames always gets that number.
+/// key is the stock value. Its other keys: [`Whisper::canary`](super::Whisper::canary), and
+/// `prepared`, which `pressel models prepare` writes. An encoder whose ONNX file has a fixed number of frames always gets that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPolicy {
     /// The shortest window.
@@ -54,6 +54,13 @@ pub(super) struct PresselFile {
     window_margin_frames: Option<usize>,
     speech_frames_max: Option<usize>,
     pub(super) canary: Option<String>,
+    pub(super) prepared: Option<Preparation>,
+}
+
+/// What `pressel models prepare` says about the graphs that it made.
+#[derive(Deserialize)]
+pub(super) struct Preparation {
+    pub(super) format: u64,
 }
 
 impl WindowPolicy {

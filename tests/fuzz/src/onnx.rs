@@ -1,7 +1,7 @@
 //! ONNX files of a model that is prepared: any bytes as one.
 //!
-//! It is refused in one line, or its parameters are found; there are no more of them than the file has
-//! bytes, and the same again when it is read again.
+//! It is refused in one line, or its parameters are found; there are no more of them than the file
+//! has bytes, and the same again when it is read again.
 
 use pressel_models::prepare::look_for_parameters;
 

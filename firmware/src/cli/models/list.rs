@@ -58,10 +58,11 @@ fn table(models: &[Model], names: &[(&str, &str)]) -> String {
         writeln!(table, "{}", plain(&row)).ok();
     }
     if !names.is_empty() {
-        let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-        let names = names.join(", ");
-        writeln!(table, "\n`pressel models fetch NAME` knows {names},").ok();
-        writeln!(table, "and takes a repository of the hub as owner/name.").ok();
+        table += "\nto fetch                 from\n";
+        for (name, repo) in names {
+            writeln!(table, "{name:<24} {repo}").ok();
+        }
+        table += "owner/name               any repository of the hub with such files\n";
     }
     table
 }
@@ -133,8 +134,10 @@ model                         size  form       languages    window           whe
 a                          12.3 MB  8bit       en           3.84 s, +1.28 s  /b/a
 b                          12.3 MB  foreign    4            stock            /b/a
 
-`pressel models fetch NAME` knows x, y,
-and takes a repository of the hub as owner/name.
+to fetch                 from
+x                        o/x
+y                        o/y
+owner/name               any repository of the hub with such files
 ";
         let names = [("x", "o/x"), ("y", "o/y")];
         assert_eq!(table(&[model, many], &names), expected);

@@ -1,7 +1,7 @@
 //! `pressel models prepare`: a stock Whisper export becomes the graphs that run fastest here.
 //!
-//! A folder in, a folder out. On the terminal's thread; the appliance need not run. Asked to end, it
-//! leaves nothing behind.
+//! A folder in, a folder out. On the terminal's thread; the appliance need not run. Asked to end,
+//! it leaves nothing behind.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -23,7 +23,7 @@ use crate::failure::{Failure, Kind};
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  pressel models prepare downloads/whisper-base.en models/base.en\n  \
-                  pressel models prepare --head 4bit whisper-tiny tiny    a third smaller\n\n\
+                  pressel models prepare --head 8bit whisper-tiny tiny    the head as the rest\n\n\
                   SOURCE is an export by optimum in fp32: config.json, generation_config.json, \
                   tokenizer.json,\nencoder_model.onnx and decoder_model_merged.onnx (or \
                   decoder_model.onnx), also in onnx/.\nThe result is compared with the source \
@@ -59,10 +59,10 @@ pub struct PrepareArguments {
 /// Bits of the matrix that chooses tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Head {
-    /// As exact as the rest.
+    /// As all other matrices.
     #[value(name = "8bit")]
     EightBit,
-    /// Smaller, a little less exact.
+    /// Half the memory and faster; the best candidates are computed exactly.
     #[value(name = "4bit")]
     FourBit,
 }

@@ -34,7 +34,7 @@ impl Progress {
     pub(super) fn begin(&mut self, what: &str, total: u64) {
         (self.total, self.told) = (total, 0);
         if let Some(bar) = &self.bar {
-            let template = "{msg} {wide_bar} {bytes}/{total_bytes} {eta} left";
+            let template = "{msg} {wide_bar} {percent:>3}% {eta} left";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }

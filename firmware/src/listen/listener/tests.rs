@@ -6,6 +6,7 @@ use pressel_models::{ModelError, Vad, vad};
 use pressel_pipeline::trim;
 use pressel_pipeline::utterance::CloseReason;
 
+use std::slice;
 use std::vec::Vec;
 
 use super::*;
@@ -375,10 +376,10 @@ fn release_makes_no_other_guess_and_the_tail_is_guessed_once_it_is_there() {
         let mut listener = listener(Opens::Ptt, 2);
         play(&mut listener, 16_384, 0..0);
         obey(&mut listener, Control::TalkStart);
-        let speech = [20_480..32_768];
-        let (_, mut told) = play_ahead(&mut listener, 32_768 + release, &speech);
+        let speech = 20_480..32_768;
+        let (_, mut told) = play_ahead(&mut listener, 32_768 + release, slice::from_ref(&speech));
         obey(&mut listener, Control::TalkStop);
-        let (events, more) = play_ahead(&mut listener, 64_000, &speech);
+        let (events, more) = play_ahead(&mut listener, 64_000, &[]);
         told.extend(more);
         let [utterance] = closed(&events)[..] else {
             panic!("one utterance: {events:?}")
@@ -405,7 +406,7 @@ fn nothing_is_told_ahead_where_that_is_off_or_there_is_no_speech_or_no_slot() {
         let ears = Ears::new(Box::new(LoudVad), None);
         let mut listener = Listener::new(config.tuning(), ears, TestSlots::new(slots));
         obey(&mut listener, Control::TalkStart);
-        let (_, told) = play_ahead(&mut listener, 64_000, &[speech]);
+        let (_, told) = play_ahead(&mut listener, 64_000, slice::from_ref(&speech));
         assert_eq!(told, []);
     }
 }

@@ -115,20 +115,13 @@ impl PlayedWorker {
                     if is_guess {
                         work.guesses += 1;
                         let guess = self.begin(NOT_ASKED, part, now, dice, calm, work);
-                        // What was already known to be deadly kills before it is asked.
-                        if guess.ending == Ending::Death && dice.chance(500) {
-                            work.deaths_ahead += 1;
-                            return false;
-                        }
-                        if guess.ending == Ending::Fault(Fault::Sticky) {
-                            work.deaths_ahead += 1;
-                            let (id, fault) = (NOT_ASKED, Fault::Sticky);
-                            self.socket.send(&Answer::Failed { id, fault }).ok();
-                        } else if dice.chance(if calm { 0 } else { 4 }) {
-                            work.deaths_ahead += 1;
-                            self.socket.send(&Request::Forget).ok();
-                        }
                         self.guess = Some(guess);
+                        if !calm && dice.chance(100) {
+                            work.deaths_ahead += 1;
+                            if !self.fail_ahead(dice) {
+                                return false;
+                            }
+                        }
                     }
                 }
                 Received::Message(Request::Forget) => self.guess = None,
@@ -140,6 +133,17 @@ impl PlayedWorker {
             }
         }
         self.answer(now)
+    }
+
+    /// It dies over a guess, says that it is broken, or lies. Returns false when it dies.
+    fn fail_ahead(&mut self, dice: &mut Dice) -> bool {
+        let (id, fault) = (NOT_ASKED, Fault::Sticky);
+        match dice.below(3) {
+            0 => return false,
+            1 => self.socket.send(&Answer::Failed { id, fault }).ok(),
+            _ => self.socket.send(&Request::Forget).ok(),
+        };
+        true
     }
 
     /// Returns the words of what it reads now.
