@@ -16,6 +16,13 @@ pub(crate) fn golden() -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(fixtures().join("golden.json")).unwrap()).unwrap()
 }
 
+/// Returns fixtures/golden_timed.json.
+#[cfg(feature = "ort")]
+pub(crate) fn golden_timed() -> serde_json::Value {
+    let bytes = std::fs::read(fixtures().join("golden_timed.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
 /// Returns the number under `key`.
 pub(crate) fn number(case: &serde_json::Value, key: &str) -> usize {
     usize::try_from(case[key].as_u64().unwrap()).unwrap()

@@ -370,3 +370,5 @@ impl Transcriber for Whisper {
 mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timed_tests;

@@ -17,6 +17,11 @@ pub(crate) fn pass_on(line: &str) {
     writeln!(stdout(), "{line}").ok();
 }
 
+/// Says what is being done, on stderr: stdout is for results.
+pub(crate) fn note(line: &str) {
+    writeln!(stderr(), "xtask: {line}").ok();
+}
+
 /// Says what may be wrong, and goes on.
 pub(crate) fn warn(line: &str) {
     writeln!(stderr(), "xtask: warning: {line}").ok();

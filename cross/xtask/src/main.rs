@@ -4,6 +4,7 @@
 //! One thread. Nothing here is linked into the appliance, and nothing here needs libasound or ONNX
 //! Runtime: this tool is what installs them.
 
+mod bench;
 mod check;
 mod console;
 mod demo;
@@ -94,10 +95,23 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Measures, and prints numbers; asserts nothing
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Checks the rules of style that a machine can check
     #[command(after_help = "Examples:
   cargo xtask tidy                     one line for each fault: file:line: what, and the remedy")]
     Tidy,
+}
+
+/// What can be measured.
+#[derive(Subcommand)]
+enum Bench {
+    /// This recogniser beside whisper.cpp, CTranslate2, sherpa-onnx and a stock export
+    #[command(after_help = bench::HELP)]
+    Peers(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -109,6 +123,9 @@ fn main() -> ExitCode {
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),
+        Command::Bench {
+            what: Bench::Peers(options),
+        } => bench::run(&options),
         Command::Tidy => tidy::run(root()),
     };
     match done {

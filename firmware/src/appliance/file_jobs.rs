@@ -5,7 +5,6 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use pressel_models::whisper::has_timestamps;
@@ -15,7 +14,7 @@ use pressel_wire::text::cut;
 use super::{Plan, load_ears};
 use crate::bell::Bell;
 use crate::chunks::Cut;
-use crate::config::{Config, FileCut, Trigger};
+use crate::config::{Config, FileCut, Recognition, Trigger};
 use crate::jobs::{JobClient, JobTools, JobsEnds, JobsThread};
 use crate::slots::FileSlot;
 use crate::vitals::Vitals;
@@ -40,7 +39,7 @@ pub(super) fn start(
     JobsThread::start(JobTools {
         folder: plan.state_dir.join(FOLDER),
         spool: plan.spool.clone(),
-        model: version(&config.model.short_name(), &config.model.folder(), cut),
+        model: version(&config, cut),
         cut,
         slot,
         load_ears: Box::new(|| load_ears().map_err(|failure| failure.message)),
@@ -64,17 +63,22 @@ pub fn file_cut(config: &Config) -> Cut {
     }
 }
 
-/// Returns a text that is another one when the model is: its name, and a sum over the names, sizes
-/// and times of its files; or when recordings are cut in another way.
-fn version(name: &str, folder: &Path, recordings: Cut) -> String {
+/// Returns a text that is another one when texts may be: the model's name, and a sum over the names,
+/// sizes and times of its files; how recordings are cut; and a sum over what else is configured.
+fn version(config: &Config, recordings: Cut) -> String {
+    let name = config.model.short_name();
     // However long the name is, the rest fits as well.
-    let name = cut(name, JOB_MODEL_BYTES_MAX / 2);
+    let name = cut(&name, JOB_MODEL_BYTES_MAX / 2);
     let way = match recordings {
         Cut::Speech(_) => "",
         Cut::Windows => " windows",
     };
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(config.model.folder())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         // Links are followed: a cache of models is full of them.
         if let Ok(metadata) = fs::metadata(entry.path()) {
             files.push((entry.file_name(), metadata.len(), metadata.mtime()));
@@ -82,29 +86,53 @@ fn version(name: &str, folder: &Path, recordings: Cut) -> String {
     }
     files.sort();
     let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-    format!(
-        "{name} {:08x}{way}",
-        sum.checksum(format!("{files:?}").as_bytes())
-    )
+    let model = sum.checksum(format!("{files:?}").as_bytes());
+    let recognition = match &config.recognition {
+        usual if *usual == Recognition::default() => String::new(),
+        other => format!(" {:08x}", sum.checksum(format!("{other:?}").as_bytes())),
+    };
+    format!("{name} {model:08x}{way}{recognition}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    fn configured(model: &Path) -> Config {
+        let mut config = Config::default();
+        config.model.name = model.to_str().unwrap().to_owned();
+        config
+    }
 
     #[test]
     fn version_of_a_model_changes_with_its_files() {
         let folder = tempfile::tempdir().unwrap();
-        let speech = Cut::Speech(Config::default().tuning());
-        let first = version("nano", folder.path(), speech);
-        assert_eq!(first, version("nano", folder.path(), speech));
-        assert_ne!(first, version("nano", folder.path(), Cut::Windows));
-        let longest = version(&"x".repeat(255), folder.path(), Cut::Windows);
-        assert!(longest.ends_with(" windows") && longest.len() < JOB_MODEL_BYTES_MAX);
+        let config = configured(folder.path());
+        let version = || version(&config, Cut::Windows);
+        let first = version();
+        assert_eq!(first, version());
         fs::write(folder.path().join("encoder.onnx"), "weights").unwrap();
-        let second = version("nano", folder.path(), speech);
+        let second = version();
         assert_ne!(first, second);
         fs::write(folder.path().join("encoder.onnx"), "others").unwrap();
-        assert_ne!(second, version("nano", folder.path(), speech));
+        assert_ne!(second, version());
+    }
+
+    #[test]
+    fn version_changes_with_the_way_of_cutting_and_with_what_is_configured() {
+        let longest = Path::new("/").join("x".repeat(255));
+        let mut config = configured(&longest);
+        let speech = Cut::Speech(config.tuning());
+        let mut versions = vec![version(&config, speech), version(&config, Cut::Windows)];
+        config.recognition.prompt = "Pressel".to_owned();
+        versions.push(version(&config, speech));
+        config.recognition.task = crate::config::TaskName::Translate;
+        versions.extend([version(&config, speech), version(&config, Cut::Windows)]);
+        assert!(versions.iter().all(|one| one.len() <= JOB_MODEL_BYTES_MAX));
+        versions.sort();
+        versions.dedup();
+        assert_eq!(versions.len(), 5);
     }
 }

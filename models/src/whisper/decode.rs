@@ -106,7 +106,9 @@ impl Whisper {
         self.graphs.feed(&self.beginning.tokens, mark, &self.run)?;
         let no_speech = self.rules.no_speech(self.graphs.marked_logits())?;
         let per_second = job.options.tokens_per_second_max as usize;
-        let words_max = (audio.len() * per_second)
+        let words_max = audio
+            .len()
+            .saturating_mul(per_second)
             .div_ceil(RATE_HZ)
             .max(TOKENS_FLOOR);
         let tokens_max = self

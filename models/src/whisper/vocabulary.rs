@@ -111,11 +111,12 @@ impl Vocabulary {
     /// Returns the text of `tokens`, without special tokens. What is no text is a replacement
     /// character, and a number that is no token is nothing.
     pub(super) fn decode(&self, tokens: &[u32]) -> String {
-        let words = tokens.iter().filter(|token| !self.special.contains(token));
-        let bytes: Vec<u8> = words
-            .flat_map(|&token| self.bytes_of(token))
-            .copied()
-            .collect();
+        let words = || {
+            let words = tokens.iter().filter(|token| !self.special.contains(token));
+            words.map(|&token| self.bytes_of(token))
+        };
+        let mut bytes = Vec::with_capacity(words().map(<[u8]>::len).sum());
+        words().for_each(|word| bytes.extend_from_slice(word));
         match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

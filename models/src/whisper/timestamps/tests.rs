@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::testing::golden_timed;
 
 const TIMES: Timestamps = Timestamps { first: 12, end: 9 };
 const VOCABULARY: usize = 24;
@@ -56,6 +57,17 @@ fn a_timestamp_is_taken_when_all_of_them_are_likelier_than_any_word() {
 }
 
 #[test]
+fn rules_leave_what_those_of_transformers_leave() {
+    for row in golden_timed()["struck"].as_array().unwrap() {
+        let tokens: Vec<u32> = serde_json::from_value(row[0].clone()).unwrap();
+        let logits: [f32; VOCABULARY] = serde_json::from_value(row[1].clone()).unwrap();
+        let left: Vec<usize> = serde_json::from_value(row[2].clone()).unwrap();
+        let left: Vec<Range<usize>> = left.into_iter().map(|token| token..token + 1).collect();
+        check_left(logits, &tokens, &left);
+    }
+}
+
+#[test]
 fn a_vocabulary_without_timestamps_has_none() {
     assert_eq!(Timestamps::new(11, 9, 24), Some(TIMES));
     assert_eq!(Timestamps::new(11, 9, 12), None);
@@ -102,6 +114,38 @@ fn tokens_without_a_pair_are_one_stretch() {
     check_cut(&[12, 1, 2], 16_000, &[(0..3, 0, 1_000)], 16_000);
     check_cut(&[], 16_000, &[(0..0, 0, 1_000)], 16_000);
     check_cut(&[12, 1], 0, &[], 0);
+}
+
+#[test]
+fn tokens_are_cut_as_transformers_cuts_them() {
+    for row in golden_timed()["cuts"].as_array().unwrap() {
+        let tokens: Vec<u32> = serde_json::from_value(row[0].clone()).unwrap();
+        let frames: usize = serde_json::from_value(row[1].clone()).unwrap();
+        let segments: Vec<(usize, u32, u32)> = serde_json::from_value(row[2].clone()).unwrap();
+        let seek: usize = serde_json::from_value(row[3].clone()).unwrap();
+        // A frame is 10 ms, 160 samples. It cuts nothing off behind the audio, and keeps both
+        // timestamps where two segments meet, in the last one of a window.
+        let audio_ms = frames as u32 * 10;
+        let (mut from, mut expected) = (0, Vec::new());
+        for (count, start, end) in segments {
+            let mut to = from + count;
+            let is_time = |place: usize| TIMES.first <= tokens[place];
+            if 2 < count && is_time(to - 1) && is_time(to - 2) {
+                to -= 1;
+            }
+            let (start_ms, end_ms) = (start * 20, (end * 20).min(audio_ms));
+            if start_ms < end_ms {
+                expected.push((from..to, start_ms, end_ms));
+            }
+            from = to;
+        }
+        check_cut(
+            &tokens,
+            frames * 160,
+            &expected,
+            (seek * 160).min(frames * 160),
+        );
+    }
 }
 
 #[test]
