@@ -18,7 +18,7 @@ use crate::voice::{Random, clips, read, silence};
 /// A text within this time after the end is there at once.
 const AT_ONCE: Duration = Duration::from_millis(50);
 /// Recordings of people, of each folder.
-const PEOPLE: usize = 12;
+const PEOPLE: usize = 8;
 /// People's recordings that are longer are left out, in samples: 8 s.
 const SAMPLES_MAX: usize = 128_000;
 
