@@ -1,4 +1,5 @@
-//! `cargo xtask bench peers`: this recogniser and its peers, on the same weights and the same audio.
+//! `cargo xtask bench peers`: this recogniser and its peers, on the same weights and the same
+//! audio.
 //!
 //! In: what to run. Out: a table on stdout, `peers.md`, `peers.json` and `peers.svg` in a folder,
 //! and a line for each thing that could not be run. Installs, converts and builds what it needs

@@ -15,7 +15,8 @@ use super::statistics::{Shuffler, Spread, median, paired_ratio};
 use super::{Folders, Options, Refusals};
 use crate::{Fallible, console};
 
-/// Runs of one engine in one round; the first does not count: the others' weights are in the caches.
+/// Runs of one engine in one round; the first does not count: the others' weights are in the
+/// caches.
 const RUNS: usize = 4;
 /// What sleeping threads of the engine before may still spin.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -74,7 +74,8 @@ pub(crate) enum Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) engine: Engine,
-    /// The model's folder or file, below the folder of models; for CTranslate2 also how it computes.
+    /// The model's folder or file, below the folder of models; for CTranslate2 also how it
+    /// computes.
     pub(crate) model: &'static str,
     /// What distinguishes it besides, an empty word when nothing does.
     pub(crate) way: &'static str,
