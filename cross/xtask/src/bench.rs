@@ -27,7 +27,7 @@ use settings::Window;
 /// Examples and what to expect, for the help text.
 pub(crate) const HELP: &str = "\
 Examples:
-  cargo xtask bench peers              everything, both thread counts, all lengths: half an hour
+  cargo xtask bench peers              everything, both thread counts, all lengths: 40 minutes
   cargo xtask bench peers --threads 1 --seconds 4 --rounds 15
                                        the one comparison that the goals are about
   cargo xtask bench peers --only pressel,whisper.cpp --windows exact

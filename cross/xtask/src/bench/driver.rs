@@ -18,6 +18,9 @@ use crate::process;
 /// Longest wait for one answer: 30 s of audio several times on a slow board.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// What Linux counts CPU time in for user space, on every architecture that this runs on.
+const TICK_MS: f64 = 10.0;
+
 /// A running engine.
 pub(crate) struct Driver {
     child: Child,
@@ -100,6 +103,12 @@ impl Driver {
         line.split_whitespace().nth(1)?.parse().ok()
     }
 
+    /// Milliseconds that all its threads have worked so far, those that have ended included.
+    pub(crate) fn worked_ms(&self) -> Option<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        worked_ms(&stat)
+    }
+
     /// Waits for one answer.
     fn answer(&mut self) -> Result<Value, String> {
         let line = match self.answers.recv_timeout(ANSWER_TIMEOUT) {
@@ -122,6 +131,14 @@ impl Driver {
             None => Ok(answer),
         }
     }
+}
+
+/// User and system time in the text of a `/proc/PID/stat`, in milliseconds.
+fn worked_ms(stat: &str) -> Option<f64> {
+    // The name of the program is in brackets and may hold anything, so it is counted from its end.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) * TICK_MS)
 }
 
 impl Drop for Driver {
@@ -154,6 +171,13 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
             (heard, expected) => panic!("{script}: {heard:?} instead of {expected:?}"),
         }
+    }
+
+    #[test]
+    fn time_at_work_is_read_after_the_name() {
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0";
+        assert_eq!(worked_ms(stat), Some(1_750.0));
+        assert_eq!(worked_ms("7 (sh) S 1 2"), None);
     }
 
     #[test]

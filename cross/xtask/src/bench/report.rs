@@ -26,13 +26,14 @@ pub(crate) struct Results<'a> {
 }
 
 /// Columns of the tables, the name first.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "setting",
     "median ms",
     "quartiles ms",
     "min-max ms",
     "ratio",
     "in rounds",
+    "CPU ms",
     "peak MiB",
     "before model MiB",
     "load ms",
@@ -162,6 +163,7 @@ fn columns(row: &Row) -> [String; COLUMNS.len()] {
         format!("{:.1}-{:.1}", spread.least, spread.most),
         format!("{:.2}", row.ratio),
         format!("{:.2}", row.paired),
+        format!("{:.1}", row.work),
         format!("{:.0}", row.peak),
         format!("{:.0}", row.before),
         format!("{:.0}", row.load),
@@ -219,8 +221,9 @@ impl Cell {
             })?;
             let times = peer.spread.median / own.spread.median;
             let (ours, theirs) = (own.setting.name(), peer.setting.name());
+            let work = peer.work / own.work;
             Some(format!(
-                "{ours} is {times:.2} times as fast as the best {name}, {theirs}"
+                "{ours} is {times:.2} times as fast as the best {name}, {theirs} ({work:.2} by CPU)"
             ))
         };
         peers.into_iter().filter_map(line).collect()
@@ -240,6 +243,7 @@ impl Cell {
                 "rounds_ms": row.rounds,
                 "ratio": row.ratio,
                 "ratio_in_rounds": row.paired,
+                "cpu_ms": row.work,
                 "peak_mib": row.peak,
                 "before_model_mib": row.before,
                 "load_ms": row.load,
@@ -270,6 +274,7 @@ pub(super) mod tests {
             spread: Spread::of(&[0.9 * time, time, 1.1 * time]).unwrap(),
             ratio: time / times[0].1,
             paired: time / times[0].1,
+            work: time,
             load: 1.0,
             first: 2.0,
             peak: 3.0,
@@ -293,8 +298,9 @@ pub(super) mod tests {
         ]);
         let expected = [
             "pressel-int8-exact is 2.50 times as fast as the best whisper.cpp, \
-             whisper.cpp-wheel-q4_0-exact",
-            "pressel-int8-exact is 10.00 times as fast as the best stock export, stock-hub-full",
+             whisper.cpp-wheel-q4_0-exact (2.50 by CPU)",
+            "pressel-int8-exact is 10.00 times as fast as the best stock export, stock-hub-full \
+             (10.00 by CPU)",
         ];
         assert_eq!(found.verdicts(), expected);
         assert!(cell(&[("stock-hub-full", 400.0)]).verdicts().is_empty());

@@ -53,6 +53,8 @@ pub(crate) struct Row {
     pub(crate) ratio: f64,
     /// Median of the ratios within the rounds.
     pub(crate) paired: f64,
+    /// Work of all its threads for one run, on average, the runs that do not count included.
+    pub(crate) work: f64,
     /// Loading the model.
     pub(crate) load: f64,
     /// Loading the model and the first transcript.
@@ -70,6 +72,8 @@ struct Player {
     first_s: f64,
     rounds: Vec<f64>,
     runs: Vec<f64>,
+    /// Milliseconds of work before the rounds.
+    worked_ms: f64,
 }
 
 impl Bench<'_> {
@@ -184,6 +188,7 @@ impl Bench<'_> {
         Ok(Player {
             setting: *setting,
             first_s: driver.load_s + heard.seconds.iter().sum::<f64>(),
+            worked_ms: driver.worked_ms().unwrap_or_default(),
             driver,
             rounds: Vec::new(),
             runs: Vec::new(),
@@ -228,6 +233,12 @@ impl Player {
         self.rounds.extend(median(&counted));
         self.runs.extend(counted);
     }
+
+    /// Milliseconds of work for one run.
+    fn work(&self) -> f64 {
+        let worked = self.driver.worked_ms().unwrap_or(f64::NAN) - self.worked_ms;
+        worked / (self.rounds.len() * RUNS) as f64
+    }
 }
 
 /// Makes the rows of a cell; the first one is the base of the ratios.
@@ -245,6 +256,7 @@ fn rows(players: &[Player]) -> Vec<Row> {
             spread,
             ratio: spread.median / base_median,
             paired: paired_ratio(&player.rounds, &base.rounds)?,
+            work: player.work(),
             load: player.driver.load_s * 1e3,
             first: player.first_s * 1e3,
             peak: player.driver.peak_kib().unwrap_or_default() / 1024.0,
