@@ -38,8 +38,8 @@ fn timestamps() -> Option<String> {
 /// Minutes of everything: speech, silence, noise, and a tail that is no window.
 fn everything() -> Vec<i16> {
     let mut random = Random::new(7);
-    let mut samples = [babble(100.0), silence(35.0), noise(20.0, 900, &mut random)].concat();
-    samples.extend([babble(170.0), silence(2.0), word()].concat());
+    let mut samples = [babble(65.0), silence(35.0), noise(20.0, 900, &mut random)].concat();
+    samples.extend([babble(75.0), silence(2.0), word()].concat());
     // Heard to its end it leaves less than 100 ms.
     let whole = samples.len() / 480_000 * 480_000;
     samples.truncate(whole + 700);

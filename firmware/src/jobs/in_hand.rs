@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Of windows, only their answer says where the next one begins: see
-//! [`window`](crate::window). One chunk is under way at a time. A chunk counts once its checkpoint is made; whatever happens
-//! before that, it is done again.
+//! [`window`](crate::window). One chunk is under way at a time. A chunk counts once its checkpoint
+//! is made; whatever happens before that, it is done again.
 
 use std::io;
 use std::path::Path;

@@ -1,6 +1,11 @@
 //! Tests of the rules and of the slices, on a vocabulary of ten tokens of text (the tenth is the
 //! end) and timestamps from token 12 on.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of ranges may have one"
+)]
+
 use proptest::prelude::*;
 
 use super::*;
