@@ -6,8 +6,8 @@
 //! A recording in; the audio of one chunk in the caller's slot, and where the next one begins, out.
 //! Runs on the thread of the caller: `jobs`, or `transcribe`. What may not happen: a sample of
 //! speech lost or in two chunks, or a chunk that depends on anything but the recording and where it
-//! begins (of a window: and on what the model heard in those before). So whoever begins again at [`Chunk::next`] after a crash gets what an undisturbed run
-//! gives.
+//! begins (of a window: and on what the model heard in those before). So whoever begins again at
+//! [`Chunk::next`] after a crash gets what an undisturbed run gives.
 //!
 //! ```text
 //!   begin ─▶ silence ── gate opens ──▶ speech ── gate closes, padding ──▶ chunk, next = its end

@@ -1,9 +1,9 @@
 //! Windows of a recording: what goes with one to the worker, and what comes back beside its text.
 //!
 //! What was said before a window and its language in; its segments, and where the next window
-//! begins, out. Used by both processes: `jobs` and `transcribe` keep a [`Context`], the worker makes
-//! [`Heard`] of what the model gave. Pure functions, and nothing here is trusted: times and places
-//! of a worker that has gone mad are only odd times and places.
+//! begins, out. Used by both processes: `jobs` and `transcribe` keep a [`Context`], the worker
+//! makes [`Heard`] of what the model gave. Pure functions, and nothing here is trusted: times and
+//! places of a worker that has gone mad are only odd times and places.
 //!
 //! The rule is Whisper's own for long recordings: a window is the next 30 s from where the words of
 //! the last one ended, and the words before go with it. Source: Radford and others, "Robust Speech

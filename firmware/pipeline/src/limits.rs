@@ -224,9 +224,9 @@ pub const WORKER_OVERDUE_MS: u64 = 5_000;
 pub const SPEECH_PADDING_MS: u64 = 300;
 /// Milliseconds of audio that the worker gets after it.
 ///
-/// Why 200: not more than [`GUESS_PAUSE_MS`], so that all that the worker will get is there when the
-/// pause is so long; and less, so that it is there before the end of an utterance whose button was
-/// let go with the last word. From 100 to 300 the built-in model hears people equally well.
+/// Why 200: not more than [`GUESS_PAUSE_MS`], so that all that the worker will get is there when
+/// the pause is so long; and less, so that it is there before the end of an utterance whose button
+/// was let go with the last word. From 100 to 300 the built-in model hears people equally well.
 pub const SPEECH_TAIL_MS: u64 = 200;
 /// Milliseconds of silence in an utterance after which the worker begins with what was said so far,
 /// as a guess that no more is said.

@@ -63,8 +63,9 @@ pub fn file_cut(config: &Config) -> Cut {
     }
 }
 
-/// Returns a text that is another one when texts may be: the model's name, and a sum over the names,
-/// sizes and times of its files; how recordings are cut; and a sum over what else is configured.
+/// Returns a text that is another one when texts may be: the model's name, and a sum over the
+/// names, sizes and times of its files; how recordings are cut; and a sum over what else is
+/// configured.
 fn version(config: &Config, recordings: Cut) -> String {
     let name = config.model.short_name();
     // However long the name is, the rest fits as well.

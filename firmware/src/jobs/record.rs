@@ -116,7 +116,8 @@ pub struct Said {
     pub confidence: u8,
 }
 
-/// A stretch that is done, with what a window gives beside its text. A chunk of speech gives nothing.
+/// A stretch that is done, with what a window gives beside its text. A chunk of speech gives
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// The stretch. It ends where the next window begins, which may be before its samples end.
