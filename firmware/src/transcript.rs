@@ -162,7 +162,8 @@ impl Transcript {
     }
 }
 
-/// Returns the code of a language of the wire as text; zeros, when nothing was recognised, are none.
+/// Returns the code of a language of the wire as text; zeros, when nothing was recognised, are
+/// none.
 #[must_use]
 pub fn language_name(wire: [u8; 2]) -> String {
     Language::of_wire(wire).map_or_else(String::new, |language| language.to_string())

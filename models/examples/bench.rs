@@ -1,20 +1,24 @@
 //! Drives this recogniser in `cargo xtask bench peers`: JSON lines on stdin and stdout.
 //!
-//! In: a model folder and threads as arguments; then `{"wav": PATH, "runs": N}`, one line each
+//! In: a model folder and threads as arguments (or `prepare SOURCE TARGET 8bit|4bit`, which makes
+//! the folder as `pressel models prepare` does); then `{"wav": PATH, "runs": N}`, one line each
 //! request. Out: `{"about", "load_s", "before_kib"}`, then `{"seconds", "text"}` for each request,
 //! or `{"error"}`. The same conversation as that of the peers' drivers in `cross/bench/talk.py`.
 //! One thread; each run is the whole way from samples to text, the spectrogram included.
 
 use std::{
     env, fs,
-    io::{BufRead, Write, stdin, stdout},
+    io::{BufRead, Write, stderr, stdin, stdout},
+    ops::ControlFlow,
     path::Path,
+    process::exit,
     sync::atomic::AtomicBool,
     time::Instant,
 };
 
 use pressel_models::{
     DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, places,
+    prepare::{Head, Options, prepare},
 };
 use serde_json::{Value, json};
 
@@ -24,15 +28,40 @@ const TOKENS_PER_SECOND_MAX: u32 = 100;
 const WAV_HEADER_BYTES: usize = 44;
 
 fn main() {
-    let mut arguments = env::args().skip(1);
-    let (folder, threads) = (arguments.next(), arguments.next());
-    let outcome = match (folder, threads.and_then(|count| count.parse().ok())) {
-        (Some(folder), Some(threads)) => serve(Path::new(&folder), threads),
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["prepare", source, target, head] => make(source, target, head),
+        [folder, threads] => match threads.parse() {
+            Ok(threads) => serve(Path::new(folder), threads),
+            Err(_) => Err(format!("not a number of threads: {threads}")),
+        },
         _ => Err("usage: bench MODEL_FOLDER THREADS".into()),
     };
     if let Err(error) = outcome {
         say(&json!({ "error": error }));
+        writeln!(stderr(), "{error}").ok();
+        exit(1);
     }
+}
+
+/// Prepares a stock export, and compares the result with it.
+fn make(source: &str, target: &str, head: &str) -> Result<(), String> {
+    let options = Options {
+        head: match head {
+            "4bit" => Head::FourBit,
+            _ => Head::EightBit,
+        },
+        ..Options::default()
+    };
+    let runtime = Runtime::load(&places::onnx_runtime_candidates());
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let (source, target) = (Path::new(source), Path::new(target));
+    prepare(source, target, &options, Some(&runtime), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// Loads the model and answers until stdin ends.

@@ -72,8 +72,8 @@ impl Transcript {
 pub struct Transcription {
     /// True when the model heard no speech; the text is empty then.
     pub no_speech: bool,
-    /// The language: the asked one, the detected one, or the model's only one. `None` when it was to
-    /// be detected and nothing was heard.
+    /// The language: the asked one, the detected one, or the model's only one. `None` when it was
+    /// to be detected and nothing was heard.
     pub language: Option<Language>,
     /// How sure the detection of the language is, 0 to 1; 1 when nothing was to be detected.
     pub language_probability: f32,

@@ -366,7 +366,7 @@ impl Transcriber for Whisper {
     }
 }
 
-#[cfg(all(test, feature = "prepare"))]
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;

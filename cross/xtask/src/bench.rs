@@ -1,4 +1,4 @@
-//! `cargo xtask bench peers`: this recogniser and its peers, on the same weights and the same audio.
+//! `cargo xtask bench peers`: this recogniser and its peers, on the same weights and audio.
 //!
 //! In: what to run. Out: a table on stdout, `peers.md`, `peers.json` and `peers.svg` in a folder,
 //! and a line for each thing that could not be run. Installs, converts and builds what it needs
@@ -30,14 +30,14 @@ Examples:
   cargo xtask bench peers              everything, both thread counts, all lengths: half an hour
   cargo xtask bench peers --threads 1 --seconds 4 --rounds 15
                                        the one comparison that the goals are about
-  cargo xtask bench peers --only pressel,whisper.cpp,ctranslate2 --windows exact
+  cargo xtask bench peers --only pressel,whisper.cpp --windows exact
                                        names begin with one of these
   cargo xtask bench peers --list       the names
   cargo xtask bench peers --json       the same as one JSON document on stdout
 
-All engines get the same random weights in the shape of Whisper tiny.en, made so that ordinary greedy
-decoding says a text of --tokens tokens; a setting that says another text is left out and named.
-Leave the machine alone while it runs. Stock exports and sherpa-onnx's model need torch,
+All engines get the same random weights in the shape of Whisper tiny.en, made so that ordinary
+greedy decoding says a text of --tokens tokens; a setting that says another text is left out and
+named. Leave the machine alone while it runs. Stock exports and sherpa-onnx's model need torch,
 transformers and optimum: they are taken from the Python in PRESSEL_BENCH_PYTHON, or installed
 (gigabytes). cross/bench/README.md says more.";
 
@@ -61,7 +61,8 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u32).range(1..=30))]
     seconds: Vec<u32>,
     /// Tokens of text that every engine must say
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=48))]
+    #[arg(long, value_name = "N", default_value_t = 24,
+          value_parser = clap::value_parser!(u32).range(1..=48))]
     tokens: u32,
     /// Windows of the encoder: the audio alone, stock Whisper's safe short window, 30 s
     #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_enum,

@@ -1,8 +1,8 @@
 //! The trim: which part of an utterance is recognised.
 //!
-//! A closed utterance in, a range of its slot out. Runs on the main loop, and in `offline`; on listen
-//! for an utterance that is still being recorded. The gate knows where the speech is; what is
-//! recognised is the speech and a little audio around it.
+//! A closed utterance in, a range of its slot out. Runs on the main loop, and in `offline`; on
+//! listen for an utterance that is still being recorded. The gate knows where the speech is; what
+//! is recognised is the speech and a little audio around it.
 
 use crate::limits::{SPEECH_PADDING_MS, SPEECH_TAIL_MS};
 use crate::time::samples;

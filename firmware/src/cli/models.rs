@@ -1,7 +1,7 @@
 //! `pressel models`: the speech models of this machine.
 //!
-//! Names in; a table, verdicts, or models fetched, prepared and removed out: one file below does each
-//! command. Only `fetch` opens a network connection.
+//! Names in; a table, verdicts, or models fetched, prepared and removed out: one file below does
+//! each command. Only `fetch` opens a network connection.
 
 #[cfg(feature = "fetch")]
 mod fetch;
@@ -22,8 +22,8 @@ use crate::failure::{Failure, Kind};
 ///
 /// # Errors
 /// [`Kind::Usage`] for a name that no model has, [`Kind::Model`] for one that is not whole,
-/// [`Kind::Disk`], [`Kind::Result`] for what a signal ended, and of `fetch` [`Kind::Device`] for the
-/// network.
+/// [`Kind::Disk`], [`Kind::Result`] for what a signal ended, and of `fetch` [`Kind::Device`] for
+/// the network.
 pub fn models(arguments: &ModelsArguments) -> Result<(), Failure> {
     match &arguments.command {
         #[cfg(feature = "fetch")]

@@ -106,9 +106,9 @@ pub enum Answer {
         language: [u8; 2],
         /// Percent, 0 to 100: the mean probability of the chosen tokens.
         confidence: u8,
-        /// Milliseconds in spectrogram and encoder.
+        /// Milliseconds in spectrogram and encoder after it was asked.
         encode_ms: u32,
-        /// Milliseconds in the decoder.
+        /// Milliseconds in the decoder after it was asked.
         decode_ms: u32,
         /// What a window gave besides; nothing, for what was heard as a whole.
         heard: Heard,

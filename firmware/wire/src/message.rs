@@ -233,9 +233,10 @@ pub struct Timing {
     pub capture_ms: u32,
     /// From the closed utterance to the start of recognition.
     pub queue_ms: u32,
-    /// Spectrogram and encoder.
+    /// Spectrogram and encoder, as far as it came after the start of recognition: what was done
+    /// ahead, while the end was not known yet, nobody has waited for.
     pub encode_ms: u32,
-    /// Decoder.
+    /// Decoder, in the same way.
     pub decode_ms: u32,
     /// From the end of recognition until this outcome was given to the link.
     pub link_ms: u32,

@@ -3,6 +3,8 @@
 //! `PRESSEL_REFERENCE=DIR cargo test -p pressel-models reference -- --nocapture`. Without that
 //! folder the test prints one line and returns; the committed tiny model proves the same in small.
 
+#![cfg(feature = "prepare")]
+
 use std::{
     env, fs,
     ops::ControlFlow,

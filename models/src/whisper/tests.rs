@@ -106,6 +106,54 @@ fn a_short_window_gives_the_tokens_of_the_short_window() {
     }
 }
 
+/// Loads the tiny model with the encoder of any window and this `pressel.json`, and counts passes
+/// over the first golden audio. Returns whether the result is that of the full window.
+fn check_window(policy: &str, change: impl Fn(&mut DecodeOptions), passes: u32, is_full: bool) {
+    let Some(runtime) = runtime() else { return };
+    let folder = copy_of_tiny();
+    let encoder = folder.path().join("encoder_model.onnx");
+    fs::rename(folder.path().join("encoder_dynamic.onnx"), encoder).unwrap();
+    fs::write(folder.path().join("pressel.json"), policy).unwrap();
+    let mut whisper = Whisper::load(&runtime, folder.path(), &CONFIG).unwrap();
+    let mut options = options();
+    change(&mut options);
+    let case = &golden()["decode"]["cases"][0];
+    let cancel = AtomicBool::new(false);
+    let result = whisper.transcribe(
+        &signal(case),
+        &options,
+        "",
+        &cancel,
+        &mut Transcript::default(),
+    );
+    assert_eq!(result.unwrap().pass_count, passes);
+    let full: Vec<u32> = serde_json::from_value(case["tokens"].clone()).unwrap();
+    let full = &full[whisper.beginning.tokens.len()..];
+    assert_eq!(full.starts_with(&whisper.tokens), is_full, "{policy}");
+}
+
+#[test]
+fn circles_in_a_short_window_are_heard_once_more_in_the_full_one() {
+    let always = |options: &mut DecodeOptions| options.compression_ratio_threshold = -1.0;
+    check_window("{}", always, 2, true);
+    let short = r#"{"window_floor_frames": 200, "window_margin_frames": 0}"#;
+    check_window(short, always, 2, true);
+    check_window(short, |options| options.tokens_per_second_max = 1, 2, true);
+    // A full window is not heard twice.
+    check_window(r#"{"window_floor_frames": 3000}"#, always, 1, true);
+}
+
+#[test]
+fn a_hopeless_result_costs_seven_passes_and_no_more() {
+    let hopeless = |options: &mut DecodeOptions| {
+        options.compression_ratio_threshold = -1.0;
+        options.temperature = DecodeOptions::default().temperature;
+    };
+    check_window("{}", hopeless, 7, false);
+    // A network of short clips knows no other window, and its likeliest text is its only good one.
+    check_window(r#"{"speech_frames_max": 999}"#, hopeless, 1, false);
+}
+
 fn check_audio(whisper: &mut Whisper, audio: &[i16], expected: Result<(), ModelError>) {
     let mut heard = Transcript {
         text: "old".into(),

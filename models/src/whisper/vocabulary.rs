@@ -1,9 +1,9 @@
 //! The vocabulary: what each token is in bytes of text.
 //!
-//! Flow: tokenizer.json -> bytes of each token, at start-up; tokens -> text, in the worker. Whisper's
-//! tokenizers are byte-level: each letter of a token stands for one byte, so reading tokens needs no
-//! more than a table. The crate `tokenizers` would take as long to load as both graphs, and 17 MB;
-//! it is loaded when a text has to become tokens, which few do.
+//! Flow: tokenizer.json -> bytes of each token, at start-up; tokens -> text, in the worker.
+//! Whisper's tokenizers are byte-level: each letter of a token stands for one byte, so reading
+//! tokens needs no more than a table. The crate `tokenizers` would take as long to load as both
+//! graphs, and 17 MB; it is loaded when a text has to become tokens, which few do.
 
 use core::{fmt, ops::Range};
 use std::{

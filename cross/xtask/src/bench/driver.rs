@@ -1,7 +1,7 @@
 //! One engine as a process that is spoken to in JSON lines.
 //!
-//! In: a command, requests. Out: what it says, in time or not at all. A thread hands its lines on, so
-//! that an engine which hangs ends with a named reason. Dropping it ends the process.
+//! In: a command, requests. Out: what it says, in time or not at all. A thread hands its lines on,
+//! so that an engine which hangs ends with a named reason. Dropping it ends the process.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -39,7 +39,7 @@ pub(crate) struct Heard {
 }
 
 impl Driver {
-    /// Starts an engine on `cores` and waits until its model is loaded. What it prints goes to `log`.
+    /// Starts an engine on `cores`, waits until its model is loaded. What it prints goes to `log`.
     pub(crate) fn start(start: &Start, cores: &str, log: &Path) -> Result<Self, String> {
         let log = File::create(log).map_err(|error| super::cannot_write(log, &error))?;
         let mut command = Command::new("taskset");
@@ -126,7 +126,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // One that ends at the end of its input is gone before; one that hangs must go all the same.
+        // Most end at the end of their input; one that hangs must go all the same.
         drop(self.requests.take());
         self.child.kill().ok();
         self.child.wait().ok();

@@ -85,13 +85,14 @@ pub(crate) fn run(
         );
     }
     let ours = chosen.iter().any(|one| stock.contains(&one.engine));
-    let pressel = if ours { driver() } else { Err(String::new()) };
-    if let (true, Err(why)) = (ours, &pressel) {
-        attempt("pressel's driver", Err(why.clone()));
-    }
+    let pressel = ours.then(driver).transpose();
+    let pressel = pressel.unwrap_or_else(|why| {
+        attempt("pressel's driver", Err(why));
+        None
+    });
     for setting in chosen.iter().filter(|one| one.engine == Engine::Pressel) {
-        if !setting.model_path(&folder).is_dir() {
-            attempt(&setting.name(), maker.pressel(setting));
+        if let (Some(driver), false) = (&pressel, setting.model_path(&folder).is_dir()) {
+            attempt(&setting.name(), maker.pressel(driver, setting));
         }
     }
     let text = fs::read_to_string(folder.join("checkpoint/text.txt"));
@@ -100,7 +101,7 @@ pub(crate) fn run(
             .map_err(|error| format!("no text.txt: {error}"))?
             .trim()
             .into(),
-        pressel: pressel.ok(),
+        pressel,
         folder,
     })
 }
@@ -199,7 +200,7 @@ impl Maker<'_> {
     }
 
     /// Prepares this recogniser's own graphs, and says in `pressel.json` which window they get.
-    fn pressel(&self, setting: &Setting) -> Fallible<()> {
+    fn pressel(&self, driver: &Path, setting: &Setting) -> Fallible<()> {
         let prepared = self.folder.join("prepared").join(setting.model);
         if !prepared.is_dir() {
             let stock = self.folder.join("stock/fp32");
@@ -213,21 +214,9 @@ impl Maker<'_> {
             } else {
                 "8bit"
             };
-            let mut command = process::cargo();
-            command.args([
-                "run",
-                "--release",
-                "-q",
-                "-p",
-                "pressel",
-                "--bin",
-                "pressel",
-                "--",
-            ]);
-            command
-                .args(["models", "prepare", "--head", head])
-                .arg(stock);
-            self.write(command.arg(&prepared), &prepared)?;
+            let mut command = Command::new(driver);
+            command.arg("prepare").arg(stock).arg(&prepared).arg(head);
+            self.write(&mut command, &prepared)?;
         }
         let folder = setting.model_path(self.folder);
         with_window(&prepared, &folder, setting.window).inspect_err(|_| {

@@ -15,7 +15,7 @@ use super::statistics::{Shuffler, Spread, median, paired_ratio};
 use super::{Folders, Options, Refusals};
 use crate::{Fallible, console};
 
-/// Runs of one engine in one round; the first does not count: the others' weights are in the caches.
+/// Runs of one engine in one round; the first does not count: the caches hold the others' weights.
 const RUNS: usize = 4;
 /// What sleeping threads of the engine before may still spin.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -74,7 +74,7 @@ pub(crate) enum Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) engine: Engine,
-    /// The model's folder or file, below the folder of models; for CTranslate2 also how it computes.
+    /// The model's folder or file in the folder of models; for CTranslate2 also how it computes.
     pub(crate) model: &'static str,
     /// What distinguishes it besides, an empty word when nothing does.
     pub(crate) way: &'static str,
@@ -123,7 +123,7 @@ const ALL: [Setting; 28] = [
     setting(WhisperCpp, "q8_0", "", Full),
     setting(WhisperCpp, "f16", "", Full),
     setting(CTranslate2, "int8", "", Exact),
-    setting(CTranslate2, "int8", "mkl", Exact),
+    setting(CTranslate2, "int8", "onednn", Exact),
     setting(CTranslate2, "float32", "", Exact),
     setting(CTranslate2, "int8", "faster-whisper", Full),
     setting(Sherpa, "int8", "", Exact),
@@ -232,7 +232,10 @@ impl Setting {
                 (script("whisper_cpp.py"), vec![positions.to_string(), flash])
             }
             CTranslate2 => {
-                environment.push(("CT2_USE_MKL", u8::from(self.way == "mkl").to_string()));
+                // By itself it takes MKL on Intel and oneDNN on AMD; MKL's int8 crawls on AMD.
+                if self.way == "onednn" {
+                    environment.push(("CT2_USE_MKL", "0".into()));
+                }
                 let whole = self.window == Full;
                 let way = if whole { "stock" } else { "short" }.to_owned();
                 (
