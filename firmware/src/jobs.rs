@@ -7,7 +7,8 @@
 //!
 //! [`doors`] is how others reach it. [`spool`] finds recordings; [`record`] and [`job`] are what is
 //! kept of one, [`checkpoints`] keeps it; [`turn`] is a turn of the [`thread`], [`desk`] answers
-//! requests in it, [`in_hand`] goes on with the job in hand, [`endings`] are its ends;
+//! requests in it, [`in_hand`] goes on with the job in hand, [`answers`] takes what became of its
+//! chunk, [`endings`] are its ends;
 //! [`recordings`] and [`results`] are the files.
 
 pub mod doors;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod recordings;
 pub mod results;
 
+mod answers;
 mod desk;
 mod in_hand;
 pub mod turn;

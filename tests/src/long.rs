@@ -84,8 +84,8 @@ fn measure(folder: &Path, name: &str, options: &[String], seconds: [f32; 2], run
     let factors = [factor(short, seconds[0]), factor(long, seconds[1])];
     let slower = factors[1] / factors[0];
     let counts = format!(
-        "{name}: {:.0} s rtf={:.4} peaks={}+{} KiB; {:.0} s rtf={:.4} peaks={}+{} KiB; ratio={slower:.3} \
-         load={load:.2} s",
+        "{name}: {:.0} s rtf={:.4} peaks={}+{} KiB; {:.0} s rtf={:.4} peaks={}+{} KiB; \
+         ratio={slower:.3} load={load:.2} s",
         seconds[0],
         factors[0],
         short.peaks[0],
