@@ -149,6 +149,7 @@ fn window_gives_way_as_well_and_its_segments_come_to_jobs() {
     rig.press(true);
     rig.answer(&cancelled(1));
     rig.event(opened(1));
+    rig.pass(1_000);
     rig.press(false);
     rig.event(ListenEvent::Closed(super::rig::closed(1, 0)));
     rig.answer(&said(2, "light on"));
