@@ -1,7 +1,7 @@
 //! Brings quiet recordings up, one utterance at a time.
 //!
-//! Samples in, a factor out. Pure: no state, no allocation. Runs in the worker, on each utterance that it
-//! recognises, live or from a file.
+//! Samples in, a factor out. Pure: no state, no allocation. Runs in the worker, on each utterance
+//! that it recognises, live or from a file.
 //!
 //! A whole recording cannot be measured while it streams, so the unit is the chunk that goes to the
 //! recogniser: one utterance of at most 30 s.

@@ -86,8 +86,8 @@ impl SharedMemory {
         let file = File::from(self.memfd.as_fd().try_clone_to_owned()?);
         // SAFETY: the memory cannot shrink (sealed above), and no other map that is written holds
         // these bytes. The other maps are the worker's, which makes no reference to them and copies
-        // what it reads: see `SlotReader::copy`. What it was asked for is not written meanwhile: the
-        // main loop gives the slot back to the writer after the answer.
+        // what it reads: see `SlotReader::copy`. What it was asked for is not written meanwhile:
+        // the main loop gives the slot back to the writer after the answer.
         let mut map = unsafe {
             MmapOptions::new()
                 .len(SLOT_BYTES * SLOT_COUNT)

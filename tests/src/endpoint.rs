@@ -1,9 +1,9 @@
 //! How soon after the end of an utterance its text is there, with guesses and without.
 //!
 //! In: the demo's recordings, and people's when `PRESSEL_SPEECH` names a folder with `words` and
-//! `sentences`; played in real time, hands-free and by the button. `PRESSEL_TINY_EN` names a model of
-//! the shape of tiny.en, whose text may be nonsense. Out: the share of texts within 50 ms, what wrong
-//! guesses cost, and the proof that guesses change no utterance and no text.
+//! `sentences`; played in real time, hands-free and by the button. `PRESSEL_TINY_EN` names a model
+//! of the shape of tiny.en, whose text may be nonsense. Out: the share of texts within 50 ms, what
+//! wrong guesses cost, and the proof that guesses change no utterance and no text.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -7,8 +7,8 @@
 //!      └───────────── speech goes on: Listen ──────────────┘ (the guess was wrong)
 //! ```
 //!
-//! Where speech is and how far it was heard in, parts of the slot out. Runs on listen, once a block,
-//! for one utterance. A guess is exactly what will be asked for when nothing more is said.
+//! Where speech is and how far it was heard in, parts of the slot out. Runs on listen, once a
+//! block, for one utterance. A guess is exactly what will be asked for when nothing more is said.
 
 use crate::limits::{AHEAD_EVERY_MS, GUESS_PAUSE_MS, SPEECH_TAIL_MS};
 use crate::time::samples;

@@ -224,9 +224,9 @@ pub const WORKER_OVERDUE_MS: u64 = 5_000;
 pub const SPEECH_PADDING_MS: u64 = 300;
 /// Milliseconds of audio that the worker gets after it.
 ///
-/// Why 200: not more than [`GUESS_PAUSE_MS`], so that all that the worker will get is there when the
-/// pause is so long; and less, so that it is there before the end of an utterance whose button was
-/// let go with the last word. From 100 to 300 the built-in model hears people equally well.
+/// Why 200: not more than [`GUESS_PAUSE_MS`], so that all that the worker will get is there when
+/// the pause is so long; and less, so that it is there before the end of an utterance whose button
+/// was let go with the last word. From 100 to 300 the built-in model hears people equally well.
 pub const SPEECH_TAIL_MS: u64 = 200;
 /// Milliseconds of silence in an utterance after which the worker begins with what was said so far,
 /// as a guess that no more is said.
@@ -234,7 +234,7 @@ pub const SPEECH_TAIL_MS: u64 = 200;
 /// Why 250: the quickest end of hands-free speech that the configuration recommends. A pause
 /// between two words is mostly shorter.
 pub const GUESS_PAUSE_MS: u64 = 250;
-const _: () = assert!(SPEECH_TAIL_MS <= GUESS_PAUSE_MS); // a guess is about what is recorded already
+const _: () = assert!(SPEECH_TAIL_MS <= GUESS_PAUSE_MS); // what is guessed is recorded already
 /// Milliseconds of speech between two looks of the worker at an utterance that is being recorded.
 pub const AHEAD_EVERY_MS: u64 = 500;
 /// Milliseconds without work ahead after a worker was lost over it.

@@ -104,8 +104,8 @@ impl<S: Slots> Listener<S> {
         self.writing.map(|writing| writing.id)
     }
 
-    /// Returns what the worker may look at now, of the utterance that is being recorded. To be asked
-    /// after each block; who does not ask changes nothing.
+    /// Returns what the worker may look at now, of the utterance that is being recorded. To be
+    /// asked after each block; who does not ask changes nothing.
     pub fn ahead(&mut self) -> Option<Ahead> {
         let utterance::State::Open { end, .. } = self.utterance else {
             return None;

@@ -1,7 +1,7 @@
 //! Guesses: what the worker is told of an utterance before that is closed.
 //!
-//! What listen tells of the open utterance in; what goes to an idle worker, and whether it was worth
-//! it, out. Runs on the main loop. Pure. The arbiter knows nothing of it: a guess takes nobody's
+//! What listen tells of the open utterance in; what goes to an idle worker, and whether it was
+//! worth it, out. Runs on the main loop. Pure. The arbiter knows nothing of it: a guess takes nobody's
 //! place, and what is asked for goes first, always.
 
 use pressel_pipeline::limits::AHEAD_REST_MS;
@@ -97,8 +97,8 @@ impl Guesses {
     }
 
     /// The worker is gone, with a request or without one. Returns whether it was at something that
-    /// nobody had asked for. If it was or may have been, there is no work ahead for a while; `scale`
-    /// is the clock's milliseconds in a real one.
+    /// nobody had asked for. If it was or may have been, there is no work ahead for a while;
+    /// `scale` is the clock's milliseconds in a real one.
     pub(super) fn lose(&mut self, is_asked: bool, now: Millis, scale: u64) -> bool {
         let is_over_it = !is_asked && self.told.is_some();
         if is_over_it || (is_asked && self.gave_way) {
