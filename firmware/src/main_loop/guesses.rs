@@ -1,8 +1,8 @@
 //! Guesses: what the worker is told of an utterance before that is closed.
 //!
 //! What listen tells of the open utterance in; what goes to an idle worker, and whether it was
-//! worth it, out. Runs on the main loop. Pure. The arbiter knows nothing of it: a guess takes nobody's
-//! place, and what is asked for goes first, always.
+//! worth it, out. Runs on the main loop. Pure. The arbiter knows nothing of it: a guess takes
+//! nobody's place, and what is asked for goes first, always.
 
 use pressel_pipeline::limits::AHEAD_REST_MS;
 use pressel_pipeline::time::Millis;
