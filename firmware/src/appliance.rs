@@ -20,6 +20,7 @@ use pressel_hal::linux::{MonotonicClock, cpu};
 use pressel_hal::sim::SimClock;
 use pressel_hal::{Clock, Microphone};
 use pressel_models::runtime::Runtime;
+use pressel_models::whisper::is_prepared;
 use pressel_models::{places, vad};
 
 use crate::alloc_guard;
@@ -353,6 +354,14 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         config.model.threads
     };
     let cuda = board.worker.provider == Provider::Cuda;
+    // The built-in one is too small for it to matter.
+    if !cuda && !is_prepared(&model) && model != places::builtin("nano") {
+        log::warn!(
+            "{0} runs unprepared, slower and in more memory: `pressel models prepare {0} FOLDER` \
+             makes a faster one",
+            model.display()
+        );
+    }
     Ok(Setup {
         model,
         threads,

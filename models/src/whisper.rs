@@ -39,7 +39,7 @@ mod writing;
 
 use decode::Job;
 use folder::Folder;
-pub use folder::has_timestamps;
+pub use folder::{has_timestamps, is_prepared};
 use graphs::Graphs;
 use languages::Languages;
 pub use pauses::quietest;

@@ -60,8 +60,10 @@ fn status_tells_how_the_appliance_is() {
     assert_eq!(told["alerts"], Value::Array(Vec::new()));
     let last = &told["last"][0];
     assert_eq!(last["trigger"], "ptt");
-    // A text that was guessed at a pause takes no time behind the end: only the capture does.
-    assert!(0 < last["timing"]["capture_ms"].as_u64().unwrap(), "{last}");
+    assert!(last["timing"]["encode_ms"].is_u64(), "{last}");
+    // Nobody waited for the encoder: it began at the pause before the release.
+    assert_eq!(told["guesses"]["made"], 1);
+    assert_eq!(told["guesses"]["adopted"], 1);
     for thread in told["threads"].as_array().unwrap() {
         assert_eq!(thread["stuck"], false, "{thread}");
         assert!(0 < thread["turns"].as_u64().unwrap(), "{thread}");

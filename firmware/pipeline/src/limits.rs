@@ -234,7 +234,7 @@ pub const SPEECH_TAIL_MS: u64 = 200;
 /// Why 250: the quickest end of hands-free speech that the configuration recommends. A pause
 /// between two words is mostly shorter.
 pub const GUESS_PAUSE_MS: u64 = 250;
-const _: () = assert!(SPEECH_TAIL_MS <= GUESS_PAUSE_MS); // a guess is about what is recorded already
+const _: () = assert!(SPEECH_TAIL_MS <= GUESS_PAUSE_MS); // what is guessed is recorded already
 /// Milliseconds of speech between two looks of the worker at an utterance that is being recorded.
 pub const AHEAD_EVERY_MS: u64 = 500;
 /// Milliseconds without work ahead after a worker was lost over it.

@@ -203,6 +203,12 @@ pub fn has_timestamps(folder: &Path) -> bool {
     first.is_some_and(|first| first < config.vocab_size)
 }
 
+/// Returns whether `folder` holds graphs that `pressel models prepare` made. Loads nothing.
+#[must_use]
+pub fn is_prepared(folder: &Path) -> bool {
+    pair(folder, PREPARED, "").is_some()
+}
+
 fn json<T: DeserializeOwned>(file: &Path) -> Result<T, LoadError> {
     optional_json(file)?.ok_or(LoadError::Missing {
         file: file.into(),

@@ -98,7 +98,8 @@ fn a_short_window_gives_the_tokens_of_the_short_window() {
         let floor = number(case, "frames");
         // A network of short clips: no second try in the full window.
         let policy = format!(
-            r#"{{"window_floor_frames": {floor}, "window_margin_frames": 0, "speech_frames_max": 999}}"#
+            r#"{{"window_floor_frames": {floor}, "window_margin_frames": 0,
+                "speech_frames_max": 999}}"#
         );
         fs::write(folder.path().join("pressel.json"), policy).unwrap();
         let mut whisper = Whisper::load(&runtime, folder.path(), &CONFIG).unwrap();

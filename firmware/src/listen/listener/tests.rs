@@ -309,7 +309,7 @@ fn speech_that_began_before_the_history_starts_where_the_history_does() {
     );
 }
 
-/// Plays blocks `from..to`, loud inside `speech`, and returns what the worker may look at, each
+/// Plays blocks up to `to`, loud inside `speech`, and returns what the worker may look at, each
 /// with the time at which it was told.
 fn play_ahead(
     listener: &mut Listener<TestSlots>,
