@@ -85,7 +85,7 @@ pub struct FetchArguments {
     /// Branch, tag or commit
     #[arg(long, value_name = "REVISION", default_value = "main")]
     pub revision: String,
-    /// Address of the hub [default: PRESSEL_HUB, or https://huggingface.co]
+    /// Address of the hub [default: PRESSEL_HUB, or <https://huggingface.co>]
     #[arg(long, value_name = "ADDRESS")]
     pub hub: Option<String>,
     /// The model's folder [default: NAME in the user's home of models, for root in the system's]
