@@ -19,7 +19,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::Runtime;
+use crate::{Runtime, whisper};
 
 mod check;
 mod decoder;
@@ -50,13 +50,13 @@ use weights::Weights;
 use write::write_data;
 
 /// The version of the prepared graphs, in `pressel.json`: `prepared.format`.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = whisper::PREPARED_FORMAT;
 /// The name of the prepared encoder's files: `encoder.onnx` with the graph, `encoder.data`.
 pub const ENCODER: &str = "encoder";
 /// The name of the prepared decoder's files: `decoder.onnx` with the graph, `decoder.data`.
 pub const DECODER: &str = "decoder";
 /// The file with the rows of tokens and positions that go into the decoder.
-pub const EMBEDDING_FILE: &str = "embedding.bin";
+pub const EMBEDDING_FILE: &str = whisper::EMBEDDING_FILE;
 
 /// How often progress is told, besides the beginning and the end of a stage.
 const TELL_EVERY: Duration = Duration::from_millis(50);

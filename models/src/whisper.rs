@@ -39,6 +39,8 @@ mod writing;
 
 use decode::Job;
 use folder::Folder;
+#[cfg(feature = "prepare")]
+pub(crate) use folder::{EMBEDDING_FILE, PREPARED_FORMAT};
 pub use folder::{has_timestamps, is_prepared};
 use graphs::Graphs;
 use languages::Languages;

@@ -86,6 +86,15 @@ pub(crate) fn wait_for_results(rig: &Rig, recording: &Path) {
     assert!(found.is_some(), "no results:\n{}", rig.log());
 }
 
+/// Waits until the file of checkpoints is longer than `size`, and returns its length.
+pub(crate) fn wait_for_checkpoint(rig: &Rig, checkpoints: &Path, size: u64) -> u64 {
+    let grown = until(PATIENCE, || {
+        let now = fs::metadata(checkpoints).map_or(0, |file| file.len());
+        (size < now).then_some(now)
+    });
+    grown.unwrap_or_else(|| panic!("no checkpoint:\n{}", rig.log()))
+}
+
 /// Compares the results with what `transcribe` prints.
 pub(crate) fn check(recording: &Path) {
     check_with(recording, &[]);
@@ -158,11 +167,7 @@ fn job_of_an_appliance_that_is_killed_goes_on_where_it_was() {
         let rig = folders.ready(&setting);
         // Two more checkpoints, then the power goes.
         for _ in 0..2 {
-            let grown = until(PATIENCE, || {
-                let now = fs::metadata(&checkpoints).map_or(0, |file| file.len());
-                (size < now).then_some(now)
-            });
-            size = grown.unwrap_or_else(|| panic!("no checkpoint:\n{}", rig.log()));
+            size = wait_for_checkpoint(&rig, &checkpoints, size);
         }
         rig.end(Signal::KILL);
     }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use pressel_models::whisper::has_timestamps;
 use rustix::process::Signal;
 
-use crate::files::{Folders, beside, check_with, wait_for_results};
-use crate::program::{PATIENCE, command, need_models, root, run, until};
+use crate::files::{Folders, beside, check_with, wait_for_checkpoint, wait_for_results};
+use crate::program::{command, need_models, root, run};
 use crate::rig::Setting;
 use crate::voice::{Random, babble, noise, silence, wav, word};
 
@@ -61,11 +61,7 @@ fn job_of_windows_that_is_killed_gives_what_transcribe_gives() {
     let mut size = 0;
     for _ in 0..3 {
         let rig = folders.ready(&setting);
-        let grown = until(PATIENCE, || {
-            let now = fs::metadata(&checkpoints).map_or(0, |file| file.len());
-            (size < now).then_some(now)
-        });
-        size = grown.unwrap_or_else(|| panic!("no checkpoint:\n{}", rig.log()));
+        size = wait_for_checkpoint(&rig, &checkpoints, size);
         rig.end(Signal::KILL);
     }
     let mut rig = folders.ready(&setting);

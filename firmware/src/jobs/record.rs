@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(head.model.len(), JOB_MODEL_BYTES_MAX);
         assert_eq!(head.path(), path);
         check(&Record::Head(head));
-        check(&Record::Chunk(Said {
+        let said = Said {
             from: u64::MAX,
             next: u64::MAX,
             start: u64::MAX,
@@ -175,7 +175,8 @@ mod tests {
             text: "x".repeat(TEXT_BYTES_MAX),
             language: *b"en",
             confidence: 255,
-        }));
+        };
+        check(&Record::Chunk(said.clone()));
         let why = "x".repeat(JOB_WHY_BYTES_MAX);
         check(&Record::Failed { why: why.clone() });
         check(&Record::Quarantined { why });
@@ -189,15 +190,7 @@ mod tests {
             text_end: u16::MAX,
         };
         check(&Record::Window(Window {
-            said: Said {
-                from: u64::MAX,
-                next: u64::MAX,
-                start: u64::MAX,
-                samples: u32::MAX,
-                text: "x".repeat(TEXT_BYTES_MAX),
-                language: *b"en",
-                confidence: 255,
-            },
+            said,
             spans: vec![span; SEGMENTS_MAX],
             forgets: true,
         }));

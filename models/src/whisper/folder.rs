@@ -25,7 +25,9 @@ const PREPARED: [&str; 2] = ["encoder", "decoder"];
 const STOCK: [&str; 2] = ["encoder_model", "decoder_model_merged"];
 
 /// The version of the prepared graphs that is run here.
-pub(super) const PREPARED_FORMAT: u64 = 2;
+pub(crate) const PREPARED_FORMAT: u64 = 2;
+/// The embedding beside the two prepared graphs.
+pub(crate) const EMBEDDING_FILE: &str = "embedding.bin";
 
 /// What to do about a folder that is not whole.
 const LAYOUT: &str = "a Whisper folder holds config.json, generation_config.json, tokenizer.json, \

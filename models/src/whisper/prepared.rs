@@ -8,7 +8,7 @@
 
 use ort::session::RunOptions;
 
-use super::folder::Folder;
+use super::folder::{EMBEDDING_FILE, Folder};
 use crate::{
     LoadError, ModelError, Runtime,
     mel::FRAMES_MIN,
@@ -25,9 +25,6 @@ use binding::Shared;
 use decoder::Decoder;
 use embedding::Embedding;
 use encoder::Encoder;
-
-/// The embedding beside the two graphs.
-const EMBEDDING_FILE: &str = "embedding.bin";
 
 /// The graphs of a prepared folder.
 pub(super) struct Prepared {
