@@ -26,7 +26,7 @@ pub use capture::Capture;
 pub use guesses::GuessCounts;
 pub use ledger::Ledger;
 pub use outbox::Outbox;
-pub use pins::{Input, Led, LedRole, Pins};
+pub use pins::{Chain, ChainNews, Input, Led, Pins};
 pub use recogniser::Recogniser;
 pub use serial::Serial;
 

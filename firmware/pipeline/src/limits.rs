@@ -177,6 +177,16 @@ pub const DEVICE_FDS_MAX: usize = 4;
 /// LEDs of a board.
 pub const LEDS_MAX: usize = 4;
 
+/// Times in the rhythm of a light: lit, dark, lit and so on.
+///
+/// Memory: 2 bytes each, 14 rhythms. Why 10: five flashes can be counted at a glance, six cannot.
+/// A board file with more is refused.
+pub const RHYTHM_TIMES_MAX: usize = 10;
+
+/// Milliseconds until a chain of LEDs whose bus failed is written to again, when no colour changes
+/// before.
+pub const PIXELS_RETRY_MS: u64 = 1_000;
+
 /// Bytes in one request to or answer from the worker process, framing included.
 pub const WORKER_FRAME_BYTES: usize = 2_048;
 // The longest text with the most segments fits, and a few numbers.

@@ -60,7 +60,7 @@ pub enum Command {
     Transcribe(TranscribeArguments),
     /// Play recordings through the appliance's own ears and print every event.
     Replay(ReplayArguments),
-    /// List the microphones, GPIO chips and serial ports of this machine.
+    /// List the microphones, GPIO chips, serial ports and SPI devices of this machine.
     Devices(DevicesArguments),
     /// Read a Pressel's serial line on another computer and print what it says.
     Monitor(MonitorArguments),

@@ -24,7 +24,7 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     config.link.path = arguments.uart.clone().or(config.link.path);
     let board = choose_board(arguments)?;
     let place = match (board.backend, &arguments.sim_dir) {
-        (Backend::Linux, _) => Place::Linux,
+        (Backend::Linux | Backend::Rpi, _) => Place::Linux,
         (Backend::Sim, Some(dir)) => Place::Sim {
             dir: dir.clone(),
             speed: arguments.sim_speed,

@@ -152,6 +152,11 @@ pub enum Record {
         /// Positive errno.
         errno: i32,
     },
+    /// The bus of a chain of LEDs takes writes again.
+    PixelsWork {
+        /// Writes that failed since start.
+        failures: u32,
+    },
     /// A thread panicked and was rebuilt.
     Panic {
         /// Its name.

@@ -90,6 +90,8 @@ impl Life {
             button: Input::new(None, 0),
             mute: Input::new(None, 0),
             leds: heapless::Vec::new(),
+            chain: None,
+            patterns: lights::Patterns::usual(),
         };
         let serial = Serial::new(Some(Box::new(link)), LinkMode::Frames);
         let capture = Capture::new(Box::new(microphone));

@@ -11,6 +11,7 @@ use pressel_pipeline::time::Millis;
 use pressel_wire::{Alert, DeviceMessage, DropReason, HostMessage, OutcomeResult, Trigger};
 
 use super::MainLoop;
+use super::pins::ChainNews;
 use super::serial::HOST_MESSAGES_MAX;
 use super::wait::Ready;
 use crate::keeper::{Delivery, Errand, Record};
@@ -186,13 +187,29 @@ impl MainLoop {
         self.view.muted = self.session == session::State::Muted || self.unmuting;
         self.view.microphone_lost = !self.capture.is_open() && !self.view.muted;
         self.view.worker_down = self.recogniser.is_down();
-        self.view.makeshift =
-            self.alerts.is_on(Alert::SafeMode) || self.alerts.is_on(Alert::CpuFallback);
-        if let Some((role, error)) = self.pins.show(lights::lights(&self.view, now)) {
+        self.view.link_lost = self.serial.is_lost();
+        self.view.safe_mode = self.alerts.is_on(Alert::SafeMode);
+        self.view.on_processor = self.alerts.is_on(Alert::CpuFallback);
+        self.view.journal_down = self.alerts.is_on(Alert::JournalDown);
+        self.view.by_level = self.alerts.is_on(Alert::VadFallback);
+        self.light_up(lights::lights(&self.view, &self.pins.patterns, now), now);
+    }
+
+    /// Sets the LEDs; one that fails is told once, and stops nothing.
+    fn light_up(&mut self, lights: lights::Lights, now: Millis) {
+        if let Some((light, error)) = self.pins.show(lights) {
             self.note(Record::Pin {
-                role: role.name(),
+                role: light.name(),
                 errno: error.errno,
             });
+        }
+        match self.pins.show_chain(lights, now) {
+            Some(ChainNews::Failed(error)) => self.note(Record::Pin {
+                role: "pixels",
+                errno: error.errno,
+            }),
+            Some(ChainNews::Works { failures }) => self.note(Record::PixelsWork { failures }),
+            None => {}
         }
     }
 
@@ -227,7 +244,7 @@ impl MainLoop {
                 self.command(Control::TalkStart);
             }
             // A press without a microphone records nothing; the light says why.
-            Some(session::Action::TalkStart) => self.view.fault_at = Some(now),
+            Some(session::Action::TalkStart) => self.view.dropped_at = Some(now),
             Some(session::Action::TalkStop) => self.command(Control::TalkStop),
             Some(session::Action::Cancel) => {
                 self.command(Control::Discard(DropReason::Cancelled));
@@ -327,7 +344,8 @@ impl MainLoop {
                 break;
             }
         }
-        self.pins.show(lights::Lights::default());
+        let now = self.fixed.clock.now_ms();
+        self.light_up(lights::Lights::default(), now);
         let counters = self.counters();
         self.note(Record::Counters(counters));
     }

@@ -1,49 +1,14 @@
 //! Pins: button and mute switch in, LEDs out.
 //!
 //! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once
-//! and left alone.
+//! and left alone; a chain of LEDs is tried again.
 
 use heapless::Vec;
-use pressel_hal::{EdgePin, LedPin, PinError, PollFd};
+use pressel_hal::{Colour, EdgePin, LedPin, PinError, Pixels, PollFd};
 use pressel_pipeline::debounce;
-use pressel_pipeline::lights::Lights;
-use pressel_pipeline::limits::LEDS_MAX;
+use pressel_pipeline::lights::{Light, Lights, Patterns};
+use pressel_pipeline::limits::{LEDS_MAX, PIXELS_RETRY_MS};
 use pressel_pipeline::time::Millis;
-
-/// What an LED shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LedRole {
-    /// Pressel records.
-    Listening,
-    /// Pressel recognises.
-    Thinking,
-    /// A text went out.
-    Sent,
-    /// Something is wrong.
-    Error,
-}
-
-impl LedRole {
-    /// Returns the role's name, as board files have it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Listening => "listening",
-            Self::Thinking => "thinking",
-            Self::Sent => "sent",
-            Self::Error => "error",
-        }
-    }
-
-    const fn is_on(self, lights: Lights) -> bool {
-        match self {
-            Self::Listening => lights.listening,
-            Self::Thinking => lights.thinking,
-            Self::Sent => lights.sent,
-            Self::Error => lights.error,
-        }
-    }
-}
 
 /// A debounced input.
 pub struct Input {
@@ -129,7 +94,7 @@ impl Input {
 
 /// An LED and what it shows.
 pub struct Led {
-    role: LedRole,
+    light: Light,
     pin: Box<dyn LedPin>,
     lit: Option<bool>,
     failed: bool,
@@ -138,9 +103,9 @@ pub struct Led {
 impl Led {
     /// Wraps an open pin.
     #[must_use]
-    pub fn new(role: LedRole, pin: Box<dyn LedPin>) -> Self {
+    pub fn new(light: Light, pin: Box<dyn LedPin>) -> Self {
         Self {
-            role,
+            light,
             pin,
             lit: None,
             failed: false,
@@ -149,7 +114,7 @@ impl Led {
 
     /// Sets the LED if it changes.
     fn show(&mut self, lights: Lights) -> Result<(), PinError> {
-        let lit = self.role.is_on(lights);
+        let lit = lights.is_lit(self.light);
         if self.lit == Some(lit) || self.failed {
             return Ok(());
         }
@@ -164,26 +129,101 @@ impl Led {
     }
 }
 
+/// A chain of LEDs and what each of them shows.
+pub struct Chain {
+    pixels: Box<dyn Pixels>,
+    lights: Vec<Light, LEDS_MAX>,
+    shown: Option<Vec<Colour, LEDS_MAX>>,
+    failed_at: Option<Millis>,
+    failures: u32,
+}
+
+/// What became of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainNews {
+    /// Its bus failed just now, and did not before.
+    Failed(PinError),
+    /// Its bus works again, after so many writes that failed.
+    Works {
+        /// Since the start.
+        failures: u32,
+    },
+}
+
+impl Chain {
+    /// Wraps an open chain; the first LED shows the first light.
+    #[must_use]
+    pub fn new(pixels: Box<dyn Pixels>, lights: Vec<Light, LEDS_MAX>) -> Self {
+        Self {
+            pixels,
+            lights,
+            shown: None,
+            failed_at: None,
+            failures: 0,
+        }
+    }
+
+    /// Writes the colours if they change, or if the last write failed a while ago.
+    fn show(&mut self, lights: Lights, now: Millis) -> Option<ChainNews> {
+        let colour = |light: &Light| {
+            let dark = Colour::DARK;
+            lights.of(*light).map_or(dark, |colour| Colour {
+                red: colour.red,
+                green: colour.green,
+                blue: colour.blue,
+            })
+        };
+        let colours: Vec<Colour, LEDS_MAX> = self.lights.iter().map(colour).collect();
+        let is_due = self
+            .failed_at
+            .is_some_and(|at| at.saturating_add(PIXELS_RETRY_MS) <= now);
+        if self.shown.as_ref() == Some(&colours) && !is_due {
+            return None;
+        }
+        let written = self.pixels.show(&colours);
+        self.shown = Some(colours);
+        match written {
+            Ok(()) => self.failed_at.take().map(|_| ChainNews::Works {
+                failures: self.failures,
+            }),
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                let is_new = self.failed_at.replace(now).is_none();
+                is_new.then_some(ChainNews::Failed(error))
+            }
+        }
+    }
+}
+
 /// All pins of the board.
 pub struct Pins {
     /// The push-to-talk button.
     pub button: Input,
     /// The mute switch.
     pub mute: Input,
-    /// The LEDs.
+    /// The LEDs on lines of their own.
     pub leds: Vec<Led, LEDS_MAX>,
+    /// The LEDs on a data line.
+    pub chain: Option<Chain>,
+    /// How they show what there is to show.
+    pub patterns: Patterns,
 }
 
 impl Pins {
     /// Sets the LEDs that change. Returns the first LED that failed just now.
-    pub fn show(&mut self, lights: Lights) -> Option<(LedRole, PinError)> {
+    pub fn show(&mut self, lights: Lights) -> Option<(Light, PinError)> {
         let mut failed = None;
         for led in &mut self.leds {
             if let Err(error) = led.show(lights) {
-                failed = failed.or(Some((led.role, error)));
+                failed = failed.or(Some((led.light, error)));
             }
         }
         failed
+    }
+
+    /// Sets the chain if it changes. Returns news of its bus.
+    pub fn show_chain(&mut self, lights: Lights, now: Millis) -> Option<ChainNews> {
+        self.chain.as_mut()?.show(lights, now)
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! A pin here is a level in memory; it can be told to fail.
 
+use std::sync::{Arc, Mutex};
+
+use pressel_pipeline::lights::{View, lights};
+
 use super::super::tests::Wire;
 use super::*;
 
@@ -69,37 +73,42 @@ fn failed_input_is_reported_once_and_let_go() {
     assert_eq!((input.settle(), input.poll_fd().fd), (Ok(false), -1));
 }
 
+/// What the usual patterns show of a view.
+fn shown(view: &View) -> Lights {
+    lights(view, &Patterns::usual(), 10_000)
+}
+
+fn pins(leds: Vec<Led, LEDS_MAX>, chain: Option<Chain>) -> Pins {
+    let none = || Input::new(None, 20);
+    Pins {
+        button: none(),
+        mute: none(),
+        leds,
+        chain,
+        patterns: Patterns::usual(),
+    }
+}
+
 #[test]
 fn leds_are_set_when_they_change_and_a_failed_one_is_reported_once() {
     let wires: [Wire; 4] = Default::default();
-    let roles = [
-        LedRole::Listening,
-        LedRole::Thinking,
-        LedRole::Sent,
-        LedRole::Error,
-    ];
-    let led = |(role, wire): (&LedRole, &Wire)| Led::new(*role, Box::new(wire.clone()));
-    let none = || Input::new(None, 20);
-    let mut pins = Pins {
-        button: none(),
-        mute: none(),
-        leds: roles.iter().zip(&wires).map(led).collect(),
-    };
+    let led = |(light, wire): (Light, &Wire)| Led::new(light, Box::new(wire.clone()));
+    let mut pins = pins(Light::ALL.into_iter().zip(&wires).map(led).collect(), None);
     let lit = || wires.each_ref().map(|wire| wire.is_lit());
     let calls = || wires.each_ref().map(Wire::calls);
 
-    let mut lights = Lights::default();
+    let mut view = View::default();
     wires[0].put(true);
     // All are set at first: nobody knows what they showed before.
-    assert_eq!(pins.show(lights), None);
+    assert_eq!(pins.show(shown(&view)), None);
     assert_eq!((lit(), calls()), ([false; 4], [1; 4]));
-    (lights.listening, lights.sent) = (true, true);
-    pins.show(lights);
-    pins.show(lights);
+    (view.recording, view.text_at) = (true, Some(9_900));
+    pins.show(shown(&view));
+    pins.show(shown(&view));
     assert_eq!((lit(), calls()), ([true, false, true, false], [2, 1, 2, 1]));
-    (lights.thinking, lights.error) = (true, true);
+    (view.recognising, view.failed_at) = (true, Some(9_900));
     wires[1].fail();
-    assert_eq!(pins.show(lights), Some((LedRole::Thinking, BROKEN)));
+    assert_eq!(pins.show(shown(&view)), Some((Light::Thinking, BROKEN)));
     assert_eq!(lit(), [true; 4]);
     assert_eq!(pins.show(Lights::default()), None);
     assert_eq!(
@@ -108,14 +117,76 @@ fn leds_are_set_when_they_change_and_a_failed_one_is_reported_once() {
     );
 }
 
+/// A chain in memory: what was written to it, and whether it fails.
+#[derive(Clone, Default)]
+struct Strip(Arc<Mutex<(std::vec::Vec<std::vec::Vec<Colour>>, bool)>>);
+
+impl Pixels for Strip {
+    fn show(&mut self, colours: &[Colour]) -> Result<(), PinError> {
+        let mut strip = self.0.lock().unwrap();
+        strip.0.push(colours.to_vec());
+        if strip.1 { Err(BROKEN) } else { Ok(()) }
+    }
+}
+
+impl Strip {
+    fn fail(&self, fails: bool) {
+        self.0.lock().unwrap().1 = fails;
+    }
+
+    fn take(&self) -> std::vec::Vec<std::vec::Vec<Colour>> {
+        std::mem::take(&mut self.0.lock().unwrap().0)
+    }
+}
+
+/// The ReSpeaker's three LEDs.
+fn chain() -> (Pins, Strip) {
+    let strip = Strip::default();
+    let lights = [Light::Listening, Light::Thinking, Light::Error];
+    let chain = Chain::new(Box::new(strip.clone()), lights.into_iter().collect());
+    (pins(Vec::new(), Some(chain)), strip)
+}
+
 #[test]
-fn roles_are_named_as_in_board_files() {
-    let names = [
-        LedRole::Listening,
-        LedRole::Thinking,
-        LedRole::Sent,
-        LedRole::Error,
-    ]
-    .map(LedRole::name);
-    assert_eq!(names, ["listening", "thinking", "sent", "error"]);
+fn a_chain_is_written_only_when_a_colour_changes_and_dark_at_first_and_last() {
+    let (mut pins, strip) = chain();
+    let dark = Colour::DARK;
+    let mut show = |lights, now| pins.show_chain(lights, now);
+    assert_eq!(show(Lights::default(), 0), None);
+    let recording = View {
+        recording: true,
+        ..View::default()
+    };
+    for now in 0..2_000 {
+        assert_eq!(show(shown(&recording), now), None);
+    }
+    assert_eq!(show(Lights::default(), 2_000), None);
+    let green = Colour { green: 255, ..dark };
+    let expected = [[dark; 3], [green, dark, dark], [dark; 3]];
+    assert_eq!(strip.take(), expected.map(|row| row.to_vec()));
+}
+
+#[test]
+fn a_bus_that_fails_is_told_once_tried_again_and_told_when_it_works() {
+    let (mut pins, strip) = chain();
+    strip.fail(true);
+    let dark = Lights::default();
+    assert_eq!(pins.show_chain(dark, 0), Some(ChainNews::Failed(BROKEN)));
+    for now in 1..3_500 {
+        assert_eq!(pins.show_chain(dark, now), None);
+    }
+    // At once, and then once a second; a colour that changes does not wait for that.
+    assert_eq!(strip.take().len(), 4);
+    let recording = View {
+        recording: true,
+        ..View::default()
+    };
+    assert_eq!(pins.show_chain(shown(&recording), 3_500), None);
+    assert_eq!(strip.take().len(), 1);
+    strip.fail(false);
+    assert_eq!(pins.show_chain(shown(&recording), 4_499), None);
+    let works = ChainNews::Works { failures: 5 };
+    assert_eq!(pins.show_chain(shown(&recording), 4_500), Some(works));
+    assert_eq!(pins.show_chain(shown(&recording), 9_000), None);
+    assert_eq!(strip.take().len(), 1);
 }
