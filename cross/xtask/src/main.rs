@@ -11,6 +11,7 @@ mod demo;
 mod fetch;
 mod nightly;
 mod packages;
+mod pictures;
 mod process;
 mod prove;
 mod tidy;
@@ -95,6 +96,10 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Draws the pictures of boards and lights anew, from board files and code
+    #[command(after_help = "Examples:
+  cargo xtask pictures                 into boards/pictures, after a board file has changed")]
+    Pictures,
     /// Measures, and prints numbers; asserts nothing
     Bench {
         #[command(subcommand)]
@@ -123,6 +128,7 @@ fn main() -> ExitCode {
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),
+        Command::Pictures => pictures::run(),
         Command::Bench {
             what: Bench::Peers(options),
         } => bench::run(&options),
