@@ -7,11 +7,14 @@
 mod bench;
 mod check;
 mod console;
+mod cross;
 mod demo;
 mod fetch;
 mod nightly;
+mod package;
 mod packages;
 mod process;
+mod program;
 mod prove;
 mod tidy;
 mod toolchain;
@@ -95,6 +98,12 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Builds the program for a board on this machine; runs it under emulation
+    #[command(after_help = cross::HELP)]
+    Cross(cross::Options),
+    /// Makes the Debian package; installs, upgrades, removes and purges it in a clean Debian
+    #[command(after_help = package::HELP)]
+    Package(package::Options),
     /// Measures, and prints numbers; asserts nothing
     Bench {
         #[command(subcommand)]
@@ -123,6 +132,8 @@ fn main() -> ExitCode {
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),
+        Command::Cross(options) => cross::run(&options),
+        Command::Package(options) => package::run(&options),
         Command::Bench {
             what: Bench::Peers(options),
         } => bench::run(&options),
