@@ -9,8 +9,8 @@ pub mod suggest;
 mod validate;
 
 pub use board::{
-    Backend, Board, Button, Cores, Led, Machine, Microphone, PixelKind, Pixels, Provider, Role, Uart,
-    Worker,
+    Backend, Board, Button, Cores, Led, Machine, Microphone, PixelKind, Pixels, Provider, Role,
+    Uart, Worker,
 };
 pub use builtin::names as builtin_names;
 pub use suggest::DataError;

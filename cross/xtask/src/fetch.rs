@@ -47,7 +47,7 @@ impl Arch {
     }
 
     /// As Python's packages and Rust's targets spell it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
             Self::Aarch64 => "aarch64",

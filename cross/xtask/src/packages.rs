@@ -96,6 +96,13 @@ const NAMESPACES: Need = Need {
     probe: &["unshare", "--version"],
 };
 
+const CONTAINER: Need = Need {
+    package: "systemd-container",
+    elsewhere: ["systemd-container", "systemd"],
+    why: "boots that Debian, to see the service run under systemd",
+    probe: &["systemd-nspawn", "--version"],
+};
+
 /// What `fetch` needs. The linker is not listed: without it xtask itself would not exist.
 pub(crate) const FOR_FETCH: &[Need] = &[PYTHON, PIP];
 /// What building and testing needs.
@@ -108,7 +115,7 @@ pub(crate) const FOR_EMULATION: &[Need] = &[EMULATOR];
 /// What a Debian package needs.
 pub(crate) const FOR_PACKAGE: &[Need] = &[PYTHON, PIP, BINUTILS, DPKG, SYSTEMD];
 /// What trying a package needs.
-pub(crate) const FOR_TRIAL: &[Need] = &[DEBOOTSTRAP, NAMESPACES];
+pub(crate) const FOR_TRIAL: &[Need] = &[DEBOOTSTRAP, NAMESPACES, CONTAINER];
 
 /// Sees that everything is there; installs what is missing.
 ///

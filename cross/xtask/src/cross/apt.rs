@@ -61,7 +61,12 @@ impl Apt {
         for deb in debs(&archives)? {
             fs::remove_file(&deb).map_err(|error| disk("remove", &deb, &error))?;
         }
-        let words = ["install", "--yes", "--download-only", "--no-install-recommends"];
+        let words = [
+            "install",
+            "--yes",
+            "--download-only",
+            "--no-install-recommends",
+        ];
         let mut fetch = self.command(beside);
         process::output(fetch.args(words).args(names)).map_err(|error| {
             format!(

@@ -65,7 +65,9 @@ fn names() -> Fallible<Vec<String>> {
 /// The key `machine` of a board's file.
 fn machine(text: &str) -> Fallible<String> {
     let table: toml::Table = text.parse().map_err(|error| format!("no TOML: {error}"))?;
-    let machine = table.get("machine").map_or(Some("any"), |value| value.as_str());
+    let machine = table
+        .get("machine")
+        .map_or(Some("any"), |value| value.as_str());
     match machine {
         Some(known @ ("aarch64" | "any")) => Ok(known.to_owned()),
         _ => Err("`machine` is \"aarch64\" or \"any\"".to_owned()),

@@ -73,7 +73,9 @@ impl Emulator {
         let folder = toolchain::folder();
         let shim = folder.join("worker.so");
         let mut compile = super::tool(Arch::Aarch64, "gcc")?;
-        compile.args(["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-O2", SHIM]);
+        compile.args([
+            "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-O2", SHIM,
+        ]);
         process::output(compile.args(["-ldl", "-o"]).arg(&shim))?;
 
         let models = folder.join("models");
@@ -98,7 +100,11 @@ impl Emulator {
     pub(super) fn dress(&self, processor: Processor) -> Fallible<()> {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         self.write("proc/cpuinfo", &cpuinfo(processor, count))?;
-        let range = if 1 < count { format!("0-{}\n", count - 1) } else { "0\n".to_owned() };
+        let range = if 1 < count {
+            format!("0-{}\n", count - 1)
+        } else {
+            "0\n".to_owned()
+        };
         for name in ["possible", "present", "online"] {
             self.write(&format!("sys/devices/system/cpu/{name}"), &range)?;
         }
@@ -115,9 +121,10 @@ impl Emulator {
         let mut command = Command::new("timeout");
         command
             .args(["-k", "5", LIMIT_S, QEMU])
+            // For the program only: the emulator itself is of this machine.
+            .args(["-E", &format!("LD_PRELOAD={}", self.shim.display())])
             .env("QEMU_LD_PREFIX", &self.prefix)
             .env("QEMU_CPU", processor.name)
-            .env("LD_PRELOAD", &self.shim)
             .env("PRESSEL_EMULATOR", QEMU)
             .env("PRESSEL_PROGRAM", program)
             .env("PRESSEL_MODELS_DIR", &self.models)

@@ -88,7 +88,10 @@ impl Toolchain {
         cargo
             .env("CARGO_BUILD_TARGET", TARGET)
             .env("CARGO_TARGET_DIR", folder())
-            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", format!("{TOOLS}gcc"))
+            .env(
+                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+                format!("{TOOLS}gcc"),
+            )
             .env("PKG_CONFIG_ALLOW_CROSS", "1")
             .env("PKG_CONFIG_SYSROOT_DIR", &self.sysroot)
             .env("PKG_CONFIG_LIBDIR", package_lists.join(":"));
@@ -108,7 +111,8 @@ fn compiler(rust: Rust) -> Fallible<Option<PathBuf>> {
         }
         console::say(&format!("asks rustup for {TARGET}"));
         let mut add = Command::new("rustup");
-        add.current_dir(crate::root()).args(["target", "add", TARGET]);
+        add.current_dir(crate::root())
+            .args(["target", "add", TARGET]);
         match process::output(&mut add) {
             Ok(_) if has_target(Path::new(&own)) => return Ok(None),
             Ok(_) => console::warn("the Rust that builds here is not rustup's"),
@@ -135,20 +139,24 @@ fn debian() -> Fallible<PathBuf> {
     }
     let place = folder().join("rust");
     let rustc = place.join("rustc");
-    once(&place, "Debian's Rust (rustc-web, libstd-rust-web-dev)", |into| {
-        let apt = Apt::open(&folder())?;
-        apt.unpack(&["rustc-web"], Beside::ThisMachine, into)?;
-        apt.unpack_alone("libstd-rust-web-dev:amd64", into)?;
-        apt.unpack_alone("libstd-rust-web-dev:arm64", into)?;
-        // Its libraries are found by a variable, which cargo and the linker must not see.
-        let script = "#!/bin/sh\n\
+    once(
+        &place,
+        "Debian's Rust (rustc-web, libstd-rust-web-dev)",
+        |into| {
+            let apt = Apt::open(&folder())?;
+            apt.unpack(&["rustc-web"], Beside::ThisMachine, into)?;
+            apt.unpack_alone("libstd-rust-web-dev:amd64", into)?;
+            apt.unpack_alone("libstd-rust-web-dev:arm64", into)?;
+            // Its libraries are found by a variable, which cargo and the linker must not see.
+            let script = "#!/bin/sh\n\
              here=$(dirname -- \"$(readlink -f -- \"$0\")\")\n\
              LD_LIBRARY_PATH=$here/usr/lib/x86_64-linux-gnu exec \"$here/usr/bin/rustc\" \"$@\"\n";
-        let path = into.join("rustc");
-        fs::write(&path, script)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))
-    })?;
+            let path = into.join("rustc");
+            fs::write(&path, script)
+                .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))
+        },
+    )?;
     if !has_target(&rustc) {
         return Err(format!(
             "Debian's Rust in {} does not run, or has no {TARGET}: remove the folder and try again",
