@@ -11,6 +11,9 @@ mod compare;
 mod emulator;
 mod toolchain;
 
+use std::path::Path;
+use std::process::Command;
+
 use clap::Args;
 
 use crate::fetch::Arch;
@@ -64,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Fallible<()> {
 }
 
 /// Runs the program of `arch` here, and compares.
-fn test(arch: Arch, foreign: &std::path::Path) -> Fallible<()> {
+fn test(arch: Arch, foreign: &Path) -> Fallible<()> {
     if Arch::of_this_machine()? == arch {
         return Err(format!(
             "this machine is {} itself: there is nothing to emulate, `cargo xtask check` runs \
@@ -80,26 +83,33 @@ fn test(arch: Arch, foreign: &std::path::Path) -> Fallible<()> {
     compare::run(&native, &emulator, foreign)
 }
 
-/// Whether arm64 programs can be run here, for a step that wants to.
+/// Builds for arm64 and compares, as a step of `nightly`.
 ///
 /// # Errors
-/// As `cross --test`.
+/// As [`run`].
 pub(crate) fn test_of_nightly() -> Fallible<String> {
     let program = program::build(Arch::Aarch64, Rust::Auto)?;
     test(Arch::Aarch64, &program).map(|()| "arm64 hears what this machine hears".to_owned())
 }
 
-/// What a tool of the cross compiler is called: `aarch64-linux-gnu-strip`; this machine's without a
-/// prefix.
-pub(crate) fn tool(arch: Arch, name: &str) -> Fallible<std::process::Command> {
+/// A tool that looks at programs of `arch`: `aarch64-linux-gnu-strip`; without that prefix where
+/// this machine is one.
+///
+/// # Errors
+/// It is not here.
+pub(crate) fn tool(arch: Arch, name: &str) -> Fallible<Command> {
     let prefix = if Arch::of_this_machine()? == arch {
         ""
     } else {
         toolchain::TOOLS
     };
-    let mut command = std::process::Command::new(format!("{prefix}{name}"));
-    process::succeeds(&[&format!("{prefix}{name}"), "--version"])
-        .then(|| command.current_dir(crate::root()))
-        .ok_or_else(|| format!("`{prefix}{name}` does not run: it belongs to binutils"))?;
+    let name = format!("{prefix}{name}");
+    if !process::succeeds(&[&name, "--version"]) {
+        return Err(format!(
+            "`{name}` does not run: it comes with gcc and binutils"
+        ));
+    }
+    let mut command = Command::new(name);
+    command.current_dir(crate::root());
     Ok(command)
 }

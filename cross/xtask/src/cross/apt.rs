@@ -64,6 +64,8 @@ impl Apt {
         let words = [
             "install",
             "--yes",
+            // What is installed comes as well: it is needed in the folder.
+            "--reinstall",
             "--download-only",
             "--no-install-recommends",
         ];

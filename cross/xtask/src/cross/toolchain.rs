@@ -150,7 +150,8 @@ fn debian() -> Fallible<PathBuf> {
             // Its libraries are found by a variable, which cargo and the linker must not see.
             let script = "#!/bin/sh\n\
              here=$(dirname -- \"$(readlink -f -- \"$0\")\")\n\
-             LD_LIBRARY_PATH=$here/usr/lib/x86_64-linux-gnu exec \"$here/usr/bin/rustc\" \"$@\"\n";
+             export LD_LIBRARY_PATH=$here/usr/lib/x86_64-linux-gnu\n\
+             exec \"$here/usr/bin/rustc\" --sysroot \"$here/usr\" \"$@\"\n";
             let path = into.join("rustc");
             fs::write(&path, script)
                 .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o755)))
