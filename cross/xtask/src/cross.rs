@@ -87,7 +87,7 @@ fn test(arch: Arch, foreign: &Path) -> Fallible<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn test_of_nightly() -> Fallible<String> {
+pub(crate) fn as_step_of_nightly() -> Fallible<String> {
     let program = program::build(Arch::Aarch64, Rust::Auto)?;
     test(Arch::Aarch64, &program).map(|()| "arm64 hears what this machine hears".to_owned())
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask package`: Pressel as a Debian package, and the proof that it works as one.
 //!
-//! In: a machine, or with `cross` a board. Out: one `.deb`, inspected; on demand the whole life of it
-//! in a clean Debian: installed, run, upgraded, removed, purged. What goes where is in
+//! In: a machine, or with `cross` a board. Out: one `.deb`, inspected; on demand the whole life of
+//! it in a clean Debian: installed, run, upgraded, removed, purged. What goes where is in
 //! `firmware/Cargo.toml`; scripts, service and rules are in `cross/package`.
 
 mod boot;
@@ -93,7 +93,7 @@ pub(crate) fn for_board(arch: Arch, program: &Path, board: &str) -> Fallible<()>
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn test_of_nightly() -> Fallible<String> {
+pub(crate) fn as_step_of_nightly() -> Fallible<String> {
     let here = Arch::of_this_machine()?;
     for arch in [Arch::Aarch64, here] {
         run(&Options {
@@ -122,7 +122,7 @@ fn make(recipe: &Recipe) -> Fallible<PathBuf> {
         .map_err(|error| disk("lock", &busy_path, &error))?;
     let level = service::check(&crate::root().join(service::UNIT))?;
     console::say(&format!(
-        "systemd-analyze security pressel.service: {level} (0 is shut in, 10 is open; {} is allowed)",
+        "systemd-analyze security pressel.service: {level} (10 is open, {} is allowed)",
         service::LEVEL_MAX
     ));
     stage::lay_out(recipe)?;

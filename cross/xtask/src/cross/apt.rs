@@ -1,9 +1,10 @@
 //! Packages of another architecture, unpacked beside this machine's own.
 //!
 //! In: names of Debian packages. Out: the files of these and of all that they need, in a folder
-//! below `target/cross`. apt works on lists and a cache of its own there, with the sources, keys and
-//! proxies of this machine: so nothing is installed, no architecture is added, and no root is needed.
-//! The packages are checked by apt's signatures; they are the newest of this machine's release.
+//! below `target/cross`. apt works on lists and a cache of its own there, with the sources, keys
+//! and proxies of this machine: so nothing is installed, no architecture is added, and no root is
+//! needed. The packages are checked by apt's signatures; they are the newest of this machine's
+//! release.
 
 use std::fs;
 use std::path::{Path, PathBuf};

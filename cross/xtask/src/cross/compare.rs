@@ -1,8 +1,8 @@
 //! Whether an arm64 program hears what this machine's hears.
 //!
 //! In: both programs and the demo's clips. Out: one line for each question and processor; an error
-//! with the first difference. Both are asked the same by the same words, and what they print must be
-//! the same, byte for byte: texts, borders of speech in samples, times of segments.
+//! with the first difference. Both are asked the same by the same words, and what they print must
+//! be the same, byte for byte: texts, borders of speech in samples, times of segments.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,9 +1,10 @@
 //! Programs of the board on this machine, under qemu-user.
 //!
-//! In: an arm64 program. Out: a command that runs it with arm64's libraries, ONNX Runtime and models.
-//! It tells what a program computes, and nothing about how fast. Three things are not as on a board:
+//! In: an arm64 program. Out: a command that runs it with arm64's libraries, ONNX Runtime and
+//! models. It tells what a program computes, and nothing about how fast. Three things are not as on
+//! a board:
 //!
-//! * `/proc/cpuinfo` and `/sys/devices/system/cpu` are written by us. ONNX Runtime asks them for the
+//! * `/proc/cpuinfo` and `/sys/devices/system/cpu` are ours. ONNX Runtime asks them for the
 //!   processor, and would find this machine's.
 //! * `/proc/self/exe` is the emulator. Pressel starts its worker through it, so a small library
 //!   ([`SHIM`]) is loaded before, which starts the emulator with the program in its place.

@@ -1,9 +1,10 @@
 //! What compiles and links for 64-bit ARM on another machine.
 //!
-//! In: where the Rust compiler is to come from. Out: a cargo that builds for the board. Three parts:
-//! a compiler with arm64's standard library (rustup's when it has it or can get it, else Debian's
-//! own), the linker (`gcc-aarch64-linux-gnu`), and arm64's libasound, unpacked into `target/cross`.
-//! A rustup target is this project's pinned Rust; Debian's is the newest of the release.
+//! In: where the Rust compiler is to come from. Out: a cargo that builds for the board. Three
+//! parts: a compiler with arm64's standard library (rustup's when it has it or can get it, else
+//! Debian's own), the linker (`gcc-aarch64-linux-gnu`), and arm64's libasound, unpacked into
+//! `target/cross`. A rustup target is this project's pinned Rust; Debian's is the newest of the
+//! release.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,8 +1,8 @@
 //! The service itself, under a real systemd.
 //!
-//! In: a clean Debian with the package. Out: one line for each thing that holds. The Debian boots in a
-//! container of `systemd-nspawn`, asks itself the questions of `cross/trial/boot.sh`, and powers off.
-//! Where no container can boot, that is said, and the service counts as not run.
+//! In: a clean Debian with the package. Out: one line for each thing that holds. The Debian boots
+//! in a container of `systemd-nspawn`, asks itself the questions of `cross/trial/boot.sh`, and
+//! powers off. Where no container can boot, that is said, and the service counts as not run.
 
 use std::fs;
 use std::time::Instant;

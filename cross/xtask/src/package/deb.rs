@@ -1,7 +1,7 @@
 //! cargo-deb, pinned, and one call of it.
 //!
-//! In: a stage that is laid out. Out: the package. cargo-deb is built by cargo into `target/tools` the
-//! first time.
+//! In: a stage that is laid out. Out: the package. cargo-deb is built by cargo into `target/tools`
+//! the first time.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! What can be said of a package without installing it.
 //!
 //! In: a `.deb`. Out: a line about it, or the first thing that is wrong: a file that is missing, a
-//! program for another machine, a library or a C library's version that it needs and does not ask for.
+//! program for another machine, a library or a C library's version that it needs and does not ask
+//! for.
 
 use std::path::Path;
 use std::process::Command;

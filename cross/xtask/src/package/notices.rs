@@ -1,7 +1,8 @@
 //! The licences of the Rust libraries that are in the program.
 //!
 //! In: what cargo knows of the dependencies for a machine. Out: one text: which libraries, and each
-//! licence's text once, with those that have it. Most licences ask for no more than to be passed on.
+//! licence's text once, with those that have it. Most licences ask for no more than to be passed
+//! on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,8 +1,8 @@
 //! A clean Debian in a folder, and programs shut into it.
 //!
 //! In: nothing but this machine's own release. Out: a root folder, and commands that run in it with
-//! process numbers and mounts of their own. What is mounted there goes with the last process: neither
-//! Ctrl+C nor a fault leaves a mount behind. Needs root's rights.
+//! process numbers and mounts of their own. What is mounted there goes with the last process:
+//! neither Ctrl+C nor a fault leaves a mount behind. Needs root's rights.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -106,8 +106,8 @@ fn with_board(text: &str, board: Option<&str>) -> Fallible<String> {
     }
 }
 
-/// Man pages and shell completions, by the example that knows the command line. It is built for this
-/// machine, whichever machine the package is for.
+/// Man pages and shell completions, by the example that knows the command line. It is built for
+/// this machine, whichever machine the package is for.
 fn papers(stage: &Path) -> Fallible<()> {
     packages::require(packages::FOR_BUILD)?;
     let mut command = process::cargo();

@@ -1,8 +1,8 @@
 //! The life of the package in a clean Debian: installed, run, upgraded, removed, purged.
 //!
-//! In: the package, and a newer one whose configuration file differs. Out: one line for each step with
-//! its time, or the first step that failed. The Debian's folder is removed at the end; after a failure
-//! it stays, to be looked into.
+//! In: the package, and a newer one whose configuration file differs. Out: one line for each step
+//! with its time, or the first step that failed. The Debian's folder is removed at the end; after a
+//! failure it stays, to be looked into.
 
 use std::path::Path;
 use std::time::Instant;
