@@ -56,7 +56,7 @@ pub(super) fn run(native: &Path, emulator: &Emulator, foreign: &Path) -> Fallibl
     }
     match ask_here(&WAKE) {
         Ok(answer) => asked.push(("wake words", &WAKE, answer)),
-        Err(why) => console::say(&format!("wake words: not compared: {}", last_line(&why))),
+        Err(why) => console::say(&format!("wake words: not compared: {}", reason(&why))),
     }
     for processor in PROCESSORS {
         emulator.dress(processor)?;
@@ -127,8 +127,10 @@ fn texts<'a>(asked: &'a [(&str, &[&str], String)]) -> impl Iterator<Item = &'a s
         .filter(|line| line.contains("text: "))
 }
 
-fn last_line(text: &str) -> &str {
-    text.trim().lines().last().unwrap_or_default()
+/// What the program itself said in an error.
+fn reason(error: &str) -> &str {
+    let said = error.trim().rsplit("pressel: ").next();
+    said.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -145,6 +147,12 @@ mod tests {
         check("a\nc\n", "`b`, arm64 says `c`");
         check("a\n", "`b`, arm64 says `nothing more`");
         check("a\nb\nc\n", "`nothing more`, arm64 says `c`");
+    }
+
+    #[test]
+    fn the_reason_is_what_the_program_said() {
+        let error = "`pressel replay a.wav` ended with exit status: 4: pressel: no model: x";
+        assert_eq!(reason(error), "no model: x");
     }
 
     #[test]

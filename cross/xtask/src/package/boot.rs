@@ -47,8 +47,11 @@ pub(super) fn run(prison: &Prison) -> Fallible<()> {
         "systemctl --quiet enable asking.service; touch /trial/answers",
     )?;
 
-    let mut command = packages::as_root("timeout")?;
+    let mut command = packages::as_root("setpriv")?;
     command.args([
+        "--pdeathsig",
+        "TERM",
+        "timeout",
         "-k",
         "5",
         LIMIT_S,

@@ -71,6 +71,10 @@ pub(super) fn check(deb: &Path, recipe: &Recipe) -> Fallible<String> {
     let place = folder().join("unpacked");
     std::fs::remove_dir_all(&place).ok();
     process::output(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&place))?;
+    let copyright = std::fs::read_to_string(place.join("usr/share/doc/pressel/copyright"));
+    if !copyright.is_ok_and(|text| text.contains("Files: usr/lib/pressel/libonnxruntime.so")) {
+        return Err("copyright is not that of cross/package".to_owned());
+    }
     let mut floor = (0, 0);
     for program in PROGRAMS {
         let path = place.join(program);

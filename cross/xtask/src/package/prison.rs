@@ -15,8 +15,16 @@ mount -t proc proc \"$1/proc\"
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts \"$1/dev/pts\"
 mount -t tmpfs -o mode=1777 tmpfs \"$1/dev/shm\"
 exec chroot \"$@\"";
-/// Namespaces of its own, and an end of all when the first process ends.
-const SHUT_IN: [&str; 4] = ["--mount", "--pid", "--fork", "--kill-child"];
+/// Namespaces of its own, and an end of all when xtask or the first process ends.
+const SHUT_IN: [&str; 7] = [
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+];
 /// What is in it besides the smallest Debian: the init that would start the service.
 const INCLUDED: &str = "--include=systemd-sysv,udev";
 
@@ -49,7 +57,7 @@ impl Prison {
             ));
             let part = clean.with_extension("part");
             remove(&part)?;
-            let mut command = packages::as_root("unshare")?;
+            let mut command = packages::as_root("setpriv")?;
             command
                 .args(SHUT_IN)
                 .args(["debootstrap", "--variant=minbase", INCLUDED, &suite]);
@@ -106,7 +114,7 @@ impl Prison {
     }
 
     fn command(&self, network: Network, words: &[&str]) -> Fallible<Command> {
-        let mut command = packages::as_root("unshare")?;
+        let mut command = packages::as_root("setpriv")?;
         command.args(SHUT_IN);
         if network == Network::None {
             command.arg("--net");
