@@ -27,6 +27,9 @@ pub struct Board {
     pub tier: u8,
     /// Which kind of devices the firmware opens.
     pub backend: Backend,
+    /// Which machine a binary for it is built for.
+    #[serde(default)]
+    pub machine: Machine,
     /// Device-tree names by which the board is found; empty when it is only chosen by name.
     pub compatible: Vec<String>,
     /// The board on top of the header that has microphone, button and LEDs on it, when there is
@@ -64,6 +67,18 @@ pub enum Backend {
     Rpi,
     /// A folder of pipes: `pressel_hal::sim`.
     Sim,
+}
+
+/// Which machine a binary for the board is built for. `cargo xtask cross` reads it; the appliance
+/// itself needs it nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Machine {
+    /// 64-bit ARM.
+    Aarch64,
+    /// The one that builds.
+    #[default]
+    Any,
 }
 
 /// Where sound comes from.

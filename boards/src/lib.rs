@@ -10,8 +10,8 @@ pub mod suggest;
 mod validate;
 
 pub use board::{
-    Backend, Board, Button, Cores, Drive, Led, Microphone, PixelKind, Pixels, Provider, Role, Uart,
-    Worker,
+    Backend, Board, Button, Cores, Drive, Led, Machine, Microphone, PixelKind, Pixels, Provider,
+    Role, Uart, Worker,
 };
 pub use builtin::names as builtin_names;
 pub use lights::{Colour, Lights, Shown};

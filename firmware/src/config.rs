@@ -28,6 +28,8 @@ pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// A built-in board, or the path of a board's file; empty is found in the device tree.
+    pub board: String,
     /// What opens an utterance besides the button.
     pub trigger: Trigger,
     /// Folder of the journal.
@@ -55,6 +57,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            board: String::new(),
             trigger: Trigger::default(),
             state_dir: PathBuf::from("/var/lib/pressel"),
             control_socket: PathBuf::from("/run/pressel/control"),

@@ -19,6 +19,8 @@ fn every_built_in_board_is_valid_and_named_as_its_file() {
         let board = Board::builtin(name).unwrap();
         assert_eq!(board.name, name);
         assert!(board.leds.len() <= LEDS_MAX);
+        let is_metal = !board.compatible.is_empty();
+        assert!(!is_metal || board.machine == Machine::Aarch64, "{name}");
         for tree_name in board.compatible {
             assert!(
                 compatible.insert(tree_name.clone()),

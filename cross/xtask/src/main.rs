@@ -7,12 +7,15 @@
 mod bench;
 mod check;
 mod console;
+mod cross;
 mod demo;
 mod fetch;
 mod nightly;
+mod package;
 mod packages;
 mod pictures;
 mod process;
+mod program;
 mod prove;
 mod tidy;
 mod toolchain;
@@ -75,7 +78,8 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
-    /// Runs what is too long for a check: all proofs in full, every fuzz target, Miri
+    /// Runs what is too long for a check: all proofs in full, arm64 under emulation, the package's
+    /// life, every fuzz target, Miri
     #[command(after_help = "Examples:
   cargo xtask nightly                  a minute for each fuzz target; needs a nightly Rust")]
     Nightly {
@@ -100,6 +104,12 @@ enum Command {
     #[command(after_help = "Examples:
   cargo xtask pictures                 into boards/pictures, after a board file has changed")]
     Pictures,
+    /// Builds the program for a board on this machine; runs it under emulation
+    #[command(after_help = cross::HELP)]
+    Cross(cross::Options),
+    /// Makes the Debian package; installs, upgrades, removes and purges it in a clean Debian
+    #[command(after_help = package::HELP)]
+    Package(package::Options),
     /// Measures, and prints numbers; asserts nothing
     Bench {
         #[command(subcommand)]
@@ -129,6 +139,8 @@ fn main() -> ExitCode {
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),
         Command::Pictures => pictures::run(),
+        Command::Cross(options) => cross::run(&options),
+        Command::Package(options) => package::run(&options),
         Command::Bench {
             what: Bench::Peers(options),
         } => bench::run(&options),

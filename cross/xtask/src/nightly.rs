@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Fallible, console, process, prove};
+use crate::{Fallible, console, cross, package, process, prove};
 
 /// Where the fuzz targets are, from the root.
 const FUZZ: &str = "tests/fuzz";
@@ -56,6 +56,8 @@ pub(crate) fn run(fuzz_s: u32) -> Fallible<()> {
     summary.step("proofs", || {
         prove::run(prove::Name::All, None, false).map(|()| "all hold".to_owned())
     });
+    summary.step("arm64", cross::as_step_of_nightly);
+    summary.step("package", package::as_step_of_nightly);
     for target in targets()? {
         let tools = [&NIGHTLY, &CARGO_FUZZ];
         summary.step_with(&tools, &format!("fuzz {target}"), || fuzz(&target, fuzz_s));

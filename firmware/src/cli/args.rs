@@ -120,7 +120,8 @@ pub struct RunArguments {
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,
-    /// Built-in board (see boards/README.md) [default: found from the device tree]
+    /// Built-in board (see boards/README.md) [default: the configuration's board, else found from
+    /// the device tree]
     #[arg(long, value_name = "NAME", conflicts_with = "board_file")]
     pub board: Option<String>,
     /// A board's file of your own
