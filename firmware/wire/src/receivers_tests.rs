@@ -16,7 +16,9 @@ use std::println;
 use std::string::String;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use programs::{C, CPLUSPLUS, Program, SANITIZED, arduino, micropython, python, valgrind};
+use programs::{
+    C, CPLUSPLUS, Program, SANITIZED, arduino, cortex_m, micropython, python, valgrind,
+};
 use reference::dump;
 use traffic::{Counts, Traffic};
 
@@ -173,6 +175,17 @@ fn arduino_sketch_lights_its_led_and_acknowledges() {
         &program.run(mode, &bytes),
         &expected,
     );
+}
+
+#[test]
+fn cortex_m_program_acknowledges() {
+    let (mode, bytes) = vectors::commands();
+    let said = dump(mode, &bytes, reference::ALL);
+    let sends = said.lines().filter_map(|line| line.strip_prefix("send "));
+    let expected: String = sends.collect();
+    if let Some(answer) = cortex_m(&bytes, expected.len() / 2) {
+        assert_eq!(reference::hex(&answer), expected);
+    }
 }
 
 #[test]

@@ -5,13 +5,15 @@
 
 use std::env;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::string::{String, ToString};
+use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 use std::vec::Vec;
-use std::{format, println};
+use std::{format, println, vec};
 
 use tempfile::TempDir;
 
@@ -208,4 +210,41 @@ pub(super) fn arduino() -> Option<Program> {
         text(&arduino.join("pressel_led/pressel_led.ino"))
     );
     CPLUSPLUS.build_source(&arduino.join("test/board.cpp"), &[&board, &header, &sketch])
+}
+
+/// Longest wait for an emulated machine.
+const MACHINE_MAX: Duration = Duration::from_secs(60);
+
+/// Feeds the bytes to the program for a Cortex-M in QEMU; returns the first bytes that it answers.
+/// `PRESSEL_CORTEX_M` names the program: building it wants a target that is not always here.
+pub(super) fn cortex_m(bytes: &[u8], answer_bytes: usize) -> Option<Vec<u8>> {
+    let Some(program) = env::var_os("PRESSEL_CORTEX_M") else {
+        println!(
+            "skipped: no PRESSEL_CORTEX_M: it names the program that `cargo build --release` makes in \
+             receivers/cortex-m"
+        );
+        return None;
+    };
+    if !is_here("qemu-system-arm", "it emulates a Cortex-M4") {
+        return None;
+    }
+    let mut command = Command::new("qemu-system-arm");
+    command.args(["-M", "mps2-an386", "-nographic", "-monitor", "none"]);
+    command.args(["-serial", "stdio", "-kernel"]).arg(program);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (said, heard) = channel();
+    let reader = thread::spawn(move || {
+        let mut answer = vec![0; answer_bytes];
+        said.send(output.read_exact(&mut answer).map(|()| answer))
+            .ok();
+    });
+    input.write_all(bytes).unwrap();
+    let answer = heard.recv_timeout(MACHINE_MAX);
+    // It runs for ever; its end ends the reader.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap();
+    Some(answer.expect("no answer of the machine").unwrap())
 }
