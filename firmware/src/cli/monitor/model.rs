@@ -112,7 +112,8 @@ pub(super) struct Model {
     pub(super) acknowledges: bool,
     pub(super) hello: Option<Hello>,
     pub(super) state: Option<State>,
-    pub(super) counters: Option<Counters>,
+    /// The last ones, and when they came: they are told once a minute.
+    pub(super) counters: Option<(Counters, Duration)>,
     pub(super) alerts: Vec<Alert>,
     pub(super) jobs: Vec<Job>,
     pub(super) entries: VecDeque<Entry>,
@@ -244,7 +245,7 @@ impl Show for Model {
         match message {
             DeviceMessage::Hello(hello) => self.greet(hello),
             DeviceMessage::State(state) => self.state = Some(*state),
-            DeviceMessage::Counters(counters) => self.counters = Some(*counters),
+            DeviceMessage::Counters(counters) => self.counters = Some((*counters, self.now)),
             DeviceMessage::Pong { nonce } => self.pong(*nonce),
             DeviceMessage::Job(job) => self.job(*job),
             DeviceMessage::Alert { alert, on } => self.alert(*alert, *on),

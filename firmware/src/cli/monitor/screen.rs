@@ -57,12 +57,16 @@ fn converse(
     asked: &AtomicBool,
 ) -> io::Result<()> {
     let (start, mut keys) = (Instant::now(), Keys::default());
-    if session.show.acknowledges {
-        session.send(&HostMessage::GetStatus)?;
-    }
+    // What is shown is as old as the line is new: then, and whenever it comes back.
+    let mut must_ask = session.show.acknowledges;
     while !asked.load(Ordering::Relaxed) {
         session.show.turn(start.elapsed(), clock());
         session.answer(Instant::now())?;
+        let is_lost = session.show.lost.is_some();
+        if must_ask && !is_lost {
+            session.send(&HostMessage::GetStatus)?;
+        }
+        must_ask = is_lost && session.show.acknowledges;
         if let Some(ping) = session.show.ping() {
             session.send(&ping)?;
         }

@@ -27,7 +27,7 @@ const MARGIN: usize = 22;
 const TIMES_MARGIN: usize = 10;
 /// Columns of a bar, and of a panel that has room for one.
 const BAR: u8 = 10;
-const BAR_FROM_COLUMNS: u16 = 42;
+const BAR_FROM_COLUMNS: u16 = 40;
 
 const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 const WRONG: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
@@ -242,9 +242,12 @@ fn wrapped(text: &str, columns: usize) -> Vec<String> {
 }
 
 fn panels(frame: &mut Frame, model: &Model, area: Rect) {
-    let panel = |title: &'static str, lines: Vec<Line<'static>>| {
-        Paragraph::new(lines).block(Block::bordered().title(title))
+    let panel = |title: &str, lines: Vec<Line<'static>>| {
+        Paragraph::new(lines).block(Block::bordered().title(title.to_owned()))
     };
+    let age = model.counters.map_or_else(String::new, |(_, at)| {
+        format!("{} ago ", seconds(model.now.saturating_sub(at)))
+    });
     if area.width < THREE_FROM_COLUMNS {
         frame.render_widget(panel(" link ", link(model)), area);
         return;
@@ -256,7 +259,7 @@ fn panels(frame: &mut Frame, model: &Model, area: Rect) {
     ];
     let [left, middle, right] = Layout::horizontal(columns).areas(area);
     frame.render_widget(panel(" link ", link(model)), left);
-    frame.render_widget(panel(" counters ", counters(model)), middle);
+    frame.render_widget(panel(&format!(" counters {age}"), counters(model)), middle);
     frame.render_widget(panel(" jobs ", jobs(model, right.width)), right);
 }
 
@@ -275,7 +278,7 @@ fn link(model: &Model) -> Vec<Line<'static>> {
     };
     let dropped = model.counters.map_or_else(
         || "-".to_owned(),
-        |counters| counters.link_dropped.to_string(),
+        |(counters, _)| counters.link_dropped.to_string(),
     );
     let causes = format!(
         "  crc {} cobs {} long {} new {}",
@@ -296,7 +299,7 @@ fn link(model: &Model) -> Vec<Line<'static>> {
 }
 
 fn counters(model: &Model) -> Vec<Line<'static>> {
-    let Some(counters) = model.counters else {
+    let Some((counters, _)) = model.counters else {
         return vec![Line::from(Span::styled("not told yet", DIM))];
     };
     let up = Duration::from_secs(u64::from(counters.uptime_s));
@@ -336,7 +339,7 @@ fn job(job: &Job, has_bar: bool) -> Line<'static> {
     };
     let mut spans = vec![
         Span::styled(format!("{:>3} ", job.number), DIM),
-        Span::styled(format!("{:<8}", job.state.name()), style),
+        Span::styled(format!("{:<7}", job.state.name()), style),
     ];
     if matches!(job.state, JobState::Running | JobState::Paused) {
         let full = usize::from(job.percent.min(100) / BAR);
