@@ -1,4 +1,4 @@
-//! `pressel monitor` on a real terminal: the screen comes, and the terminal is as before at any end.
+//! `pressel monitor` on a real terminal, which is as before at any end.
 //!
 //! In: keys and signals on one pseudo-terminal, messages of an appliance on another. Out: what the
 //! monitor sent, its exit code, and the settings of its terminal.

@@ -23,7 +23,7 @@ use reference::dump;
 use traffic::{Counts, Traffic};
 
 /// Frames in one run of a program.
-const BATCH_FRAMES: usize = 10_000;
+const BATCH_FRAMES: usize = 2_000;
 
 /// Compares what two receivers said; names the first line that differs.
 fn compare(who: &str, case: &str, said: &str, expected: &str) {

@@ -193,7 +193,9 @@ fn has_word(line: &str, word: &str) -> bool {
 
 /// Whether the whole file is a test.
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
+    let is_folder = path.contains("/tests/") || path.contains("_tests/");
+    let is_file = path.ends_with("/tests.rs") || path.ends_with("_tests.rs");
+    is_file || is_folder || path.starts_with("tests/")
 }
 
 /// The masked text before the tests of the file: they come last.

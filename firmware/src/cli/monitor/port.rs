@@ -1,7 +1,7 @@
 //! The monitor's end of the serial line, opened again whenever it was lost.
 //!
-//! Bytes in, whole frames out. Standard input may take the port's place: it has no way back, and its
-//! end is the end. A write waits for the line, a second at most.
+//! Bytes in, whole frames out. Standard input may take the port's place: it has no way back, and
+//! its end is the end. A write waits for the line, a second at most.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};

@@ -1,8 +1,8 @@
 //! The screen of the monitor, drawn from its model.
 //!
-//! In: the model, a frame of any size. Out: a picture: state and alerts on top, the talk below, then
-//! link, counters and jobs, and the keys. Pure: the same model gives the same picture. What finds no
-//! room is left out, the talk last.
+//! In: the model, a frame of any size. Out: a picture: state and alerts on top, the talk below,
+//! then link, counters and jobs, and the keys. Pure: the same model gives the same picture. What
+//! finds no room is left out, the talk last.
 
 use std::time::Duration;
 

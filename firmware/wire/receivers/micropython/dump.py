@@ -1,4 +1,4 @@
-"""Prints what the receiver makes of bytes, in the words of ../vectors.txt. For tests and for looking.
+"""Prints what the receiver makes of bytes, in the words of ../vectors.txt. For tests.
 
     python3 dump.py acknowledge 0 0 < bytes
     python3 dump.py listen < bytes

@@ -189,7 +189,7 @@ pub(super) fn micropython() -> Option<Program> {
     let is_here = probe.output().is_ok_and(|output| output.status.success());
     if !is_here || (asked.ends_with(".mjs") && fs::metadata(&asked).is_err()) {
         println!(
-            "skipped: no {asked}: set PRESSEL_MICROPYTHON to a micropython, or to micropython.mjs of \
+            "skipped: no {asked}: PRESSEL_MICROPYTHON names one, or the micropython.mjs of \
              `npm install @micropython/micropython-webassembly-pyscript`"
         );
         return None;
@@ -220,7 +220,7 @@ const MACHINE_MAX: Duration = Duration::from_secs(60);
 pub(super) fn cortex_m(bytes: &[u8], answer_bytes: usize) -> Option<Vec<u8>> {
     let Some(program) = env::var_os("PRESSEL_CORTEX_M") else {
         println!(
-            "skipped: no PRESSEL_CORTEX_M: it names the program that `cargo build --release` makes in \
+            "skipped: no PRESSEL_CORTEX_M: it names what `cargo build --release` makes in \
              receivers/cortex-m"
         );
         return None;

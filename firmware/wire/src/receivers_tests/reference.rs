@@ -85,19 +85,20 @@ fn listen(bytes: &[u8], text_max: usize, lines: &mut String) {
             None => {}
             Some(Err(_)) => lines.push_str("bad\n"),
             Some(Ok(DeviceMessage::Transcript(part))) => assembler.push(&part),
+            // It came twice.
+            Some(Ok(DeviceMessage::Outcome(outcome)))
+                if last_sequence == Some(outcome.sequence) => {}
             Some(Ok(DeviceMessage::Outcome(outcome))) => {
-                if last_sequence != Some(outcome.sequence) {
-                    last_sequence = Some(outcome.sequence);
-                    let text = assembler.finish(&outcome);
-                    tell(
-                        last_boot,
-                        &outcome,
-                        text.complete,
-                        text.text,
-                        text_max,
-                        lines,
-                    );
-                }
+                last_sequence = Some(outcome.sequence);
+                let found = assembler.finish(&outcome);
+                tell(
+                    last_boot,
+                    &outcome,
+                    found.complete,
+                    found.text,
+                    text_max,
+                    lines,
+                );
             }
             Some(Ok(message)) => {
                 if let DeviceMessage::Hello(hello) = &message

@@ -1,8 +1,8 @@
 //! Random traffic of an appliance, damaged on its way.
 //!
 //! A seed in, bytes of the line out. Half is a story, so that a receiver gets on: outcomes with
-//! texts in parts, restarts, gaps, and repeats of what a receiver like ours still lacks. The rest is
-//! any message, whole frames that are no message, and noise.
+//! texts in parts, restarts, gaps, and repeats of what a receiver like ours still lacks. The rest
+//! is any message, whole frames that are no message, and noise.
 
 use core::fmt;
 use std::collections::VecDeque;
@@ -87,6 +87,7 @@ pub(super) struct Traffic {
     runner: TestRunner,
     out: Vec<u8>,
     frames_left: usize,
+    runs: u32,
     at: Mark,
     after: Mark,
     history: VecDeque<Said>,
@@ -106,6 +107,7 @@ impl Traffic {
             runner: TestRunner::new_with_rng(Config::default(), random),
             out: Vec::new(),
             frames_left: 0,
+            runs: 0,
             at: Mark::default(),
             after: Mark::default(),
             history: VecDeque::new(),
@@ -128,9 +130,10 @@ impl Traffic {
         u32::try_from(self.below(usize::try_from(end).unwrap())).unwrap()
     }
 
-    /// How the next run begins: two of three acknowledge.
+    /// How the next run begins: two of three acknowledge, the first one too.
     pub(super) fn mode(&mut self) -> Mode {
-        if self.below(3) == 0 {
+        self.runs += 1;
+        if self.runs % 3 == 0 {
             return Mode::Listen;
         }
         let (boot, next) = (self.small(1_000), self.small(200));

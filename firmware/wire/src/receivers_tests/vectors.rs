@@ -121,7 +121,7 @@ pub(super) fn commands() -> (Mode, Vec<u8>) {
 /// Returns the frames of texts that follow each other, from a mark on.
 fn delivered(from: Mark, texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (at, text) in (from.next..).zip(texts) {
+    for (at, text) in (from.next..=u32::MAX).zip(texts) {
         let at = Mark { next: at, ..from };
         bytes.extend(frames(&spoken(at, at, text)));
     }
@@ -255,22 +255,19 @@ fn cases_of_frames() -> Vec<Made> {
     ]
 }
 
-/// Cases of one that acknowledges.
-fn cases_of_delivery() -> Vec<Made> {
-    let at = mark(17, 4);
-    let from = Mode::Acknowledge(at);
-    let once = delivered(at, &["turn on the light"]);
+/// Where the receiver of most cases stands.
+const AT: Mark = Mark { boot: 17, next: 4 };
+
+fn gap(from: Mark, to: Mark) -> Vec<u8> {
+    frames(&[DeviceMessage::Gap { from, to }])
+}
+
+/// Cases of outcomes that come whole.
+fn cases_of_outcomes() -> Vec<Made> {
+    let from = Mode::Acknowledge(AT);
+    let once = delivered(AT, &["turn on the light"]);
     let full = "ä\"\\語 ".repeat(400);
     let full = crate::text::cut(&full, TEXT_BYTES_MAX);
-    let long = spoken(at, at, &full[..500]);
-    let mut lost_part = long.clone();
-    lost_part.remove(1);
-    let foreign = [
-        long[0].clone(),
-        spoken(at, mark(18, 4), &full[..500])[1].clone(),
-    ];
-    let behind = spoken(mark(17, 5), mark(17, 5), "later");
-    let gap = |from, to| frames(&[DeviceMessage::Gap { from, to }]);
     let mut results = Vec::new();
     let all = [
         OutcomeResult::NoSpeech,
@@ -280,87 +277,57 @@ fn cases_of_delivery() -> Vec<Made> {
     for (next, result) in (4..).zip(all) {
         results.extend(ended(mark(17, next), result, from));
     }
+    let twice = [&*once, &once].concat();
+    let greeted = [
+        frames(&[hello(18)]),
+        once.clone(),
+        frames(&plain(0, "stop")),
+    ]
+    .concat();
+    let next_start = frames(&spoken(AT, mark(18, 0), "go"));
+    let before_last = mark(17, u32::MAX - 1);
+    let last = delivered(before_last, &["yes", "no"]);
     vec![
-        ("a text", from, once.clone()),
-        (
-            "a repeat is acknowledged again",
-            from,
-            [&*once, &once].concat(),
-        ),
+        ("a text", from, once),
+        ("a repeat is acknowledged again", from, twice),
         ("outcomes without text", from, frames(&results)),
-        ("an empty text", from, delivered(at, &[""])),
-        ("the longest text", from, delivered(at, &[full])),
+        ("an empty text", from, delivered(AT, &[""])),
+        ("the longest text", from, delivered(AT, &[full])),
+        ("a greeting and a plain outcome are answered", from, greeted),
+        ("the next start", from, next_start),
         (
-            "a lost part is asked for once",
-            from,
-            [frames(&lost_part), frames(&lost_part), frames(&long)].concat(),
+            "the last numbers of all",
+            Mode::Acknowledge(before_last),
+            last,
         ),
-        (
-            "parts of another text are not joined",
-            from,
-            [frames(&foreign), frames(&long[1..]), frames(&long)].concat(),
-        ),
-        (
-            "what lies behind a loss is asked for once",
-            from,
-            [
-                frames(&behind),
-                frames(&behind),
-                once.clone(),
-                frames(&behind),
-            ]
-            .concat(),
-        ),
-        (
-            "a restart asks for nothing more than the mark",
-            from,
-            [
-                frames(&[hello(18)]),
-                once.clone(),
-                frames(&plain(0, "stop")),
-            ]
-            .concat(),
-        ),
-        (
-            "the next start",
-            from,
-            frames(&spoken(at, mark(18, 0), "go")),
-        ),
-        (
-            "a gap is told once",
-            from,
-            [gap(at, mark(17, 9)), gap(at, mark(17, 9))].concat(),
-        ),
-        (
-            "a gap from before is told from the mark on",
-            from,
-            gap(mark(3, 0), mark(17, 9)),
-        ),
-        (
-            "a gap behind a loss is asked for",
-            from,
-            gap(mark(17, 5), mark(17, 9)),
-        ),
-        (
-            "an appliance that has lost its memory",
-            from,
-            [
-                gap(at, mark(2, 0)),
-                frames(&spoken(mark(2, 0), mark(2, 0), "go")),
-            ]
-            .concat(),
-        ),
-        (
-            "the last number of all",
-            Mode::Acknowledge(mark(17, u32::MAX - 1)),
-            frames(
-                &[
-                    spoken(mark(17, u32::MAX - 1), mark(17, u32::MAX - 1), "yes"),
-                    spoken(mark(17, u32::MAX), mark(17, u32::MAX), "no"),
-                ]
-                .concat(),
-            ),
-        ),
+    ]
+}
+
+/// Cases of what was lost, for a while or for good.
+fn cases_of_losses() -> Vec<Made> {
+    let from = Mode::Acknowledge(AT);
+    let text = "many words ".repeat(45);
+    let long = spoken(AT, AT, &text);
+    let mut lost_part = long.clone();
+    lost_part.remove(1);
+    let foreign = [long[0].clone(), spoken(AT, mark(18, 4), &text)[1].clone()];
+    let behind = frames(&spoken(mark(17, 5), mark(17, 5), "later"));
+    let once = delivered(AT, &["turn on the light"]);
+    let parts = [frames(&lost_part), frames(&lost_part), frames(&long)].concat();
+    let mixed = [frames(&foreign), frames(&long[1..]), frames(&long)].concat();
+    let ahead = [&*behind, &behind, &once, &behind].concat();
+    let told_twice = [gap(AT, mark(17, 9)), gap(AT, mark(17, 9))].concat();
+    let anew = [gap(AT, mark(2, 0)), delivered(mark(2, 0), &["go"])].concat();
+    let early = gap(mark(3, 0), mark(17, 9));
+    let late = gap(mark(17, 5), mark(17, 9));
+    vec![
+        ("a lost part is asked for once", from, parts),
+        ("parts of another text are not joined", from, mixed),
+        ("what lies behind a loss is asked for once", from, ahead),
+        ("a gap is told once", from, told_twice),
+        ("a gap from before is told from the mark on", from, early),
+        ("a gap behind a loss is asked for", from, late),
+        ("an appliance that has lost its memory", from, anew),
     ]
 }
 
@@ -411,16 +378,21 @@ fn cases_of_listening() -> Vec<Made> {
 const HEAD: &str = "\
 # Test vectors of the link, version 1. Every receiver here is run against them.
 #
-# `mode`: how the receiver begins, `acknowledge BOOT NEXT` (its mark) or `listen`. `in`: bytes of the
-# line, hexadecimal, lines joined. `out`: what it says, one line each, in order; `send` is what it
-# writes back. In texts, what is not printable ASCII, and \" and \\, is \\xHH.
+# `mode`: how the receiver begins, `acknowledge BOOT NEXT` (its mark) or `listen`. `in`: bytes of
+# the line, hexadecimal, lines joined. `out`: what it says, one line each, in order; `send` is what
+# it writes back. In texts, what is not printable ASCII, and \" and \\, is \\xHH.
 # Made by the encoder and the receiver of the crate `pressel-wire`: do not edit it by hand.
 ";
 
 /// Returns the whole table.
 fn table() -> String {
     let mut text = String::from(HEAD);
-    let lists = [cases_of_frames(), cases_of_delivery(), cases_of_listening()];
+    let lists = [
+        cases_of_frames(),
+        cases_of_outcomes(),
+        cases_of_losses(),
+        cases_of_listening(),
+    ];
     for (name, mode, bytes) in lists.into_iter().flatten() {
         let said = dump(mode, &bytes, ALL);
         text += &format!("\ncase {name}\nmode {}\n", mode.words().join(" "));
