@@ -38,6 +38,8 @@ mod button;
 #[cfg(test)]
 mod microphone;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
 mod pixels;
 #[cfg(test)]
 mod serial;

@@ -286,7 +286,8 @@ pub struct DevicesArguments {
 /// Options of `monitor`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  pressel monitor /dev/ttyUSB0\n  \
-                        pressel monitor /dev/ttyUSB0 --json\n  \
+                        pressel monitor /dev/ttyUSB0 --plain\n  \
+                        pressel monitor /dev/ttyUSB0 --json > events.jsonl\n  \
                         pressel monitor /dev/ttyUSB0 --send mute-on --count 1")]
 pub struct MonitorArguments {
     /// Serial port
@@ -298,7 +299,10 @@ pub struct MonitorArguments {
     /// Print one JSON object for each message
     #[arg(long)]
     pub json: bool,
-    /// End after this many outcomes
+    /// Print one line for each message, and draw no screen
+    #[arg(long)]
+    pub plain: bool,
+    /// Print lines, and end after this many outcomes
     #[arg(long, value_name = "OUTCOMES")]
     pub count: Option<u32>,
     /// Send this first
