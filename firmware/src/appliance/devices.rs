@@ -18,7 +18,7 @@ use super::lights;
 use crate::config::{Config, LinkMode};
 use crate::failure::{Failure, Kind};
 use crate::keeper::Opener;
-use crate::main_loop::{Chain, Input, Led, Pins};
+use crate::main_loop::{AnyPin, Chain, Input, Led, PinName, Pins};
 
 /// Where the devices are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub enum Place {
     },
 }
 
-/// Opens a board's microphone and serial line.
+/// Opens a board's devices.
 pub struct BoardOpener {
-    backend: Backend,
+    board: Board,
     place: Place,
     microphone: MicrophoneConfig,
     /// A device that the user named instead of the board's.
@@ -61,7 +61,7 @@ impl BoardOpener {
         let flow = config.link.flow.map_or(board.uart.flow, Flow::from);
         let uart = (config.link.mode != LinkMode::None).then_some((path, baud, flow));
         Self {
-            backend: board.backend,
+            board: board.clone(),
             place,
             microphone,
             named_microphone,
@@ -72,7 +72,8 @@ impl BoardOpener {
 
 impl Opener for BoardOpener {
     fn microphone(&mut self) -> Result<Box<dyn Microphone>, String> {
-        let opened: Result<Box<dyn Microphone>, OpenError> = match (&self.place, self.backend) {
+        let opened: Result<Box<dyn Microphone>, OpenError> = match (&self.place, self.board.backend)
+        {
             (Place::Sim { dir, .. }, Backend::Sim) if !self.named_microphone => {
                 SimMicrophone::open(dir, &self.microphone)
                     .map(|microphone| Box::new(microphone) as _)
@@ -89,6 +90,26 @@ impl Opener for BoardOpener {
         let link = SerialLink::open_with(path, *baud, *flow).map_err(|error| error.to_string())?;
         Ok(Some(Box::new(link)))
     }
+
+    fn pin(&mut self, name: PinName) -> Result<AnyPin, String> {
+        let Board {
+            button, mute, leds, ..
+        } = &self.board;
+        let opener = PinOpener {
+            backend: self.board.backend,
+            place: &self.place,
+        };
+        let opened = match (name, button, mute) {
+            (PinName::Button, Some(button), _) => opener.button(button).map(AnyPin::Button),
+            (PinName::Mute, _, Some(mute)) => opener.mute(mute).map(AnyPin::Mute),
+            (PinName::Led(place), ..) if place < leds.len() => {
+                let pin = opener.led(&leds[place]);
+                pin.map(|pin| AnyPin::Led(place, pin))
+            }
+            _ => return Err(format!("the board has no pin {name}")),
+        };
+        opened.map_err(|error| error.to_string())
+    }
 }
 
 /// Opens button, mute switch and LEDs.
@@ -101,8 +122,18 @@ pub(super) fn open_pins(board: &Board, place: &Place) -> Result<Pins, Failure> {
         place,
     };
     let open = || -> Result<Pins, OpenError> {
-        let button = opener.input(board.button.as_ref(), "button", sim::BUTTON_FILE)?;
-        let mute = opener.input(board.mute.as_ref(), "mute switch", sim::MUTE_FILE)?;
+        let debounced = |input: &pressel_boards::Button, pin| {
+            Input::new(Some(pin), u64::from(input.debounce_ms))
+        };
+        let none = || Input::new(None, 0);
+        let button = match &board.button {
+            Some(button) => debounced(button, opener.button(button)?),
+            None => none(),
+        };
+        let mute = match &board.mute {
+            Some(mute) => debounced(mute, opener.mute(mute)?),
+            None => none(),
+        };
         let mut leds = Vec::new();
         for led in &board.leds {
             let light = lights::light(led.role);
@@ -128,21 +159,25 @@ struct PinOpener<'a> {
 }
 
 impl PinOpener<'_> {
+    fn button(&self, button: &pressel_boards::Button) -> Result<Box<dyn EdgePin>, OpenError> {
+        self.input(button, "button", sim::BUTTON_FILE)
+    }
+
+    fn mute(&self, mute: &pressel_boards::Button) -> Result<Box<dyn EdgePin>, OpenError> {
+        self.input(mute, "mute switch", sim::MUTE_FILE)
+    }
+
     fn input(
         &self,
-        input: Option<&pressel_boards::Button>,
+        input: &pressel_boards::Button,
         name: &str,
         file: &str,
-    ) -> Result<Input, OpenError> {
-        let Some(input) = input else {
-            return Ok(Input::new(None, 0));
-        };
-        let pin: Box<dyn EdgePin> = match (self.place, self.backend) {
+    ) -> Result<Box<dyn EdgePin>, OpenError> {
+        Ok(match (self.place, self.backend) {
             (Place::Sim { dir, .. }, _) => Box::new(SimButton::open(&dir.join(file))?),
             (Place::Linux, Backend::Rpi) => rpi::open_button(&input.pin_config(name))?,
             (Place::Linux, _) => Box::new(CdevButton::open(&input.pin_config(name))?),
-        };
-        Ok(Input::new(Some(pin), u64::from(input.debounce_ms)))
+        })
     }
 
     fn led(&self, led: &pressel_boards::Led) -> Result<Box<dyn LedPin>, OpenError> {

@@ -35,6 +35,9 @@ impl Opener for NoDevices {
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
         Ok(None)
     }
+    fn pin(&mut self, _: PinName) -> Result<AnyPin, String> {
+        Err("none here".into())
+    }
 }
 
 /// One life of the appliance, as far as the link needs it.

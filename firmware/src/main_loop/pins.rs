@@ -1,7 +1,9 @@
 //! Pins: button and mute switch in, LEDs out.
 //!
-//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once
-//! and left alone; a chain of LEDs is tried again.
+//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once,
+//! and opened again by the keeper; a chain of LEDs is written to again.
+
+mod seat;
 
 use heapless::Vec;
 use pressel_hal::{Colour, EdgePin, LedPin, PinError, Pixels, PollFd};
@@ -10,11 +12,12 @@ use pressel_pipeline::lights::{Light, Lights, Patterns};
 use pressel_pipeline::limits::{LEDS_MAX, PIXELS_RETRY_MS};
 use pressel_pipeline::time::Millis;
 
+use seat::Seat;
+pub use seat::{AnyPin, PinName};
+
 /// A debounced input.
 pub struct Input {
-    pin: Option<Box<dyn EdgePin>>,
-    /// The pin failed. It is kept: to let it go would free memory on the main loop.
-    failed: bool,
+    seat: Seat<dyn EdgePin>,
     state: debounce::State,
     debounce_ms: u64,
 }
@@ -24,8 +27,7 @@ impl Input {
     #[must_use]
     pub fn new(pin: Option<Box<dyn EdgePin>>, debounce_ms: u64) -> Self {
         Self {
-            pin,
-            failed: false,
+            seat: Seat::new(pin),
             state: debounce::State::released(),
             debounce_ms,
         }
@@ -39,10 +41,7 @@ impl Input {
             events: 0,
             revents: 0,
         };
-        match &self.pin {
-            Some(pin) if !self.failed => pin.poll_fd(),
-            _ => none,
-        }
+        self.seat.pin().map_or(none, EdgePin::poll_fd)
     }
 
     /// Returns when to look without an edge.
@@ -51,20 +50,23 @@ impl Input {
         self.state.deadline()
     }
 
-    /// Reads the level at start-up and takes it as settled: it is no edge. Returns it.
+    /// Reads the level of a pin that was just opened and takes it as settled: it is no edge.
+    /// Returns it; `None` without a pin.
     ///
     /// # Errors
-    /// [`PinError`]; from then on the input is never pressed.
-    pub fn settle(&mut self) -> Result<bool, PinError> {
-        let pressed = self.level()?.unwrap_or(false);
-        self.state = debounce::State::Settled { pressed };
+    /// [`PinError`]; the input is not pressed until its pin is back.
+    pub fn settle(&mut self) -> Result<Option<bool>, PinError> {
+        let pressed = self.level()?;
+        self.state = debounce::State::Settled {
+            pressed: pressed.unwrap_or(false),
+        };
         Ok(pressed)
     }
 
     /// Looks at the input if it has an edge or is due; returns a clean edge: true for a press.
     ///
     /// # Errors
-    /// [`PinError`] once; from then on the input is never pressed.
+    /// [`PinError`] once; the input is not pressed until its pin is back.
     pub fn look(&mut self, has_edge: bool, now: Millis) -> Result<Option<bool>, PinError> {
         let is_due = self.deadline().is_some_and(|at| at <= now);
         if !has_edge && !is_due {
@@ -80,24 +82,21 @@ impl Input {
 
     /// Takes the edges and reads the level; `None` without a pin that works.
     fn level(&mut self) -> Result<Option<bool>, PinError> {
-        let Some(pin) = self.pin.as_mut().filter(|_| !self.failed) else {
-            return Ok(None);
-        };
-        let level = pin.take_edges().and_then(|()| pin.is_high());
+        let level = self
+            .seat
+            .try_with(|pin| pin.take_edges().and_then(|()| pin.is_high()));
         if level.is_err() {
-            self.failed = true;
             self.state = debounce::State::released();
         }
-        level.map(Some)
+        level
     }
 }
 
 /// An LED and what it shows.
 pub struct Led {
     light: Light,
-    pin: Box<dyn LedPin>,
+    seat: Seat<dyn LedPin>,
     lit: Option<bool>,
-    failed: bool,
 }
 
 impl Led {
@@ -106,26 +105,22 @@ impl Led {
     pub fn new(light: Light, pin: Box<dyn LedPin>) -> Self {
         Self {
             light,
-            pin,
+            seat: Seat::new(Some(pin)),
             lit: None,
-            failed: false,
         }
     }
 
     /// Sets the LED if it changes.
     fn show(&mut self, lights: Lights) -> Result<(), PinError> {
         let lit = lights.is_lit(self.light);
-        if self.lit == Some(lit) || self.failed {
+        if self.lit == Some(lit) {
             return Ok(());
         }
         self.lit = Some(lit);
-        let set = if lit {
-            self.pin.set_high()
-        } else {
-            self.pin.set_low()
+        let set = |pin: &mut (dyn LedPin + 'static)| {
+            if lit { pin.set_high() } else { pin.set_low() }
         };
-        self.failed = set.is_err();
-        set
+        self.seat.try_with(set).map(drop)
     }
 }
 
@@ -219,6 +214,54 @@ impl Pins {
             }
         }
         failed
+    }
+
+    /// Returns a pin that failed, and how long to wait before it is opened again; none when all are
+    /// well, or the keeper has them.
+    pub fn take_gone(&mut self) -> Option<(AnyPin, u64)> {
+        let (button, mute) = (&mut self.button.seat, &mut self.mute.seat);
+        if let Some(pin) = button.take_gone() {
+            return Some((AnyPin::Button(pin), button.next_retry_ms()));
+        }
+        if let Some(pin) = mute.take_gone() {
+            return Some((AnyPin::Mute(pin), mute.next_retry_ms()));
+        }
+        let mut leds = self.leds.iter_mut().enumerate();
+        leds.find_map(|(place, led)| {
+            let pin = led.seat.take_gone()?;
+            Some((AnyPin::Led(place, pin), led.seat.next_retry_ms()))
+        })
+    }
+
+    /// Lets the next [`Pins::show`] set every LED, whether it changes or not.
+    pub fn doubt(&mut self) {
+        for led in &mut self.leds {
+            led.lit = None;
+        }
+    }
+
+    /// Returns how long to wait before a pin is opened again; it doubles from try to try. `None`
+    /// for an LED that the board does not have.
+    pub fn next_retry_ms(&mut self, name: PinName) -> Option<u64> {
+        Some(match name {
+            PinName::Button => self.button.seat.next_retry_ms(),
+            PinName::Mute => self.mute.seat.next_retry_ms(),
+            PinName::Led(place) => self.leds.get_mut(place)?.seat.next_retry_ms(),
+        })
+    }
+
+    /// Goes on with a pin that was opened again.
+    pub fn resume(&mut self, pin: AnyPin) {
+        match pin {
+            AnyPin::Button(pin) => self.button.seat.resume(pin),
+            AnyPin::Mute(pin) => self.mute.seat.resume(pin),
+            AnyPin::Led(place, pin) => {
+                if let Some(led) = self.leds.get_mut(place) {
+                    led.seat.resume(pin);
+                    led.lit = None;
+                }
+            }
+        }
     }
 
     /// Sets the chain if it changes. Returns news of its bus.

@@ -42,7 +42,7 @@ fn input_is_read_only_at_an_edge_or_when_due() {
 fn missing_input_is_never_pressed_and_never_waited_for() {
     let mut input = Input::new(None, 20);
     assert_eq!(input.look(true, 0), Ok(None));
-    assert_eq!(input.settle(), Ok(false));
+    assert_eq!(input.settle(), Ok(None));
     assert_eq!((input.poll_fd().fd, input.deadline()), (-1, None));
 }
 
@@ -50,7 +50,7 @@ fn missing_input_is_never_pressed_and_never_waited_for() {
 fn level_at_the_start_is_no_edge() {
     let (mut input, wire) = input();
     wire.put(true);
-    assert_eq!(input.settle(), Ok(true));
+    assert_eq!(input.settle(), Ok(Some(true)));
     assert_eq!(input.look(true, 5), Ok(None));
     wire.put(false);
     assert_eq!(input.look(true, 6), Ok(Some(false)));
@@ -70,7 +70,55 @@ fn failed_input_is_reported_once_and_let_go() {
     let (mut input, wire) = self::input();
     wire.fail();
     assert_eq!(input.settle(), Err(BROKEN));
-    assert_eq!((input.settle(), input.poll_fd().fd), (Ok(false), -1));
+    assert_eq!((input.settle(), input.poll_fd().fd), (Ok(None), -1));
+}
+
+#[test]
+fn lost_pin_is_given_away_once_and_waits_longer_from_try_to_try() {
+    let mut pins = pins(Vec::new(), None);
+    let (input, wire) = input();
+    pins.mute = input;
+    assert!(pins.take_gone().is_none());
+    wire.fail();
+    assert_eq!(pins.mute.look(true, 0), Err(BROKEN));
+    let (gone, wait_ms) = pins.take_gone().unwrap();
+    assert_eq!((gone.name(), wait_ms), (PinName::Mute, 250));
+    assert!(pins.take_gone().is_none());
+    for wait_ms in [500, 1_000, 2_000, 4_000, 5_000, 5_000] {
+        assert_eq!(pins.next_retry_ms(PinName::Mute), Some(wait_ms));
+    }
+    assert_eq!(pins.next_retry_ms(PinName::Led(0)), None);
+    let wire = Wire::default();
+    wire.put(true);
+    pins.resume(AnyPin::Mute(Box::new(wire.clone())));
+    assert_eq!(pins.mute.settle(), Ok(Some(true)));
+    // It has worked: the next loss begins with the shortest wait.
+    wire.fail();
+    assert_eq!(pins.mute.settle(), Err(BROKEN));
+    assert_eq!(pins.take_gone().map(|(_, wait_ms)| wait_ms), Some(250));
+}
+
+#[test]
+fn led_that_is_back_shows_what_there_is_to_show() {
+    let wires: [Wire; 4] = Default::default();
+    let led = |(light, wire): (Light, &Wire)| Led::new(light, Box::new(wire.clone()));
+    let mut pins = pins(Light::ALL.into_iter().zip(&wires).map(led).collect(), None);
+    let view = View {
+        recording: true,
+        ..View::default()
+    };
+    wires[0].fail();
+    assert_eq!(pins.show(shown(&view)), Some((Light::Listening, BROKEN)));
+    let gone = pins.take_gone().map(|(pin, _)| pin.name());
+    assert_eq!(gone, Some(PinName::Led(0)));
+    // One that fails makes all others doubtful.
+    pins.doubt();
+    wires[2].fail();
+    assert_eq!(pins.show(shown(&view)), Some((Light::Sent, BROKEN)));
+    let again = Wire::default();
+    pins.resume(AnyPin::Led(0, Box::new(again.clone())));
+    assert_eq!(pins.show(shown(&view)), None);
+    assert!(again.is_lit());
 }
 
 /// What the usual patterns show of a view.

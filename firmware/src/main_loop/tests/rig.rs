@@ -414,6 +414,7 @@ impl Rig {
                 cpu: false,
             } => ("start worker", wait_ms),
             Errand::StartWorker { wait_ms, cpu: true } => ("start worker on cpu", wait_ms),
+            Errand::MendPin { wait_ms, .. } => ("mend pin", wait_ms),
             Errand::EndWorker(_) => ("end worker", 0),
             Errand::Acknowledged(mark) => ("acknowledged", u64::from(mark.next)),
             Errand::Fetch(mark) => ("fetch", u64::from(mark.next)),
