@@ -18,8 +18,9 @@ use clap::Args;
 
 use crate::fetch::Arch;
 use crate::{Fallible, console, fetch, package, process, program};
+pub(crate) use apt::Apt;
 use board::Board;
-pub(crate) use toolchain::{Rust, Toolchain};
+pub(crate) use toolchain::{Rust, Toolchain, sysroot};
 
 /// Examples of the help text.
 pub(crate) const HELP: &str = "Examples:

@@ -19,6 +19,7 @@ mod program;
 mod prove;
 mod tidy;
 mod toolchain;
+mod vm;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -78,8 +79,8 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
-    /// Runs what is too long for a check: all proofs in full, arm64 under emulation, the package's
-    /// life, every fuzz target, Miri
+    /// Runs what is too long for a check: all proofs in full, the virtual boards, arm64 under
+    /// emulation, the package's life, every fuzz target, Miri
     #[command(after_help = "Examples:
   cargo xtask nightly                  a minute for each fuzz target; needs a nightly Rust")]
     Nightly {
@@ -87,6 +88,9 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         fuzz_s: u32,
     },
+    /// Boots the shipped program on a virtual board with real kernel devices, and tries it
+    #[command(after_help = vm::HELP)]
+    Vm(vm::Options),
     /// Fetches ONNX Runtime and the Silero voice activity model, pinned by version and SHA-256
     #[command(after_help = "Examples:
   cargo xtask fetch                    into models/fetched; offline when it is already there
@@ -135,6 +139,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Prove { name, seed, short } => prove::run(name, seed, short),
         Command::Nightly { fuzz_s } => nightly::run(fuzz_s),
+        Command::Vm(options) => vm::run(&options),
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),

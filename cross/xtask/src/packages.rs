@@ -47,6 +47,36 @@ const PIP: Need = Need {
     probe: &["python3", "-m", "pip", "--version"],
 };
 
+const QEMU: Need = Need {
+    package: "qemu-system-x86",
+    elsewhere: ["qemu-system-x86-core", "qemu-system-x86"],
+    why: "emulates the virtual board",
+    probe: &["qemu-system-x86_64", "--version"],
+};
+const QEMU_ARM: Need = Need {
+    package: "qemu-system-arm",
+    elsewhere: ["qemu-system-aarch64-core", "qemu-system-aarch64"],
+    why: "emulates a Raspberry Pi 3",
+    probe: &["qemu-system-aarch64", "--version"],
+};
+const MAKE: Need = Need {
+    package: "make",
+    elsewhere: ["make", "make"],
+    why: "builds the kernel's simulated GPIO chip",
+    probe: &["make", "--version"],
+};
+const XZ: Need = Need {
+    package: "xz-utils",
+    elsewhere: ["xz", "xz"],
+    why: "unpacks the kernel's source",
+    probe: &["xz", "--version"],
+};
+const MKE2FS: Need = Need {
+    package: "e2fsprogs",
+    elsewhere: ["e2fsprogs", "e2fsprogs"],
+    why: "makes the virtual board's disk",
+    probe: &["/sbin/mke2fs", "-V"],
+};
 const CROSS_COMPILER: Need = Need {
     package: "gcc-aarch64-linux-gnu",
     elsewhere: ["gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc"],
@@ -74,7 +104,7 @@ const BINUTILS: Need = Need {
 const DPKG: Need = Need {
     package: "dpkg",
     elsewhere: ["dpkg", "dpkg"],
-    why: "looks into Debian packages",
+    why: "unpacks Debian packages and looks into them",
     probe: &["dpkg-deb", "--version"],
 };
 const SYSTEMD: Need = Need {
@@ -107,7 +137,10 @@ const CONTAINER: Need = Need {
 pub(crate) const FOR_FETCH: &[Need] = &[PYTHON, PIP];
 /// What building and testing needs.
 pub(crate) const FOR_BUILD: &[Need] = &[PKG_CONFIG, SOUND, PYTHON, PIP];
-
+/// What the virtual board needs besides.
+pub(crate) const FOR_VM: &[Need] = &[QEMU, MAKE, XZ, MKE2FS, DPKG];
+/// What the emulated Raspberry Pi needs besides.
+pub(crate) const FOR_RASPI: &[Need] = &[QEMU_ARM, DPKG];
 /// What building for another machine needs.
 pub(crate) const FOR_CROSS: &[Need] = &[PKG_CONFIG, PYTHON, PIP, CROSS_COMPILER, CROSS_LIBC];
 /// What running a program of another machine needs.

@@ -14,7 +14,7 @@ use crate::{Fallible, console, process};
 
 /// Whose packages count as installed already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
+pub(crate) enum Beside {
     /// Nobody's: everything that is needed comes.
     Nothing,
     /// This machine's: only what it has not comes.
@@ -22,7 +22,7 @@ pub(super) enum Beside {
 }
 
 /// An apt of our own.
-pub(super) struct Apt {
+pub(crate) struct Apt {
     folder: PathBuf,
 }
 
@@ -31,7 +31,7 @@ impl Apt {
     ///
     /// # Errors
     /// There is no apt here, or its folder cannot be made.
-    pub(super) fn open(cross: &Path) -> Fallible<Self> {
+    pub(crate) fn open(cross: &Path) -> Fallible<Self> {
         if !process::succeeds(&["apt-get", "--version"]) {
             return Err(format!(
                 "the libraries of another machine come from Debian's packages, and there is no \
@@ -84,7 +84,7 @@ impl Apt {
     ///
     /// # Errors
     /// As [`Apt::unpack`].
-    pub(super) fn unpack_alone(&self, name: &str, into: &Path) -> Fallible<()> {
+    pub(crate) fn unpack_alone(&self, name: &str, into: &Path) -> Fallible<()> {
         let place = self.folder.join("alone");
         fs::create_dir_all(&place).map_err(|error| disk("make", &place, &error))?;
         for deb in debs(&place)? {
@@ -93,6 +93,21 @@ impl Apt {
         let mut fetch = self.command(Beside::Nothing);
         process::output(fetch.current_dir(&place).args(["download", name]))?;
         self.extract(&place, into)
+    }
+
+    /// Names of the packages that a package depends on.
+    ///
+    /// # Errors
+    /// It is not in the sources of this machine.
+    pub(crate) fn depends(&self, name: &str) -> Fallible<Vec<String>> {
+        let mut command = Command::new("apt-cache");
+        command.env("APT_CONFIG", self.folder.join("apt.conf"));
+        let text = process::output(command.args(["depends", name]))?;
+        let names = text.lines().filter_map(|line| {
+            let name = line.trim_start().strip_prefix("Depends: ")?;
+            Some(name.split(':').next()?.to_owned())
+        });
+        Ok(names.collect())
     }
 
     fn extract(&self, from: &Path, into: &Path) -> Fallible<()> {

@@ -53,7 +53,7 @@ pub(super) fn folder() -> PathBuf {
 }
 
 /// The libraries of the board.
-pub(super) fn sysroot() -> PathBuf {
+pub(crate) fn sysroot() -> PathBuf {
     folder().join("sysroot")
 }
 
