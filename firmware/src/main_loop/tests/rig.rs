@@ -398,7 +398,10 @@ impl Rig {
         let lit: Vec<bool> = (0..80).map(look).collect();
         // The four seconds repeat: the first look follows the last.
         let before = lit.iter().cycle().skip(79);
-        lit.iter().zip(before).filter(|two| *two == (&true, &false)).count()
+        lit.iter()
+            .zip(before)
+            .filter(|two| *two == (&true, &false))
+            .count()
     }
 
     /// The names of the errands since the last look, with their waits.
