@@ -36,7 +36,8 @@ else
 fi
 systemctl reset-failed pressel.service
 
-# On the simulated board. Nothing of the sandbox is changed.
+# On the simulated board. Nothing of the sandbox is changed. (A container has no device groups of
+# its own, so the list of devices is not seen at work here.)
 install -d -o pressel -g pressel $sim
 mkfifo $sim/mic $sim/button $sim/mute $sim/leds
 cat >$sim/asound.conf <<END
@@ -92,6 +93,17 @@ if [ "$networks" = lo ]; then
 else
     failed "networks: $networks"
 fi
+inside() { nsenter --target "$main" --mount -- "$@" 2>/dev/null; }
+mkdir -p /media/stick /home/somebody
+mount -t tmpfs tmpfs /media/stick
+if inside touch /media/stick/text /var/spool/pressel/text /var/lib/pressel/text \
+    && ! inside touch /usr/text && ! inside touch /etc/pressel/text && ! inside test -e /home/somebody; then
+    ok "writes to its folders and to a stick that came later, not to the system; sees no home"
+else
+    failed "what it can write and see"
+fi
+umount /media/stick
+rm -rf /media/stick /home/somebody /var/spool/pressel/text /var/lib/pressel/text
 rights=$(stat -c '%a %U %G' /run/pressel /run/pressel/control /var/lib/pressel | tr '\n' ',')
 if [ "$rights" = "750 pressel pressel,660 pressel pressel,700 pressel pressel," ]; then
     ok "folders and socket have their rights"

@@ -5,7 +5,7 @@
 //! neither Ctrl+C nor a fault leaves a mount behind. Needs root's rights.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::{Fallible, console, packages, process};
 
@@ -95,7 +95,7 @@ impl Prison {
     /// It ended with another code than 0: its output is in the message.
     pub(super) fn root_runs(&self, network: Network, line: &str) -> Fallible<String> {
         let words = ["sh", "-ec", line];
-        process::output(&mut self.command(network, &words)?)
+        run(self.command(network, &words)?, line)
     }
 
     /// Runs a line of shell in it as the package's user, without network.
@@ -110,7 +110,7 @@ impl Prison {
             "--init-groups",
         ];
         let words = [&user[..], &["sh", "-ec", line]].concat();
-        process::output(&mut self.command(Network::None, &words)?)
+        run(self.command(Network::None, &words)?, line)
     }
 
     fn command(&self, network: Network, words: &[&str]) -> Fallible<Command> {
@@ -131,6 +131,24 @@ impl Prison {
         command.args(environment).args(words);
         Ok(command)
     }
+}
+
+/// Runs a command of [`Prison::command`]; its error says `line` and not how one gets into the root.
+fn run(mut command: Command, line: &str) -> Fallible<String> {
+    let done = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| process::cannot_start(&command, &error))?;
+    let out = String::from_utf8_lossy(&done.stdout).into_owned();
+    if done.status.success() {
+        return Ok(out);
+    }
+    let error = String::from_utf8_lossy(&done.stderr);
+    Err(format!(
+        "in the clean Debian, `{line}` ended with {}: {}",
+        done.status,
+        [out.trim(), error.trim()].join("\n").trim()
+    ))
 }
 
 /// Removes a folder of root's.
