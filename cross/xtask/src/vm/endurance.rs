@@ -59,9 +59,10 @@ pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     let Some(seen) = board.stop()? else {
         return Err("the appliance did not run".to_owned());
     };
+    let worker = format!("the worker took {busy:.0} % of a core and did {done} recordings");
     Ok(format!(
-        "{seen}; {said_count} sentences said, all came; in {idle_count} of as many looks between them \
-         the worker had nothing to do, it took {busy:.0} % of a core and did {done} recordings"
+        "{seen}; {said_count} sentences said, all came; {worker}, idle in {idle_count} of as many \
+         looks"
     ))
 }
 

@@ -1,7 +1,7 @@
 //! What the virtual board `vm` is made of, and what runs its instructions.
 //!
-//! In: the program, prepared kernel files. Out: an image, an empty disk, a recording; and whether KVM
-//! works on this machine.
+//! In: the program, prepared kernel files. Out: an image, an empty disk, recordings; and whether
+//! KVM works on this machine.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -143,8 +143,8 @@ const HEADER_BYTES: usize = 44;
 /// Bytes of a second.
 const SECOND_BYTES: usize = 2 * RATE_HZ as usize;
 
-/// Writes a recording of all sentences, again and again, with pauses of so many seconds; returns its
-/// length in seconds.
+/// Writes a recording of all sentences, again and again, with pauses of so many seconds; returns
+/// its length in seconds.
 ///
 /// # Errors
 /// A sentence cannot be read, or the recording not written.
