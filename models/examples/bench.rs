@@ -10,14 +10,16 @@ use std::{
     env, fs,
     io::{BufRead, Write, stderr, stdin, stdout},
     ops::ControlFlow,
+    os::unix::process::CommandExt as _,
     path::Path,
-    process::exit,
+    process::{Command, exit},
     sync::atomic::AtomicBool,
     time::Instant,
 };
 
 use pressel_models::{
-    DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, places,
+    DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, pages,
+    places,
     prepare::{Head, Options, prepare},
 };
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ const TOKENS_PER_SECOND_MAX: u32 = 100;
 const WAV_HEADER_BYTES: usize = 44;
 
 fn main() {
+    take_huge_pages();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
@@ -43,6 +46,22 @@ fn main() {
         writeln!(stderr(), "{error}").ok();
         exit(1);
     }
+}
+
+/// Starts this program anew, once, as the appliance starts its worker.
+fn take_huge_pages() {
+    let set = env::var_os(pages::VARIABLE);
+    let wanted = pages::tunables(set.as_deref());
+    if set.as_ref() == Some(&wanted) {
+        return;
+    }
+    let mut command = Command::new("/proc/self/exe");
+    // Returns only when it fails; then the pages are small ones.
+    let error = command
+        .args(env::args_os().skip(1))
+        .env(pages::VARIABLE, wanted)
+        .exec();
+    writeln!(stderr(), "cannot start anew for huge pages: {error}").ok();
 }
 
 /// Prepares a stock export, and compares the result with it.
@@ -101,6 +120,8 @@ fn answer(whisper: &mut Whisper, line: &str) -> Result<Value, String> {
     };
     let (mut seconds, mut transcript) = (Vec::new(), Transcript::default());
     for _ in 0..runs {
+        // The spectrogram of the run before is kept for whoever asks for the same audio again.
+        whisper.forget_ahead();
         let start = Instant::now();
         let goes_on = AtomicBool::new(false);
         whisper
