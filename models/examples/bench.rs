@@ -10,9 +10,8 @@ use std::{
     env, fs,
     io::{BufRead, Write, stderr, stdin, stdout},
     ops::ControlFlow,
-    os::unix::process::CommandExt as _,
     path::Path,
-    process::{Command, exit},
+    process::exit,
     sync::atomic::AtomicBool,
     time::Instant,
 };
@@ -30,7 +29,6 @@ const TOKENS_PER_SECOND_MAX: u32 = 100;
 const WAV_HEADER_BYTES: usize = 44;
 
 fn main() {
-    take_huge_pages();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
@@ -46,22 +44,6 @@ fn main() {
         writeln!(stderr(), "{error}").ok();
         exit(1);
     }
-}
-
-/// Starts this program anew, once, as the appliance starts its worker.
-fn take_huge_pages() {
-    let set = env::var_os(pages::VARIABLE);
-    let wanted = pages::tunables(set.as_deref());
-    if set.as_ref() == Some(&wanted) {
-        return;
-    }
-    let mut command = Command::new("/proc/self/exe");
-    // Returns only when it fails; then the pages are small ones.
-    let error = command
-        .args(env::args_os().skip(1))
-        .env(pages::VARIABLE, wanted)
-        .exec();
-    writeln!(stderr(), "cannot start anew for huge pages: {error}").ok();
 }
 
 /// Prepares a stock export, and compares the result with it.

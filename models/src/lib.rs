@@ -9,7 +9,6 @@ pub mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod mel;
-pub mod pages;
 pub mod places;
 #[cfg(feature = "prepare")]
 pub mod prepare;

@@ -2,14 +2,11 @@
 //!
 //! Runs on the keeper's thread, or in `replay`'s: it allocates and waits.
 
-use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-
-use pressel_models::pages;
 
 use super::{Setup, WorkerSocket};
 use crate::config::{Recognition, TaskName};
@@ -34,10 +31,6 @@ impl WorkerProcess {
         let child = Command::new("/proc/self/exe")
             .arg0("pressel-worker")
             .args(arguments(setup, slots))
-            .env(
-                pages::VARIABLE,
-                pages::tunables(env::var_os(pages::VARIABLE).as_deref()),
-            )
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .process_group(0)
