@@ -94,16 +94,18 @@ else
     failed "networks: $networks"
 fi
 inside() { nsenter --target "$main" --mount -- "$@" 2>/dev/null; }
-mkdir -p /media/stick /home/somebody
+homes=/home
+somebody=$homes/somebody
+mkdir -p /media/stick $somebody
 mount -t tmpfs tmpfs /media/stick
 if inside touch /media/stick/text /var/spool/pressel/text /var/lib/pressel/text \
-    && ! inside touch /usr/text && ! inside touch /etc/pressel/text && ! inside test -e /home/somebody; then
+    && ! inside touch /usr/text && ! inside touch /etc/pressel/text && ! inside test -e $somebody; then
     ok "writes to its folders and to a stick that came later, not to the system; sees no home"
 else
     failed "what it can write and see"
 fi
 umount /media/stick
-rm -rf /media/stick /home/somebody /var/spool/pressel/text /var/lib/pressel/text
+rm -rf /media/stick $somebody /var/spool/pressel/text /var/lib/pressel/text
 rights=$(stat -c '%a %U %G' /run/pressel /run/pressel/control /var/lib/pressel | tr '\n' ',')
 if [ "$rights" = "750 pressel pressel,660 pressel pressel,700 pressel pressel," ]; then
     ok "folders and socket have their rights"
