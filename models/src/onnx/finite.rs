@@ -30,7 +30,8 @@ struct Found {
 impl OnnxFile {
     /// Checks that all floats in the file, and beside it, are finite.
     ///
-    /// Infinity below zero is a mask's way to say "never": it may stand alone, or among zeros.
+    /// Infinity below zero is a mask's way to say "never": it may stand alone, or in a
+    /// matrix of zeros.
     ///
     /// # Errors
     /// [`LoadError::Tensor`] that names the tensor, [`LoadError::Onnx`] when one cannot be read.
@@ -50,7 +51,7 @@ impl OnnxFile {
                 file: self.path.clone(),
                 problem: format!("tensor {} {problem}", tensor.name),
             })?;
-            let is_mask = tensor.elements() == 1 || !found.other;
+            let is_mask = tensor.elements() == 1 || 1 < tensor.dims.len() && !found.other;
             if found.bad || found.below && !is_mask {
                 let problem = "holds NaN or infinity: fetch the model again, or prepare it again";
                 return Err(self.wrong(&tensor.name, problem.into()));

@@ -9,22 +9,6 @@ use ort::session::RunOptions;
 use super::{folder::Folder, prepared::Prepared, stock::Stock};
 use crate::{LoadError, ModelError, Runtime, onnx::tensor::OnnxFile, runtime::SessionSettings};
 
-/// Checks that the encoder has as many positions as the configuration, where its file tells.
-fn check_positions(encoder: &OnnxFile, expected: usize) -> Result<(), LoadError> {
-    for tensor in encoder.graph.tensors.values() {
-        if let [.., found, _] = tensor.dims[..]
-            && tensor.name.ends_with("embed_positions.weight")
-            && found != expected
-        {
-            let problem = format!(
-                "has {found} positions, config.json has {expected}: take all files from one export"
-            );
-            return Err(encoder.wrong(&tensor.name, problem));
-        }
-    }
-    Ok(())
-}
-
 /// Loaded graphs.
 pub(super) enum Graphs {
     /// A stock export as it is.
@@ -140,4 +124,20 @@ impl Graphs {
             Self::Prepared(graphs) => graphs.marked_logits(),
         }
     }
+}
+
+/// Checks that the encoder has as many positions as the configuration, where its file tells.
+fn check_positions(encoder: &OnnxFile, expected: usize) -> Result<(), LoadError> {
+    for tensor in encoder.graph.tensors.values() {
+        if let [.., found, _] = tensor.dims[..]
+            && tensor.name.ends_with("embed_positions.weight")
+            && found != expected
+        {
+            let problem = format!(
+                "has {found} positions, config.json has {expected}: take all files from one export"
+            );
+            return Err(encoder.wrong(&tensor.name, problem));
+        }
+    }
+    Ok(())
 }
