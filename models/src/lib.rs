@@ -12,7 +12,11 @@ pub mod mel;
 #[cfg(feature = "ort")]
 #[cfg_attr(
     not(feature = "prepare"),
-    allow(dead_code, unreachable_pub, reason = "nothing writes ONNX files in such a build")
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "nothing writes ONNX files in such a build"
+    )
 )]
 mod onnx;
 pub mod places;
