@@ -6,7 +6,7 @@
 //! 3. `models/` of the source tree that this binary was built from.
 //!
 //! Inside it: `fetched/onnxruntime/libonnxruntime.so`, `fetched/silero/silero_vad_16k_op15.onnx`
-//! and `builtin/<name>/`. The ONNX Runtime library is also looked for beside the binary and in
+//! and `builtin/<name>/`, of which `wake` holds the wake words. The ONNX Runtime library is also looked for beside the binary and in
 //! `/usr/lib/pressel`.
 //!
 //! A model that was fetched is `<name>/` in a home: the user's, `$XDG_DATA_HOME/pressel/models`
@@ -65,6 +65,12 @@ pub fn silero() -> PathBuf {
 #[must_use]
 pub fn builtin(name: &str) -> PathBuf {
     models_dir().join("builtin").join(name)
+}
+
+/// Returns the built-in network of wake words.
+#[must_use]
+pub fn wake_words() -> PathBuf {
+    builtin("wake").join("wake.onnx")
 }
 
 /// Returns the user's home of fetched models, `None` for who has no home folder. It may not exist.
