@@ -7,7 +7,7 @@ network. All in one run, one thread each. Needs `pip install openwakeword==0.6.0
 
     cargo build --release -p pressel-models --example wake
     python wake.py --program ../../target/release/examples/wake --models FOLDER \\
-        --head alexa_v0.1.onnx --network ../../models/builtin/wake/wake.onnx FILE...
+        --head alexa_v0.1.onnx --network ../../models/wake/wake.onnx FILE...
 """
 
 import argparse

@@ -453,6 +453,8 @@ impl<S: Slots> Listener<S> {
             end: span.end.min(samples),
         };
         let speech = speech.map(clip).filter(|span| span.start < span.end);
+        // What was heard behind a wake word was the rest of that word.
+        let speech = speech.filter(|_| reason != utterance::CloseReason::NothingSaid);
         let closed_at = self.history.end();
         let closed = ClosedUtterance {
             id,

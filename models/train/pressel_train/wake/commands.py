@@ -98,5 +98,5 @@ def add_commands(parser):
     one.add_argument("--run", default="run1")
     one = add("export", command_export, "write NAME.onnx, judge it, write NAME.json and the card")
     one.add_argument("--run", default="run1")
-    one.add_argument("--out", required=True, help="for example ../builtin/wake/wake.onnx")
+    one.add_argument("--out", required=True, help="for example ../wake/wake.onnx")
     add("smoke", command_smoke, "all of it in seconds: the loss falls, the export is the network")

@@ -13,6 +13,7 @@ from ..pool import Pool
 from . import export, network
 
 STEP_SECONDS = 0.08
+CLIPS_MAX = 200
 THRESHOLDS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]
 
 
@@ -44,9 +45,7 @@ class Judge:
         """For each clip: its highest score of its own word, and when it was first above a half."""
         out = []
         for pool in pools:
-            for clip in pool.clips:
-                if not keep(clip):
-                    continue
+            for clip in [clip for clip in pool.clips if keep(clip)][:CLIPS_MAX]:
                 around = np.zeros(16_000, np.float32)
                 audio = np.concatenate([around[:8_000], pool.samples(clip), around])
                 scores = self.scores(audio, noise_db)[clip["word"]]
