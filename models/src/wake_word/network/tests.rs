@@ -41,9 +41,10 @@ fn scores_are_those_of_the_trainer() {
     let at = known.find("computer").unwrap();
     let first = hear(&mut network, &computer());
     // Source: `OnnxStepper` of models/train/pressel_train/wake/export.py on the same samples.
+    assert_eq!(first.len(), EXPECTED.len());
     for (n, (found, expected)) in first.iter().zip(EXPECTED).enumerate() {
         assert!(
-            (found[at] - expected).abs() < 0.01,
+            (found[at] - expected).abs() < 0.02,
             "{n}: {} {expected}",
             found[at]
         );
@@ -138,4 +139,7 @@ fn files_that_are_missing_or_do_not_fit_are_named() {
 }
 
 /// See `scores_are_those_of_the_trainer`.
-const EXPECTED: [f32; 0] = [];
+const EXPECTED: [f32; 25] = [
+    0.0001, 0.0001, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5090, 1.0, 0.9970,
+    0.0312, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0001, 0.0007,
+];
