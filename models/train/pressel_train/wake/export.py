@@ -67,16 +67,16 @@ class _Graph:
         return self.node("Slice", [x, *bounds], [name])
 
 
-def build(net):
-    """The graph of one step."""
+def build(net, frames=network.STEP_FRAMES):
+    """The graph of one step; of more frames at once, with a score for every 40 ms, to judge it."""
+    is_step = frames == network.STEP_FRAMES
     graph = _Graph()
     x = graph.node("Concat", ["front", "mel"], ["heard"], axis=2)
-    frames = network.STEP_FRAMES + network.FRONT_MEMORY
-    graph.slice("front_next", x, network.STEP_FRAMES, frames)
+    graph.slice("front_next", x, frames, frames + network.FRONT_MEMORY)
     weight, bias = _folded(net.front, net.front_norm)
     x = graph.conv("front_weight", x, weight, bias, strides=[network.STRIDE])
     x = graph.node("Relu", [x], ["front_steps"])
-    steps = network.STEP_FRAMES // network.STRIDE
+    steps = frames // network.STRIDE
     memories = [block.memory for block in net.blocks]
     pasts = [f"past_{n}" for n in range(len(memories))]
     graph.node("Split", ["state", graph.constant("memories", np.array(memories, np.int64))],
@@ -97,17 +97,18 @@ def build(net):
     graph.node("Concat", nexts, ["state_next"], axis=2)
     weight, bias = net.head.weight.detach().numpy(), net.head.bias.detach().numpy()
     x = graph.conv("head", x, weight, bias, small=True)
-    x = graph.node("Sigmoid", [x], ["step_scores"])
-    graph.node("ReduceMax", [x], ["scores"], axes=[2], keepdims=0)
-
     width, words = net.head.weight.shape[1], net.head.weight.shape[0]
+    x = graph.node("Sigmoid", [x], ["step_scores" if is_step else "scores"])
+    if is_step:
+        graph.node("ReduceMax", [x], ["scores"], axes=[2], keepdims=0)
     value = lambda name, *shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
     front, state = (1, net.bins, network.FRONT_MEMORY), (1, width, sum(memories))
     made = helper.make_graph(
         graph.nodes, "wake",
-        [value("mel", 1, net.bins, network.STEP_FRAMES), value("front", *front),
+        [value("mel", 1, net.bins, frames), value("front", *front),
          value("state", *state)],
-        [value("scores", 1, words), value("front_next", *front), value("state_next", *state)],
+        [value("scores", *((1, words) if is_step else (1, words, steps))),
+         value("front_next", *front), value("state_next", *state)],
         graph.constants,
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
@@ -116,7 +117,7 @@ def build(net):
 
 
 class OnnxStepper:
-    """Runs the exported graph over a spectrogram, step by step."""
+    """Runs an exported graph over a spectrogram, step by step or many at once."""
 
     def __init__(self, model):
         options = onnxruntime.SessionOptions()
@@ -127,13 +128,19 @@ class OnnxStepper:
         """[bins, frames] to [words, steps]."""
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
         front, state = (np.zeros(shapes[name], np.float32) for name in ("front", "state"))
+        chunk, steps = shapes["mel"][2], mel.shape[1] // network.STEP_FRAMES
+        missing = -(steps * network.STEP_FRAMES) % chunk
+        mel = np.pad(mel[:, : steps * network.STEP_FRAMES], ((0, 0), (0, missing)))
         out = []
-        for at in range(0, mel.shape[1] - network.STEP_FRAMES + 1, network.STEP_FRAMES):
-            feed = {"mel": mel[None, :, at : at + network.STEP_FRAMES], "front": front,
-                    "state": state}
+        for at in range(0, mel.shape[1], chunk):
+            feed = {"mel": mel[None, :, at : at + chunk], "front": front, "state": state}
             scores, front, state = self.session.run(None, feed)
-            out.append(scores[0])
-        return np.stack(out, 1)
+            per_step = network.STEP_FRAMES // network.STRIDE
+            scores = scores[0].reshape(len(scores[0]), -1)
+            if chunk != network.STEP_FRAMES:
+                scores = scores.reshape(len(scores), -1, per_step).max(2)
+            out.append(scores)
+        return np.concatenate(out, 1)[:, :steps]
 
 
 def compare(net, model, mel):

@@ -1,6 +1,6 @@
 """Judges an exported network as the appliance hears: smoothing, threshold, refractory time.
 
-In: the ONNX file, pools of words and of talk without them. Out: misses with a 95 % interval for
+In: the graph of the network, built for many steps at once, pools of words and of talk without them. Out: misses with a 95 % interval for
 each word and kind of voice, false accepts with the hours behind them, clean and with noise.
 """
 
@@ -13,6 +13,7 @@ from ..pool import Pool
 from . import export, network
 
 STEP_SECONDS = 0.08
+FRAMES = 400
 CLIPS_MAX = 200
 THRESHOLDS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]
 
@@ -21,6 +22,7 @@ class Judge:
     """One network and its settings."""
 
     def __init__(self, config, model, noises, seed=5):
+        """`model` is the bytes of a graph; one of many steps at once is faster."""
         self.config, self.stepper = config, export.OnnxStepper(model)
         self.filters = torch.from_numpy(network.filters(config["network"]["mel_bins"]))
         self.rng = np.random.default_rng(seed)

@@ -66,7 +66,7 @@ def measure(config, judged, folder, chosen):
             ("rendered alike, test", ["near_test"]),
         ):
             pools = judge.pools_of(folder, *names)
-            if not pools:
+            if not pools or (noise_db is not None and not kind.startswith("people")):
                 continue
             scores, hours = judged.talk(pools, noise_db)
             for index in range(len(words)):
@@ -81,7 +81,8 @@ def measure(config, judged, folder, chosen):
 def write(config, run, folder, model, facts):
     """Measures and writes everything beside `model`."""
     noises = [p.samples(c) for p in judge.pools_of(folder, "noise_test") for c in p.clips]
-    judged = judge.Judge(config, model.read_bytes(), noises)
+    net, _ = export.load(config, run)
+    judged = judge.Judge(config, export.build(net, judge.FRAMES).SerializeToString(), noises)
     chosen = thresholds(config, judged, None, folder)
     measured = measure(config, judged, folder, chosen)
     detector = config["detector"]
