@@ -32,7 +32,7 @@ const FRAMES: usize = FRAME_SAMPLES / HOP_SAMPLES;
 /// Samples before a step that its first frame reaches back to.
 const REACH_SAMPLES: usize = FFT_SAMPLES - HOP_SAMPLES;
 /// Logarithms below this are silence. Source: models/train/pressel_train/wake/network.py.
-const LOG_FLOOR: f32 = -8.0;
+const LOG_FLOOR: f32 = -5.0;
 
 /// What is known about a network, from its JSON file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -14,7 +14,7 @@ from . import export, network
 
 STEP_SECONDS = 0.08
 FRAMES = 400
-CLIPS_MAX = 200
+CLIPS_MAX = 100
 THRESHOLDS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]
 
 

@@ -15,7 +15,7 @@ TAPS = 5
 FRONT_TAPS, STRIDE = 6, 4
 FRONT_MEMORY = FRONT_TAPS - STRIDE
 STEP_FRAMES = 8
-LOG_FLOOR = -8.0
+LOG_FLOOR = -5.0  # below it is silence, whatever the microphone: also a recording of zeros
 
 
 def filters(bins, warp=1.0):

@@ -66,7 +66,7 @@ def measure(config, judged, folder, chosen):
             ("rendered alike, test", ["near_test"]),
         ):
             pools = judge.pools_of(folder, *names)
-            if not pools or (noise_db is not None and not kind.startswith("people")):
+            if not pools or (noise_db is not None and kind != "people, test"):
                 continue
             scores, hours = judged.talk(pools, noise_db)
             for index in range(len(words)):
