@@ -9,6 +9,12 @@ pub mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod mel;
+#[cfg(feature = "ort")]
+#[cfg_attr(
+    not(feature = "prepare"),
+    allow(dead_code, reason = "nothing writes ONNX files in such a build")
+)]
+mod onnx;
 pub mod places;
 #[cfg(feature = "prepare")]
 pub mod prepare;
