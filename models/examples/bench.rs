@@ -17,8 +17,7 @@ use std::{
 };
 
 use pressel_models::{
-    DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, pages,
-    places,
+    DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, places,
     prepare::{Head, Options, prepare},
 };
 use serde_json::{Value, json};

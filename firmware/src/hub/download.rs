@@ -154,8 +154,11 @@ impl Job<'_> {
     fn fill(&self, tell: &mut dyn FnMut(Step)) -> Result<Option<String>, HubError> {
         let mut etag = None;
         let mut tries = 0;
+        // The most bytes that ever were there: what comes again after a beginning anew is no gain.
+        let mut most = 0;
         loop {
             let have = self.have()?;
+            most = have.max(most);
             tell(Step::Have(have));
             if have == self.file.size && self.part.exists() {
                 return Ok(None);
@@ -165,7 +168,7 @@ impl Job<'_> {
                 Outcome::Wrong(why) => return Ok(Some(why)),
                 Outcome::Cut { host, why, wait } => (host, why, wait),
             };
-            let gained = self.have()?.saturating_sub(have);
+            let gained = self.have()?.saturating_sub(most);
             tries = if gained < PROGRESS_BYTES {
                 tries + 1
             } else {

@@ -22,6 +22,12 @@ use crate::{DecodeOptions, ModelError, mel::RATE_HZ};
 /// Tokens that any utterance may have, however short. Why 16: two words of a model that spells.
 pub(super) const TOKENS_FLOOR: usize = 16;
 
+/// How many times more tokens the full window may have than a short one. Why 3: a short window that
+/// goes in circles is heard again in the full one, so a tight budget costs time only; there, one
+/// would cut what was said. Scripts that Whisper spells in bytes need up to some 20 tokens a
+/// second, English 4.
+pub(super) const FULL_WINDOW_BUDGET: usize = 3;
+
 /// One call, and what is known of it so far.
 pub(super) struct Job<'a> {
     pub(super) options: &'a DecodeOptions,
@@ -57,23 +63,27 @@ impl Whisper {
         let task = job.options.task;
         self.prompt
             .begin(&self.previous, spoken, task, job.timed, &mut self.beginning);
-        let mut ladder = job.options.temperature.iter().copied();
-        let first = ladder.next().ok_or(ModelError::BadInput)?;
-        let mut pass = self.pass(audio, first, job)?;
+        let ladder = &job.options.temperature;
+        let first = *ladder.first().ok_or(ModelError::BadInput)?;
         if !self.learnt_on_windows() {
-            return Ok(pass);
+            return self.pass(audio, first, false, job);
         }
-        if frames < most && pass.goes_in_circles(job.options) {
-            self.hear(audio, most, job)?;
-            pass = self.pass(audio, first, job)?;
-        }
-        for temperature in ladder {
-            if pass.verdict(job.options) != Verdict::Again {
+        let mut is_full = frames == most;
+        let mut result = None;
+        for &temperature in ladder {
+            let mut pass = self.pass(audio, temperature, is_full, job)?;
+            if !is_full && pass.goes_in_circles(job.options) {
+                self.hear(audio, most, job)?;
+                is_full = true;
+                pass = self.pass(audio, temperature, is_full, job)?;
+            }
+            let verdict = pass.verdict(job.options);
+            result = Some(pass);
+            if verdict != Verdict::Again {
                 break;
             }
-            pass = self.pass(audio, temperature, job)?;
         }
-        Ok(pass)
+        result.ok_or(ModelError::BadInput)
     }
 
     fn hear(&mut self, audio: &[i16], frames: usize, job: &mut Job) -> Result<(), ModelError> {
@@ -94,8 +104,15 @@ impl Whisper {
         spoken
     }
 
-    /// Decodes the window that was heard at one temperature.
-    fn pass(&mut self, audio: &[i16], temperature: f32, job: &mut Job) -> Result<Pass, ModelError> {
+    /// Decodes the window that was heard at one temperature. In the full window that a network of
+    /// windows learnt on (`is_full`), the budget of tokens is wider.
+    fn pass(
+        &mut self,
+        audio: &[i16],
+        temperature: f32,
+        is_full: bool,
+        job: &mut Job,
+    ) -> Result<Pass, ModelError> {
         let start = Instant::now();
         job.pass_count += 1;
         let mut random = Random::of(if 0.0 < temperature { audio } else { &[] }, job.pass_count);
@@ -110,7 +127,8 @@ impl Whisper {
             .len()
             .saturating_mul(per_second)
             .div_ceil(RATE_HZ)
-            .max(TOKENS_FLOOR);
+            .max(TOKENS_FLOOR)
+            * if is_full { FULL_WINDOW_BUDGET } else { 1 };
         let tokens_max = self
             .rules
             .length_max

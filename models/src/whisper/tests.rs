@@ -208,9 +208,8 @@ fn nothing_heard_is_no_speech_without_text() {
     assert!(result.no_speech && result.pass_count == 0);
 }
 
-#[test]
-fn endless_speech_is_cut_by_the_length_of_the_audio() {
-    let Some(mut whisper) = tiny() else { return };
+/// Transcribes with one token a second, and returns how many came.
+fn tokens_of_endless_speech(whisper: &mut Whisper) -> usize {
     let mut heard = Transcript::default();
     let options = DecodeOptions {
         tokens_per_second_max: 1,
@@ -221,7 +220,22 @@ fn endless_speech_is_cut_by_the_length_of_the_audio() {
     let result = whisper
         .transcribe(&audio, &options, "", &cancel, &mut heard)
         .unwrap();
-    assert_eq!(result.token_count as usize, decode::TOKENS_FLOOR);
+    result.token_count as usize
+}
+
+#[test]
+fn endless_speech_is_cut_by_the_length_of_the_audio() {
+    let Some(runtime) = runtime() else { return };
+    let folder = copy_of_tiny();
+    let policy = r#"{"speech_frames_max": 999}"#;
+    fs::write(folder.path().join("pressel.json"), policy).unwrap();
+    let mut short = Whisper::load(&runtime, folder.path(), &CONFIG).unwrap();
+    assert_eq!(tokens_of_endless_speech(&mut short), decode::TOKENS_FLOOR);
+    // In the full window of a model of windows the budget is wider, as far as the context goes.
+    let mut full = tiny().unwrap();
+    let most = decode::TOKENS_FLOOR * decode::FULL_WINDOW_BUDGET;
+    let context = full.rules.length_max - golden()["decode"]["prefix"].as_array().unwrap().len();
+    assert_eq!(tokens_of_endless_speech(&mut full), most.min(context));
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl<'a> Pi<'a> {
             .join(" ");
         let board = pi
             .guest
-            .run("tr -d '\\0' </proc/device-tree/model; uname -r")?
+            .run("tr -d '\\0' </proc/device-tree/model; echo; uname -r")?
             .join(", ");
         Ok((pi, format!("{board}: {chip}")))
     }

@@ -275,6 +275,24 @@ fn wrong_bytes_are_deleted_fetched_once_more_and_then_an_error() {
 }
 
 #[test]
+fn what_comes_again_and_again_from_the_beginning_is_no_progress() {
+    let mut ground = Ground::new();
+    let piece = 3 * usize::try_from(PROGRESS_BYTES).unwrap() / 2;
+    ground.held = Held::large(&bytes(2 * piece));
+    // It gives the first half, and never the rest.
+    let server = serve(&ground.held, move |number, mut honest| {
+        if number % 2 == 1 {
+            return Reply::new(416, b"");
+        }
+        honest.cut = Some(piece);
+        honest
+    });
+    ground.check_fails(&client(&server.address), &["a model.onnx", "is kept"]);
+    // The first half is progress once; after it the tries of `testing::PATIENCE` are counted.
+    assert_eq!(asked(&server).len(), 3);
+}
+
+#[test]
 fn servers_that_are_busy_are_asked_again_and_those_that_say_no_are_not() {
     let ground = Ground::new();
     for status in [408, 429, 500, 503, 599] {
