@@ -1,7 +1,6 @@
 //! Text of strangers without what a terminal would obey.
 //!
-//! In: what was said, a name, a path, an answer of a hub, from a line, a disk or a network. Out: the
-//! same on one line, to be shown.
+//! In: what was said, a name, a path, an answer of a hub. Out: the same on one line, to be shown.
 
 /// Returns text in which each control character is a space: it moves no cursor and begins no line.
 pub(crate) fn plain(text: &str) -> String {

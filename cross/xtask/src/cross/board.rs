@@ -1,7 +1,8 @@
 //! What `cross` has to know of a board.
 //!
-//! In: a board's file. Out: its name, its machine, and whether its worker wants CUDA. The file is read as plain TOML: xtask links
-//! nothing of the appliance. The boards' own tests check everything else in it.
+//! In: a board's file. Out: its name, its machine, and whether its worker wants CUDA. The file is
+//! read as plain TOML: xtask links nothing of the appliance. The boards' own tests check everything
+//! else in it.
 
 use crate::Fallible;
 use crate::fetch::Arch;

@@ -16,7 +16,7 @@ use crate::Fallible;
 const RECORDINGS_PER_MINUTE: u32 = 60;
 /// Between two sentences the worker is left to its recordings.
 const PAUSE_S: u64 = 3;
-/// Of so many looks at the worker, at most one may find it idle: between two parts it may be caught.
+/// Of so many looks, at most one may find it idle: it may be caught between two parts.
 const LOOKS_PER_IDLE: u32 = 10;
 
 pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
@@ -62,8 +62,8 @@ pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     ))
 }
 
-/// Whether recordings kept the worker busy all the time: there are still some, and it has done some,
-/// and was hardly ever seen idle. Returns how many it has done.
+/// Whether recordings kept the worker busy all the time: there are still some, it has done some, and
+/// was hardly ever seen idle. Returns how many it has done.
 ///
 /// # Errors
 /// It was not kept busy, or nobody can say.

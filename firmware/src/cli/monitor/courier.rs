@@ -83,7 +83,7 @@ impl Listener {
     }
 }
 
-/// What an outcome is known by when it comes again with a mark: its time on the line may be another.
+/// What an outcome is known by when it comes again with a mark: its time on the line may differ.
 type Known = (u32, u32, Trigger, OutcomeResult, u32);
 
 fn known(outcome: &Outcome) -> Known {
