@@ -62,8 +62,8 @@ pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     ))
 }
 
-/// Whether recordings kept the worker busy all the time: there are still some, it has done some, and
-/// was hardly ever seen idle. Returns how many it has done.
+/// Whether recordings kept the worker busy all the time: there are still some, it has done some,
+/// and was hardly ever seen idle. Returns how many it has done.
 ///
 /// # Errors
 /// It was not kept busy, or nobody can say.
