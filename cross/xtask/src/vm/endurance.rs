@@ -16,6 +16,8 @@ use crate::Fallible;
 const RECORDINGS_PER_MINUTE: u32 = 60;
 /// Between two sentences the worker is left to its recordings.
 const PAUSE_S: u64 = 3;
+/// Longest time for one recording when nobody speaks: an emulated processor on a busy machine.
+const RECORDING: Duration = Duration::from_secs(180);
 /// Of so many looks, at most one may find it idle: it may be caught between two parts.
 const LOOKS_PER_IDLE: u32 = 10;
 
@@ -45,12 +47,18 @@ pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     }
     let seconds = start.elapsed().as_secs_f64();
     let board = rig.appliance(Line::Port)?;
-    let status = board.status()?;
+    let busy = ticks(board, worker)?.saturating_sub(before) as f64 / seconds;
     if worker_pid(board)? != worker {
         return Err("the worker is another one than at the beginning".to_owned());
     }
+    // Each sentence has pushed them aside; an emulated worker may have got through none until now.
+    board
+        .guest
+        .wait_for("pressel status --json", RECORDING, |text| {
+            serde_json::from_str(text).is_ok_and(|status: Value| 0 < done(&status["jobs"]))
+        })?;
+    let status = board.status()?;
     let done = saturated(&status["jobs"], said_count, idle_count)?;
-    let busy = ticks(board, worker)?.saturating_sub(before) as f64 / seconds;
     board.guest.run("empty_spool")?;
     let Some(seen) = board.stop()? else {
         return Err("the appliance did not run".to_owned());
@@ -76,7 +84,7 @@ fn saturated(jobs: &Value, looks: u32, idle: u32) -> Fallible<u64> {
     if count("running") + count("waiting") == 0 {
         return Err(format!("the recordings were not enough: {jobs}"));
     }
-    let done = count("done");
+    let done = done(jobs);
     if done == 0 {
         return Err(format!("the worker has done no recording: {jobs}"));
     }
@@ -86,6 +94,11 @@ fn saturated(jobs: &Value, looks: u32, idle: u32) -> Fallible<u64> {
         ));
     }
     Ok(done)
+}
+
+/// How many recordings are done.
+fn done(jobs: &Value) -> u64 {
+    jobs["done"].as_u64().unwrap_or(0)
 }
 
 /// Processor time of a process, in hundredths of a second.
