@@ -81,11 +81,11 @@ impl Emulator {
 
         let models = folder.join("models");
         fs::create_dir_all(&models).map_err(|error| failed("make", &models, &error))?;
-        let builtin = crate::root().join("models/builtin");
-        let wake = crate::root().join("models/wake");
+        let ours = crate::root().join("models");
+        let (builtin, wake) = (ours.join("builtin"), ours.join("wake"));
         for (name, place) in [
-            ("builtin", builtin.as_path()),
-            ("wake", &wake),
+            ("builtin", &*builtin),
+            ("wake", &*wake),
             ("fetched", fetched),
         ] {
             let link = models.join(name);

@@ -12,10 +12,12 @@
  *     for (;;) {
  *         size_t count = pressel_acknowledge(&pressel, out);
  *         if (count != 0) uart_write(out, count);
- *         if (pressel_push(&pressel, uart_read()) == PRESSEL_OUTCOME) {
+ *         enum pressel_event event = pressel_push(&pressel, uart_read());
+ *         if (event == PRESSEL_OUTCOME) {
  *             // pressel.message.u.outcome says how it ended, pressel.text is what was said.
- *             save(pressel.mark);                 // before the next pressel_acknowledge
  *         }
+ *         if (event == PRESSEL_OUTCOME || event == PRESSEL_GAP)
+ *             save(pressel.mark);                 // before the next pressel_acknowledge
  *     }
  *
  * Interrupts: call all functions of one `struct pressel` from one place; let the interrupt only
