@@ -74,7 +74,8 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
-    /// Runs what is too long for a check: all proofs in full, every fuzz target, Miri
+    /// Runs what is too long for a check: all proofs in full, every fuzz target, Miri,
+    /// the rehearsal of the training
     #[command(after_help = "Examples:
   cargo xtask nightly                  a minute for each fuzz target; needs a nightly Rust")]
     Nightly {
