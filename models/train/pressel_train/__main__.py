@@ -85,8 +85,9 @@ def command_appliance(args):
 def command_card(args):
     from .card import write_card
 
+    out = Path(args.out)
     write_card(
-        Path(args.work), args.run, _config(args.config), Path(args.out), args.recordings
+        Path(args.work), args.run, _config(args.config), out, _grammar(args), args.recordings
     )
 
 

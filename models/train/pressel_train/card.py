@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from . import recordings, render
-from .grammar import Grammar
 
 PACKAGES = ["torch", "transformers", "tokenizers", "onnxruntime", "onnx", "optimum-onnx", "numpy"]
 
@@ -34,9 +33,9 @@ LIMITS = [
 ]
 
 
-def write_card(work, run, config, out, manifest=None):
+def write_card(work, run, config, out, grammar, manifest=None):
     """Collects all facts and writes the three files."""
-    facts = collect(work, run, config, out, manifest)
+    facts = collect(work, run, config, out, grammar, manifest)
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
     (out / "card.json").write_text(text, encoding="utf-8")
@@ -44,18 +43,17 @@ def write_card(work, run, config, out, manifest=None):
     (out / "LICENSES.md").write_text(licence_text(facts), encoding="utf-8")
 
 
-def collect(work, run, config, out, manifest):
+def collect(work, run, config, out, grammar, manifest):
     """All facts as one dictionary."""
     folder = work / run
     state = torch.load(folder / "state.pt", weights_only=False)
-    vocabulary = Grammar().vocabulary()
     training = config["warm" if state["facts"].get("start") else "schedule"]
     weights = state["network"].items()
     parameters = sum(v.numel() for k, v in weights if k.startswith("whisper.model"))
     read = lambda name: json.loads((folder / name).read_text()) if (folder / name).exists() else {}
     return {
         "name": "nano", "edition": config["edition"], "language": "en",
-        "vocabulary": vocabulary, "grammar": "models/train/grammar.toml",
+        "vocabulary": grammar.vocabulary(), "grammar": f"models/train/{grammar.path.name}",
         "network": config["network"], "parameters": parameters,
         "file_bytes": sum(p.stat().st_size for p in out.glob("*.onnx")) if out.exists() else 0,
         "training": {

@@ -59,6 +59,7 @@ class Grammar:
     """The lists, patterns and shares of one grammar file, and phrases of a user's own."""
 
     def __init__(self, path=DEFAULT_PATH, phrases=()):
+        self.path = Path(path)
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         self.lists = {k: v for k, v in data["lists"].items() if isinstance(v, list)}
         self.lists.update(data["lists"].get("more", {}))
