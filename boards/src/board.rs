@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
-use pressel_hal::{MicrophoneConfig, PinConfig, Pull};
+use pressel_hal::{Flow, MicrophoneConfig, PinConfig, Pull};
 use serde::Deserialize;
 
+use crate::lights::Lights;
 use crate::suggest::{self, DataError};
 use crate::{builtin, validate};
 
@@ -26,8 +27,14 @@ pub struct Board {
     pub tier: u8,
     /// Which kind of devices the firmware opens.
     pub backend: Backend,
+    /// Which machine a binary for it is built for.
+    #[serde(default)]
+    pub machine: Machine,
     /// Device-tree names by which the board is found; empty when it is only chosen by name.
     pub compatible: Vec<String>,
+    /// The board on top of the header that has microphone, button and LEDs on it, when there is
+    /// one: then nothing but the serial line is wired by hand. Only pictures need it.
+    pub hat: Option<String>,
     /// Where sound comes from.
     pub microphone: Microphone,
     /// The push-to-talk button, when there is one.
@@ -39,6 +46,9 @@ pub struct Board {
     pub leds: Vec<Led>,
     /// LEDs on a data line, when there are some.
     pub pixels: Option<Pixels>,
+    /// How the LEDs show what there is to show, where that is not as usual.
+    #[serde(default)]
+    pub lights: Lights,
     /// The serial line to the owner.
     pub uart: Uart,
     /// Which cores do what.
@@ -53,8 +63,22 @@ pub struct Board {
 pub enum Backend {
     /// Real devices: `pressel_hal::linux`.
     Linux,
+    /// The same, but pins through the registers of a Raspberry Pi: `pressel_hal::rpi`.
+    Rpi,
     /// A folder of pipes: `pressel_hal::sim`.
     Sim,
+}
+
+/// Which machine a binary for the board is built for. `cargo xtask cross` reads it; the appliance
+/// itself needs it nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Machine {
+    /// 64-bit ARM.
+    Aarch64,
+    /// The one that builds.
+    #[default]
+    Any,
 }
 
 /// Where sound comes from.
@@ -104,9 +128,23 @@ pub struct Led {
     pub header_pin: u8,
     /// True when the line is low while lit.
     pub active_low: bool,
+    /// What stands between the pin and the LED. Only pictures need it.
+    #[serde(default)]
+    pub drive: Drive,
 }
 
-/// A chain of LEDs on a data line. Read and checked, not yet driven.
+/// What stands between a pin and its LED.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drive {
+    /// A resistor: the pin gives the current.
+    #[default]
+    Resistor,
+    /// A transistor: the pin gives microamperes only.
+    Transistor,
+}
+
+/// A chain of LEDs on a data line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pixels {
@@ -114,6 +152,10 @@ pub struct Pixels {
     pub kind: PixelKind,
     /// Device of the bus, for example `/dev/spidev0.0`.
     pub spi: String,
+    /// Bits per second on the bus.
+    pub speed_hz: u32,
+    /// How bright all of them are, 0 to 31.
+    pub brightness: u8,
     /// Header pins of the bus.
     pub header_pins: Vec<u8>,
     /// What each LED of the chain shows, the first one first.
@@ -160,9 +202,12 @@ impl Role {
 pub struct Uart {
     /// Device, for example `/dev/serial0`.
     pub path: String,
-    /// Bits per second.
+    /// Bits per second: a standard speed.
     pub baud: u32,
-    /// Header pins that the line uses; empty for USB.
+    /// Who may stop the other side.
+    #[serde(default, with = "FlowName")]
+    pub flow: Flow,
+    /// Header pins that the line uses, transmit and receive, then RTS and CTS; empty for USB.
     pub header_pins: Vec<u8>,
 }
 
@@ -205,6 +250,14 @@ enum PullName {
     None,
     Up,
     Down,
+}
+
+/// Names of [`Flow`] in board files.
+#[derive(Deserialize)]
+#[serde(remote = "Flow", rename_all = "kebab-case")]
+enum FlowName {
+    None,
+    RtsCts,
 }
 
 impl Board {

@@ -5,12 +5,15 @@
 
 pub mod board;
 pub mod builtin;
+pub mod lights;
 pub mod suggest;
 mod validate;
 
 pub use board::{
-    Backend, Board, Button, Cores, Led, Microphone, PixelKind, Pixels, Provider, Role, Uart, Worker,
+    Backend, Board, Button, Cores, Drive, Led, Machine, Microphone, PixelKind, Pixels, Provider,
+    Role, Uart, Worker,
 };
 pub use builtin::names as builtin_names;
+pub use lights::{Colour, Lights, Shown};
 pub use suggest::DataError;
-pub use validate::LEDS_MAX;
+pub use validate::{LEDS_MAX, RHYTHM_TIMES_MAX};

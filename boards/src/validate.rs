@@ -4,7 +4,12 @@
 
 use std::ops::RangeInclusive;
 
-use crate::Board;
+use pressel_hal::Flow;
+use pressel_hal::apa102::BRIGHTNESS_MAX;
+use pressel_hal::link::nearest_speed;
+
+use crate::board::{Backend, Role};
+use crate::{Board, Pixels, Shown};
 
 /// Cause and remedy of a broken rule.
 type Fault = (String, String);
@@ -15,7 +20,14 @@ pub const LEDS_MAX: usize = 4;
 /// Samples per second of all audio inside Pressel.
 const RATE_HZ: u32 = 16_000;
 const BUFFER_MS: RangeInclusive<u32> = 100..=5_000;
-const BAUD: RangeInclusive<u32> = 9_600..=3_000_000;
+/// A chain of four LEDs then keeps the main loop for 0.2 ms at most; no such LED is faster.
+const SPI_HZ: RangeInclusive<u32> = 1_000_000..=20_000_000;
+/// Times in a rhythm: the pipeline's limit, asserted equal in `firmware/src/checks.rs`.
+pub const RHYTHM_TIMES_MAX: usize = 10;
+/// What an eye can see, and what a person waits for.
+const RHYTHM_MS: RangeInclusive<u16> = 20..=60_000;
+/// Lines of the header's GPIO: what rppal can name.
+const RPI_LINES: RangeInclusive<u32> = 0..=27;
 const DEBOUNCE_MS: RangeInclusive<u32> = 0..=200;
 /// Cores that a processor set of the kernel can name.
 const CORES: usize = 1_024;
@@ -28,8 +40,12 @@ const HEADER_PINS: RangeInclusive<u8> = 1..=40;
 pub(crate) fn check(board: &Board) -> Result<(), Fault> {
     names(board)?;
     devices(board)?;
+    serial_line(board)?;
+    leds(board)?;
+    pixels(board)?;
     lights(board)?;
     lines(board)?;
+    registers(board)?;
     header(board)?;
     cores(board)
 }
@@ -56,7 +72,7 @@ fn names(board: &Board) -> Result<(), Fault> {
 }
 
 fn devices(board: &Board) -> Result<(), Fault> {
-    let (microphone, uart) = (&board.microphone, &board.uart);
+    let microphone = &board.microphone;
     if microphone.device.trim().is_empty() {
         return fault(
             "`microphone.device` is empty",
@@ -71,15 +87,6 @@ fn devices(board: &Board) -> Result<(), Fault> {
         let cause = format!("`microphone.buffer_ms` is {}", microphone.buffer_ms);
         return fault(cause, "use 100 to 5000; 1000 is usual");
     }
-    if uart.path.trim().is_empty() {
-        return fault("`uart.path` is empty", "`pressel devices` lists the ports");
-    }
-    if !BAUD.contains(&uart.baud) {
-        return fault(
-            format!("`uart.baud` is {}", uart.baud),
-            "use 9600 to 3000000",
-        );
-    }
     for (name, button) in [("button", &board.button), ("mute", &board.mute)] {
         if let Some(button) = button
             && !DEBOUNCE_MS.contains(&button.debounce_ms)
@@ -91,7 +98,29 @@ fn devices(board: &Board) -> Result<(), Fault> {
     Ok(())
 }
 
-fn lights(board: &Board) -> Result<(), Fault> {
+fn serial_line(board: &Board) -> Result<(), Fault> {
+    let uart = &board.uart;
+    if uart.path.trim().is_empty() {
+        return fault("`uart.path` is empty", "`pressel devices` lists the ports");
+    }
+    let near = nearest_speed(uart.baud);
+    if near != uart.baud {
+        let cause = format!("`uart.baud` is {}, which is no standard speed", uart.baud);
+        return fault(cause, format!("the nearest is {near}"));
+    }
+    let (wanted, words) = match uart.flow {
+        Flow::None => (2, "transmit and receive"),
+        Flow::RtsCts => (4, "transmit, receive, RTS and CTS"),
+    };
+    let count = uart.header_pins.len();
+    if count != 0 && count != wanted {
+        let cause = format!("`uart.header_pins` has {count} pins");
+        return fault(cause, format!("write {wanted}, {words}, or none for USB"));
+    }
+    Ok(())
+}
+
+fn leds(board: &Board) -> Result<(), Fault> {
     let pixel_roles = board
         .pixels
         .iter()
@@ -117,6 +146,83 @@ fn lights(board: &Board) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn pixels(board: &Board) -> Result<(), Fault> {
+    let Some(Pixels {
+        spi,
+        speed_hz,
+        brightness,
+        roles,
+        ..
+    }) = &board.pixels
+    else {
+        return Ok(());
+    };
+    if spi.trim().is_empty() {
+        let remedy = "/dev/spidev0.0 is usual; `pressel devices` lists them";
+        return fault("`pixels.spi` is empty", remedy);
+    }
+    if !SPI_HZ.contains(speed_hz) {
+        let cause = format!("`pixels.speed_hz` is {speed_hz}");
+        return fault(cause, "use 1000000 to 20000000; 8000000 is usual");
+    }
+    if BRIGHTNESS_MAX < *brightness {
+        let cause = format!("`pixels.brightness` is {brightness}");
+        return fault(cause, format!("use 0 to {BRIGHTNESS_MAX}; 8 is usual"));
+    }
+    if roles.is_empty() {
+        return fault(
+            "`pixels.roles` is empty",
+            "write what each LED shows, or leave [pixels] out",
+        );
+    }
+    Ok(())
+}
+
+/// The rhythms can be seen, and each is on an LED that there is.
+fn lights(board: &Board) -> Result<(), Fault> {
+    let has = |role: Role| {
+        let pixels = board.pixels.iter().flat_map(|pixels| &pixels.roles);
+        let mut leds = board.leds.iter().map(|led| &led.role).chain(pixels);
+        leds.any(|other| *other == role)
+    };
+    for (sign, shown) in board.lights.signs() {
+        let Some(Shown { led, ms, .. }) = shown else {
+            continue;
+        };
+        if let Some(role) = led.filter(|role| !has(*role)) {
+            let cause = format!("`lights.{sign}` is on the LED {}", role.name());
+            return fault(cause, "the board has no LED of that role");
+        }
+        let Some(ms) = ms else { continue };
+        if RHYTHM_TIMES_MAX < ms.len() {
+            let cause = format!("`lights.{sign}` has {} times", ms.len());
+            return fault(cause, format!("use {RHYTHM_TIMES_MAX} at most"));
+        }
+        if let Some(time) = ms.iter().find(|time| !RHYTHM_MS.contains(time)) {
+            let cause = format!("`lights.{sign}` has a time of {time} ms");
+            return fault(cause, "use 20 to 60000");
+        }
+    }
+    Ok(())
+}
+
+/// rppal names the lines of the header only.
+fn registers(board: &Board) -> Result<(), Fault> {
+    if board.backend != Backend::Rpi {
+        return Ok(());
+    }
+    let inputs = [&board.button, &board.mute].into_iter().flatten();
+    let leds = board.leds.iter().map(|led| led.line);
+    let mut lines = inputs.map(|input| input.line).chain(leds);
+    match lines.find(|line| !RPI_LINES.contains(line)) {
+        Some(line) => fault(
+            format!("line {line} is not on the header of a Raspberry Pi"),
+            "use 0 to 27, or `backend = \"linux\"`",
+        ),
+        None => Ok(()),
+    }
 }
 
 fn lines(board: &Board) -> Result<(), Fault> {

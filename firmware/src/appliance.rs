@@ -5,6 +5,7 @@
 
 mod devices;
 mod file_jobs;
+pub mod lights;
 mod safe;
 mod signals;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pressel_boards::{Board, Provider};
+use pressel_hal::linux::serial::is_console;
 use pressel_hal::linux::{MonotonicClock, cpu};
 use pressel_hal::sim::SimClock;
 use pressel_hal::{Clock, Microphone};
@@ -240,6 +242,7 @@ impl Devices {
         let link = opener.link().map_err(device)?;
         if let Some(link) = &link {
             log::info!("link open port={}", link.name());
+            warn_of_console(link.name());
         }
         let mode = if link.is_some() {
             config.link.mode
@@ -252,6 +255,16 @@ impl Devices {
             serial: Serial::new(link, mode),
             pins,
         })
+    }
+}
+
+/// Says when others write to the port as well: the usual state of a Raspberry Pi's.
+fn warn_of_console(port: &str) {
+    if is_console(port) {
+        log::warn!(
+            "{port} is the kernel's console, which will disturb the link: take its `console=` out \
+             of the kernel's command line (cmdline.txt on a Raspberry Pi) and restart"
+        );
     }
 }
 

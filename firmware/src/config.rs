@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use pressel_boards::suggest;
+use pressel_hal::Flow;
+use pressel_hal::link::nearest_speed;
 use pressel_models::places;
 use pressel_pipeline::time::samples;
 use pressel_pipeline::{gate, session, utterance, wake};
@@ -26,6 +28,8 @@ pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// A built-in board, or the path of a board's file; empty is found in the device tree.
+    pub board: String,
     /// What opens an utterance besides the button.
     pub trigger: Trigger,
     /// Folder of the journal.
@@ -53,6 +57,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            board: String::new(),
             trigger: Trigger::default(),
             state_dir: PathBuf::from("/var/lib/pressel"),
             control_socket: PathBuf::from("/run/pressel/control"),
@@ -204,6 +209,27 @@ pub struct Link {
     pub path: Option<String>,
     /// Speed, when it is not the board's.
     pub baud: Option<u32>,
+    /// `none` or `rts-cts`, when it is not the board's.
+    pub flow: Option<FlowName>,
+}
+
+/// Who may stop the other side of the serial line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlowName {
+    /// Nobody.
+    None,
+    /// Each side, by RTS and CTS.
+    RtsCts,
+}
+
+impl From<FlowName> for Flow {
+    fn from(name: FlowName) -> Self {
+        match name {
+            FlowName::None => Self::None,
+            FlowName::RtsCts => Self::RtsCts,
+        }
+    }
 }
 
 /// What the receiver reads.
@@ -312,12 +338,13 @@ impl Config {
         if 60_000 < self.button.tap_ms {
             return Err("button.tap_ms is at most 60000".into());
         }
-        if self
-            .link
-            .baud
-            .is_some_and(|baud| !(9_600..=3_000_000).contains(&baud))
+        if let Some(baud) = self.link.baud
+            && nearest_speed(baud) != baud
         {
-            return Err("link.baud is between 9600 and 3000000".into());
+            let near = nearest_speed(baud);
+            return Err(format!(
+                "link.baud is {baud}, which is no standard speed: the nearest is {near}"
+            ));
         }
         let Speech {
             pre_roll_ms,
@@ -451,7 +478,9 @@ mod tests {
         check(&format!("[recognition]\nprompt = '{long}'"), "at most 1000");
         check("[button]\nforgotten_ms = 0", "between 1000 and 3600000");
         check("[button]\ntap_ms = 60001", "at most 60000");
-        check("[link]\nbaud = 0", "between 9600 and 3000000");
+        check("[link]\nbaud = 0", "the nearest is 9600");
+        check("[link]\nbaud = 250000", "the nearest is 230400");
+        check("[link]\nflow = \"rtscts\"", "did you mean `rts-cts`?");
         check("[speech]\nthreshold = 1.5", "between 0.05 and 0.95");
         check("[speech]\nendpoint_ms = 0", "between 100 and 15000");
         check("[speech]\nendpoint_ms = -1", "endpoint_ms");

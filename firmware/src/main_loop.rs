@@ -12,6 +12,7 @@ mod duty;
 mod files;
 mod guesses;
 mod ledger;
+mod mending;
 mod outbox;
 mod panics;
 mod pins;
@@ -26,12 +27,13 @@ pub use capture::Capture;
 pub use guesses::GuessCounts;
 pub use ledger::Ledger;
 pub use outbox::Outbox;
-pub use pins::{Input, Led, LedRole, Pins};
+pub use pins::{AnyPin, Chain, ChainNews, Input, Led, PinName, Pins};
 pub use recogniser::Recogniser;
 pub use serial::Serial;
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use heapless::Deque;
@@ -133,7 +135,7 @@ pub enum End {
     Poll(i32),
 }
 
-/// The main loop. Memory: about 60 KB, all of it here.
+/// The main loop. Memory: about 70 KB, all of it here.
 pub struct MainLoop {
     fixed: Fixed,
     neighbours: Neighbours,
@@ -231,6 +233,7 @@ impl MainLoop {
             Ok(ready) => ready,
             Err(errno) => return Some(End::Poll(errno)),
         };
+        let awake = Instant::now();
         let now = self.fixed.clock.now_ms();
         // Audio first: nothing below may make it late.
         self.take_audio(now);
@@ -247,8 +250,10 @@ impl MainLoop {
         self.give_work(now);
         self.give_link(now);
         self.show(now);
+        self.mend_pins();
         self.flush_errands();
         self.publish(now);
+        self.neighbours.vitals.turned(awake.elapsed());
         self.end.take()
     }
 

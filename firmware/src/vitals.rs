@@ -97,6 +97,8 @@ impl Published {
 pub struct Vitals {
     beats: [AtomicU32; Watched::ALL.len()],
     panics: AtomicU32,
+    /// The main loop's longest turn in microseconds, without its sleep.
+    longest_turn_us: AtomicU32,
     counters: [AtomicU32; 12],
     guesses: [AtomicU32; 3],
     state: AtomicU8,
@@ -126,6 +128,7 @@ impl Vitals {
         Self {
             beats: [const { AtomicU32::new(0) }; Watched::ALL.len()],
             panics: AtomicU32::new(0),
+            longest_turn_us: AtomicU32::new(0),
             counters: [const { AtomicU32::new(0) }; 12],
             guesses: [const { AtomicU32::new(0) }; 3],
             state: AtomicU8::new(DeviceState::Starting as u8),
@@ -172,6 +175,18 @@ impl Vitals {
     #[must_use]
     pub fn panics(&self) -> u32 {
         self.panics.load(Ordering::Relaxed)
+    }
+
+    /// Notes how long a turn of the main loop took from the end of its sleep.
+    pub fn turned(&self, took: Duration) {
+        let took_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        self.longest_turn_us.fetch_max(took_us, Ordering::Relaxed);
+    }
+
+    /// Returns the main loop's longest turn since start, in microseconds.
+    #[must_use]
+    pub fn longest_turn_us(&self) -> u32 {
+        self.longest_turn_us.load(Ordering::Relaxed)
     }
 
     /// Writes what the main loop knows.

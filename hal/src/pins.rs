@@ -22,6 +22,13 @@ pub struct PinConfig {
     pub pull: Pull,
 }
 
+impl PinConfig {
+    /// Returns role, chip and line, for messages.
+    pub fn name(&self) -> String {
+        format!("{} ({} line {})", self.role, self.chip, self.line)
+    }
+}
+
 /// A pull resistor inside the GPIO chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pull {
@@ -49,7 +56,8 @@ pub trait EdgePin: InputPin<Error = PinError> + Send {
 pub trait LedPin: OutputPin<Error = PinError> + Send {}
 impl<P: OutputPin<Error = PinError> + Send> LedPin for P {}
 
-/// A pin could not be read or set. Recovery: report it once and go on without the pin.
+/// A pin or a chain of LEDs could not be read or set. Recovery: report it once and go on without
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PinError {
     /// Positive errno of the call that failed.
@@ -66,5 +74,11 @@ impl core::error::Error for PinError {}
 impl embedded_hal::digital::Error for PinError {
     fn kind(&self) -> ErrorKind {
         ErrorKind::Other
+    }
+}
+
+impl embedded_hal::spi::Error for PinError {
+    fn kind(&self) -> embedded_hal::spi::ErrorKind {
+        embedded_hal::spi::ErrorKind::Other
     }
 }

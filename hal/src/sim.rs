@@ -5,6 +5,7 @@
 //! | `mic` | raw s16le mono samples at 16 kHz, in whole blocks, paced by the writer | the world |
 //! | `button`, `mute` | `1` pressed, `0` released; other bytes are passed over | the world |
 //! | `leds` | lines `NAME 1` and `NAME 0` | the firmware |
+//! | `spi` | the bytes that a chain of LEDs gets, for boards with one | the firmware |
 //! | `uart` | a pseudo-terminal's path as a symbolic link | the world makes it |
 //! | `asound.conf` | a libasound configuration with the device [`DEVICE`] | [`create_board`] |
 //!
@@ -24,12 +25,14 @@ pub mod faults;
 pub mod memory;
 pub mod microphone;
 pub mod pins;
+pub mod spi;
 
 pub use clock::SimClock;
 pub use faults::{FaultRates, FaultyMicrophone};
 pub use memory::{MemoryLink, MemoryPeer, ScriptedMicrophone};
 pub use microphone::SimMicrophone;
 pub use pins::{SimButton, SimLed};
+pub use spi::SimSpi;
 
 /// The ALSA name of the simulated microphone.
 pub const DEVICE: &str = "pressel_sim";
@@ -42,6 +45,8 @@ pub const BUTTON_FILE: &str = "button";
 pub const MUTE_FILE: &str = "mute";
 /// File of the LEDs' changes in the board's folder.
 pub const LEDS_FILE: &str = "leds";
+/// File of the bytes on the SPI bus in the board's folder.
+pub const SPI_FILE: &str = "spi";
 /// Link to the pseudo-terminal of the UART in the board's folder.
 pub const UART_FILE: &str = "uart";
 
@@ -52,7 +57,7 @@ pub const UART_FILE: &str = "uart";
 /// # Errors
 /// [`OpenError`] when a file cannot be made.
 pub fn create_board(dir: &Path) -> Result<PathBuf, OpenError> {
-    for file in [MIC_FILE, BUTTON_FILE, MUTE_FILE, LEDS_FILE] {
+    for file in [MIC_FILE, BUTTON_FILE, MUTE_FILE, LEDS_FILE, SPI_FILE] {
         let path = dir.join(file);
         let owner = Mode::RUSR | Mode::WUSR;
         match mknodat(CWD, &path, rustix::fs::FileType::Fifo, owner, 0) {

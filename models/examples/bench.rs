@@ -17,7 +17,8 @@ use std::{
 };
 
 use pressel_models::{
-    DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, places,
+    DecodeOptions, Provider, Runtime, Transcriber, Transcript, Whisper, WhisperConfig, pages,
+    places,
     prepare::{Head, Options, prepare},
 };
 use serde_json::{Value, json};
@@ -101,6 +102,8 @@ fn answer(whisper: &mut Whisper, line: &str) -> Result<Value, String> {
     };
     let (mut seconds, mut transcript) = (Vec::new(), Transcript::default());
     for _ in 0..runs {
+        // The spectrogram of the run before is kept for whoever asks for the same audio again.
+        whisper.forget_ahead();
         let start = Instant::now();
         let goes_on = AtomicBool::new(false);
         whisper

@@ -3,11 +3,12 @@
 //! In: wrong boards, configurations, models, libraries and devices. Out: what `run` says.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use pressel_hal::linux::SerialLink;
 use pressel_models::places;
-use std::os::unix::fs::symlink;
 
 use crate::board::{Board, terminal};
 use crate::program::{Ran, command, lacking, need_models, recordings, run};
@@ -231,13 +232,133 @@ fn a_serial_port_that_cannot_be_opened_is_named() {
     let held = SerialLink::open(near, 115_200).unwrap();
     with(near, "another program holds the port");
     drop(held);
-    if rustix::process::geteuid().is_root() {
-        println!("skipped: root may open what others may not");
+}
+
+/// The simulated board with real devices: everything but what the test changes can be opened.
+fn real(board: &Board, from: &str, to: &str) -> String {
+    let text = sim().replace("backend = \"sim\"", "backend = \"linux\"");
+    assert!(text.contains(from), "{from}");
+    let text = text.replace(from, to);
+    let file = board.write("real.toml", &text);
+    file.to_str().unwrap().to_owned()
+}
+
+/// Starts on such a board, as root's or anybody's user.
+fn start_real(board: &Board, file: &str, uart: &Path, user: Option<u32>) -> Ran {
+    let state = board.path().join("state");
+    let mut command = command(&["run", "--no-safe-mode", "--spool", "", "--control", ""]);
+    command
+        .args(["--board-file", file, "--uart"])
+        .arg(uart)
+        .arg("--state-dir")
+        .arg(state)
+        .env("ALSA_CONFIG_PATH", &board.alsa);
+    if let Some(user) = user {
+        command.uid(user).gid(user);
+    }
+    run(&mut command)
+}
+
+/// A board without pins, but with a chain of LEDs at `path`.
+fn with_pixels(board: &Board, path: &str) -> String {
+    let text = sim().replace("backend = \"sim\"", "backend = \"linux\"");
+    let pins = text.find("[button]").unwrap()..text.find("[uart]").unwrap();
+    let pixels = format!(
+        "[pixels]\nkind = \"apa102\"\nspi = \"{path}\"\nspeed_hz = 8000000\nbrightness = 8\n\
+         header_pins = []\nroles = [\"error\"]\n\n"
+    );
+    let text = [&text[..pins.start], &pixels, &text[pins.end..]].concat();
+    board.write("pixels.toml", &text).display().to_string()
+}
+
+#[test]
+fn a_board_file_with_two_pins_on_one_line_is_refused_before_anything_is_opened() {
+    let board = Board::new();
+    let text = sim().replacen("line = 1\n", "line = 0\n", 1);
+    let file = board.write("twice.toml", &text);
+    let name = file.to_str().unwrap();
+    let ran = start(&board, &["--board-file", name], &[]);
+    check(&ran, 2, &[name, "mute and button both use line 0 of sim"]);
+}
+
+#[test]
+fn a_pin_that_cannot_be_opened_is_named_with_chip_and_line() {
+    need_models!();
+    let board = Board::new();
+    let (_far, near) = terminal();
+    let file = real(&board, "debounce_ms", "debounce_ms");
+    let ran = start_real(&board, &file, &near, None);
+    let button = "button `button (sim line 0)`";
+    check(&ran, 3, &[button, "GPIO chip", "pressel devices"]);
+    let file = real(&board, "\"sim\"  # the file `button`", "\"/dev/null\" #");
+    let ran = start_real(&board, &file, &near, None);
+    check(&ran, 3, &["/dev/null: inappropriate ioctl", "`chip`"]);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"linux\"", "\"rpi\"")).unwrap();
+    let ran = start_real(&board, &file, &near, None);
+    check(&ran, 3, &["rppal", "backend = \"linux\""]);
+}
+
+#[test]
+fn a_bus_of_leds_that_is_not_there_says_how_to_switch_it_on() {
+    need_models!();
+    let board = Board::new();
+    let (_far, near) = terminal();
+    let file = with_pixels(&board, "/dev/spidev99.9");
+    let ran = start_real(&board, &file, &near, None);
+    let words = [
+        "SPI device `/dev/spidev99.9`",
+        "dtparam=spi=on",
+        "pixels.spi",
+    ];
+    check(&ran, 3, &words);
+}
+
+#[test]
+fn a_device_that_the_user_may_not_open_is_named_with_its_group() {
+    /// The user that owns nothing.
+    const NOBODY: u32 = 65_534;
+    need_models!();
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can start a program as nobody");
         return;
     }
-    let mode = rustix::fs::Mode::empty();
-    rustix::fs::chmod(&file, mode).unwrap();
-    with(file.to_str().unwrap(), "dialout");
+    let board = Board::new();
+    let open_to_all = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(board.path(), open_to_all.clone()).unwrap();
+    for entry in fs::read_dir(board.path()).unwrap().flatten() {
+        fs::set_permissions(entry.path(), open_to_all.clone()).unwrap();
+    }
+    let (_far, near) = terminal();
+    fs::set_permissions(&near, open_to_all).unwrap();
+    let closed = board.write("gpiochip0", "");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o600)).unwrap();
+    let path = closed.to_str().unwrap();
+
+    let file = real(&board, "debounce_ms", "debounce_ms");
+    let may = run(command(&["transcribe"])
+        .arg(recordings().join("stop.wav"))
+        .uid(NOBODY)
+        .gid(NOBODY));
+    if !may.status.success() {
+        println!(
+            "skipped: nobody may not read this clone: {}",
+            may.stderr.trim()
+        );
+        return;
+    }
+    let ran = start_real(&board, &file, &closed, Some(NOBODY));
+    let port = format!("serial port `{path}`: permission denied");
+    check(&ran, 3, &[&port, "group `dialout`"]);
+    let chip = format!("\"{path}\"");
+    let file = real(&board, "chip = \"sim\"", &format!("chip = {chip}"));
+    let ran = start_real(&board, &file, &near, Some(NOBODY));
+    let denied = format!("{path}: permission denied");
+    check(&ran, 3, &["button `button (", &denied, "group `gpio`"]);
+    let file = with_pixels(&board, path);
+    let ran = start_real(&board, &file, &near, Some(NOBODY));
+    let bus = format!("SPI device `{path}`: permission denied");
+    check(&ran, 3, &[&bus, "group `spi`"]);
 }
 
 fn sim() -> &'static str {

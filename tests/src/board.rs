@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pressel_hal::sim::{BUTTON_FILE, LEDS_FILE, MIC_FILE, MUTE_FILE, UART_FILE, create_board};
+use pressel_hal::sim::{
+    BUTTON_FILE, LEDS_FILE, MIC_FILE, MUTE_FILE, SPI_FILE, UART_FILE, create_board,
+};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -29,6 +31,8 @@ pub(crate) struct Board {
     button: File,
     mute: File,
     leds: File,
+    /// What a chain of LEDs gets.
+    pub(crate) spi: File,
     pub(crate) uart: File,
     near: PathBuf,
     /// Keeps the line from hanging up before and after the appliance has it open.
@@ -51,6 +55,7 @@ impl Board {
             button: open(BUTTON_FILE),
             mute: open(MUTE_FILE),
             leds: open(LEDS_FILE),
+            spi: open(SPI_FILE),
             uart,
             near,
             held: held.unwrap(),

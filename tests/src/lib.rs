@@ -38,6 +38,10 @@ mod button;
 #[cfg(test)]
 mod microphone;
 #[cfg(test)]
+mod monitor;
+#[cfg(test)]
+mod pixels;
+#[cfg(test)]
 mod serial;
 
 #[cfg(test)]
@@ -90,6 +94,9 @@ mod bad_start;
 mod hub;
 #[cfg(test)]
 mod models;
+
+#[cfg(test)]
+mod pictures;
 
 #[cfg(test)]
 mod guard;

@@ -19,6 +19,8 @@ fn every_built_in_board_is_valid_and_named_as_its_file() {
         let board = Board::builtin(name).unwrap();
         assert_eq!(board.name, name);
         assert!(board.leds.len() <= LEDS_MAX);
+        let is_metal = !board.compatible.is_empty();
+        assert!(!is_metal || board.machine == Machine::Aarch64, "{name}");
         for tree_name in board.compatible {
             assert!(
                 compatible.insert(tree_name.clone()),
@@ -143,7 +145,6 @@ fn a_rule_that_is_broken_is_said_with_the_remedy() {
         "`microphone.device` is empty",
     );
     check("/dev/serial0", "", "`uart.path` is empty");
-    check("baud = 115200", "baud = 300", "use 9600 to 3000000");
     check("debounce_ms = 20", "debounce_ms = 2000", "use 0 to 200");
     check(
         "role = \"sent\"",
@@ -192,6 +193,117 @@ fn a_rule_that_is_broken_is_said_with_the_remedy() {
     let fifth = "[[led]]\nrole = \"sent\"\nchip = \"x\"\nline = 1\nheader_pin = 0\n\
                  active_low = false\n\n[uart]";
     check("[uart]", fifth, "5 LEDs are too many");
+}
+
+#[test]
+fn a_serial_line_that_cannot_be_is_refused() {
+    check("baud = 115200", "baud = 300", "the nearest is 9600");
+    check("baud = 115200", "baud = 250000", "the nearest is 230400");
+    check(
+        "flow = \"none\"",
+        "flow = \"rts-cts\"",
+        "write 4, transmit, receive, RTS and CTS",
+    );
+    check(
+        "flow = \"none\"  # RTS is pin 11, CTS pin 36: \"rts-cts\" wants the button elsewhere\n\
+         header_pins = [8, 10]",
+        "flow = \"rts-cts\"\nheader_pins = [8, 10, 11, 36]",
+        "button and uart both use header pin 11",
+    );
+    check(
+        "flow = \"none\"",
+        "flow = \"rtscts\"",
+        "unknown value `rtscts`; did you mean `rts-cts`?",
+    );
+}
+
+#[test]
+fn lights_that_cannot_be_shown_are_refused() {
+    let with = |lights: &str, expected: &str| {
+        check("[uart]", &format!("[lights]\n{lights}\n\n[uart]"), expected);
+    };
+    with("sent = { colour = \"green\" }", "a colour as \"#ff8000\"");
+    for wrong in ["#12345", "#1234567", "#12345g", "123456", "#+12345"] {
+        with(&format!("sent = {{ colour = \"{wrong}\" }}"), wrong);
+    }
+    with(
+        "sent = { ms = [20, 19] }",
+        "`lights.sent` has a time of 19 ms; use 20 to 60000",
+    );
+    with("sent = { ms = [70000] }", "my.toml:");
+    with(
+        "sent = { ms = [50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50] }",
+        "`lights.sent` has 11 times; use 10 at most",
+    );
+    with(
+        "no-microfone = { ms = [] }",
+        "unknown key `no-microfone`; did you mean `no-microphone`?",
+    );
+    with(
+        "idle = { blink = 3 }",
+        "unknown key `blink`; known here: led, ms, colour",
+    );
+    let (_, text) = builtin::TEXTS
+        .iter()
+        .find(|(name, _)| *name == "rpi-respeaker-2mic")
+        .unwrap();
+    let text = text.replace("led = \"thinking\"", "led = \"sent\"");
+    let error = Board::parse("my.toml", &text).unwrap_err().to_string();
+    let expected = "`lights.sent` is on the LED sent; the board has no LED of that role";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn a_chain_of_leds_that_cannot_be_driven_is_refused() {
+    let (_, text) = builtin::TEXTS
+        .iter()
+        .find(|(name, _)| *name == "rpi-respeaker-2mic")
+        .unwrap();
+    let with = |from: &str, to: &str, expected: &str| {
+        assert!(text.contains(from), "{from}");
+        let error = Board::parse("my.toml", &text.replacen(from, to, 1)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    with("apa102", "ws2812", "unknown value `ws2812`");
+    with("/dev/spidev0.0\"", "\"", "`pixels.spi` is empty");
+    with("8000000", "100000", "use 1000000 to 20000000");
+    with("brightness = 8", "brightness = 32", "use 0 to 31");
+    let roles = "[\"listening\", \"thinking\", \"error\"]";
+    with(roles, "[]", "`pixels.roles` is empty");
+    with(
+        "[19, 23]",
+        "[19, 11]",
+        "button and pixels both use header pin 11",
+    );
+}
+
+#[test]
+fn rppal_is_for_the_lines_of_the_header() {
+    let (_, text) = builtin::TEXTS
+        .iter()
+        .find(|(name, _)| *name == "rpi-4b")
+        .unwrap();
+    let text = text.replace("backend = \"linux\"", "backend = \"rpi\"");
+    assert_eq!(Board::parse("a", &text).unwrap().backend, Backend::Rpi);
+    let text = text.replace("line = 27", "line = 28");
+    let error = Board::parse("a", &text).unwrap_err().to_string();
+    assert!(error.contains("line 28 is not on the header"), "{error}");
+}
+
+#[test]
+fn a_file_from_before_flow_control_and_lights_is_still_a_board() {
+    let (_, text) = builtin::TEXTS
+        .iter()
+        .find(|(name, _)| *name == "rpi-5")
+        .unwrap();
+    let older: String = text
+        .lines()
+        .filter(|line| !line.starts_with("flow"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(older.len() < text.len());
+    let board = Board::parse("a", &older).unwrap();
+    assert_eq!((board.uart.flow, board.lights), Default::default());
 }
 
 #[test]

@@ -85,14 +85,17 @@ fn format() -> Fallible<()> {
 }
 
 fn clippy() -> Fallible<()> {
+    let strict = ["--all-targets", "--", "-D", "warnings"];
+    let words = [["clippy", "--workspace"].as_slice(), &strict].concat();
+    cargo(&words, "Mend what the lints name")?;
+    // What is only there on demand: pins through rppal.
+    let on_demand = ["clippy", "-p", "pressel", "-p", "pressel-hal"];
     let words = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
+        &on_demand,
+        ["--features", "pressel/rpi"].as_slice(),
+        &strict,
+    ]
+    .concat();
     cargo(&words, "Mend what the lints name")
 }
 
@@ -134,16 +137,19 @@ fn python() -> Fallible<()> {
     process::output(&mut command).map(|_| ())
 }
 
-/// Runs all tests, shows what they print, and keeps what they skipped.
+/// Runs all tests; then those of what is only there on demand.
 fn test(tests: &mut Tests) -> Fallible<()> {
+    run_tests(tests, &["--workspace"])?;
+    run_tests(tests, &["-p", "pressel-hal", "--features", "rpi", "--lib"])
+}
+
+/// Runs tests, shows what they print, and keeps what they skipped.
+fn run_tests(tests: &mut Tests, which: &[&str]) -> Fallible<()> {
     let mut command = process::cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--no-fail-fast",
-        "--",
-        "--show-output",
-    ]);
+    command
+        .arg("test")
+        .args(which)
+        .args(["--no-fail-fast", "--", "--show-output"]);
     let status = process::lines(&mut command, process::Stream::Out, &mut |line| {
         console::pass_on(line);
         tests.hear(line);

@@ -24,10 +24,10 @@ use pins::Pin;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Arch {
     /// 64-bit PC
-    #[value(name = "x86_64")]
+    #[value(name = "x86_64", alias = "amd64")]
     X86_64,
     /// 64-bit ARM: Raspberry Pi 3 and later, Jetson
-    #[value(name = "aarch64")]
+    #[value(name = "aarch64", alias = "arm64")]
     Aarch64,
 }
 
@@ -47,10 +47,18 @@ impl Arch {
     }
 
     /// As Python's packages and Rust's targets spell it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
             Self::Aarch64 => "aarch64",
+        }
+    }
+
+    /// As Debian spells it.
+    pub(crate) fn debian(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
         }
     }
 }

@@ -7,14 +7,19 @@
 mod bench;
 mod check;
 mod console;
+mod cross;
 mod demo;
 mod fetch;
 mod nightly;
+mod package;
 mod packages;
+mod pictures;
 mod process;
+mod program;
 mod prove;
 mod tidy;
 mod toolchain;
+mod vm;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -74,8 +79,8 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
-    /// Runs what is too long for a check: all proofs in full, every fuzz target, Miri,
-    /// the rehearsal of the training
+    /// Runs what is too long for a check: all proofs in full, the virtual boards, arm64 under
+    /// emulation, the package's life, every fuzz target, Miri, the rehearsal of the training
     #[command(after_help = "Examples:
   cargo xtask nightly                  a minute for each fuzz target; needs a nightly Rust")]
     Nightly {
@@ -83,6 +88,9 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         fuzz_s: u32,
     },
+    /// Boots the shipped program on a virtual board with real kernel devices, and tries it
+    #[command(after_help = vm::HELP)]
+    Vm(vm::Options),
     /// Fetches ONNX Runtime and the Silero voice activity model, pinned by version and SHA-256
     #[command(after_help = "Examples:
   cargo xtask fetch                    into models/fetched; offline when it is already there
@@ -96,6 +104,16 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Draws the pictures of boards and lights anew, from board files and code
+    #[command(after_help = "Examples:
+  cargo xtask pictures                 into boards/pictures, after a board file has changed")]
+    Pictures,
+    /// Builds the program for a board on this machine; runs it under emulation
+    #[command(after_help = cross::HELP)]
+    Cross(cross::Options),
+    /// Makes the Debian package; installs, upgrades, removes and purges it in a clean Debian
+    #[command(after_help = package::HELP)]
+    Package(package::Options),
     /// Measures, and prints numbers; asserts nothing
     Bench {
         #[command(subcommand)]
@@ -121,9 +139,13 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Prove { name, seed, short } => prove::run(name, seed, short),
         Command::Nightly { fuzz_s } => nightly::run(fuzz_s),
+        Command::Vm(options) => vm::run(&options),
         Command::Fetch { arch, into } => packages::require(packages::FOR_FETCH)
             .and_then(|()| arch.map_or_else(fetch::Arch::of_this_machine, Ok))
             .and_then(|arch| fetch::run(arch, &into.unwrap_or_else(fetched_folder))),
+        Command::Pictures => pictures::run(),
+        Command::Cross(options) => cross::run(&options),
+        Command::Package(options) => package::run(&options),
         Command::Bench {
             what: Bench::Peers(options),
         } => bench::run(&options),

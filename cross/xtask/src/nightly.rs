@@ -1,14 +1,14 @@
 //! `cargo xtask nightly`: what is too long for a check.
 //!
-//! In: the repository, a nightly Rust with Miri, and cargo-fuzz; for the training, a Python with torch.
-//! Out: each step with its time and a summary. What is missing on this machine is one line with the
-//! command that installs it; the steps that can run do. Not part of `check`.
+//! In: the repository, a nightly Rust with Miri, cargo-fuzz, QEMU; for the training, a Python with
+//! torch. Out: each step with its time and a summary. What is missing on this machine is one line
+//! with the command that installs it; the steps that can run do. Not part of `check`.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Fallible, console, process, prove};
+use crate::{Fallible, console, cross, package, process, prove, vm};
 
 /// Where the fuzz targets are, from the root.
 const FUZZ: &str = "tests/fuzz";
@@ -59,6 +59,13 @@ pub(crate) fn run(fuzz_s: u32) -> Fallible<()> {
     summary.step("proofs", || {
         prove::run(prove::Name::All, None, false).map(|()| "all hold".to_owned())
     });
+    for (name, machine) in [("vm", vm::Machine::Pc), ("vm raspi3b", vm::Machine::Raspi)] {
+        summary.step(name, || {
+            vm::run(&vm::Options::nightly(machine)).map(|()| "all steps hold".to_owned())
+        });
+    }
+    summary.step("arm64", cross::as_step_of_nightly);
+    summary.step("package", package::as_step_of_nightly);
     for target in targets()? {
         let tools = [&NIGHTLY, &CARGO_FUZZ];
         summary.step_with(&tools, &format!("fuzz {target}"), || fuzz(&target, fuzz_s));

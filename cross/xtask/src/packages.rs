@@ -47,10 +47,108 @@ const PIP: Need = Need {
     probe: &["python3", "-m", "pip", "--version"],
 };
 
+const QEMU: Need = Need {
+    package: "qemu-system-x86",
+    elsewhere: ["qemu-system-x86-core", "qemu-system-x86"],
+    why: "emulates the virtual board",
+    probe: &["qemu-system-x86_64", "--version"],
+};
+const QEMU_ARM: Need = Need {
+    package: "qemu-system-arm",
+    elsewhere: ["qemu-system-aarch64-core", "qemu-system-aarch64"],
+    why: "emulates a Raspberry Pi 3",
+    probe: &["qemu-system-aarch64", "--version"],
+};
+const MAKE: Need = Need {
+    package: "make",
+    elsewhere: ["make", "make"],
+    why: "builds the kernel's simulated GPIO chip",
+    probe: &["make", "--version"],
+};
+const XZ: Need = Need {
+    package: "xz-utils",
+    elsewhere: ["xz", "xz"],
+    why: "unpacks the kernel's source",
+    probe: &["xz", "--version"],
+};
+const MKE2FS: Need = Need {
+    package: "e2fsprogs",
+    elsewhere: ["e2fsprogs", "e2fsprogs"],
+    why: "makes the virtual board's disk",
+    probe: &["/sbin/mke2fs", "-V"],
+};
+const CROSS_COMPILER: Need = Need {
+    package: "gcc-aarch64-linux-gnu",
+    elsewhere: ["gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc"],
+    why: "links programs for 64-bit ARM",
+    probe: &["aarch64-linux-gnu-gcc", "--version"],
+};
+const CROSS_LIBC: Need = Need {
+    package: "libc6-dev-arm64-cross",
+    elsewhere: ["sysroot-aarch64-fc41-glibc", "aarch64-linux-gnu-glibc"],
+    why: "the C library that they are linked with",
+    probe: &["test", "-e", "/usr/aarch64-linux-gnu/include/stdio.h"],
+};
+const EMULATOR: Need = Need {
+    package: "qemu-user-static",
+    elsewhere: ["qemu-user-static", "qemu-user-static"],
+    why: "runs programs for 64-bit ARM",
+    probe: &["qemu-aarch64-static", "--version"],
+};
+const BINUTILS: Need = Need {
+    package: "binutils",
+    elsewhere: ["binutils", "binutils"],
+    why: "strips programs and tells what they need",
+    probe: &["readelf", "--version"],
+};
+const DPKG: Need = Need {
+    package: "dpkg",
+    elsewhere: ["dpkg", "dpkg"],
+    why: "unpacks Debian packages and looks into them",
+    probe: &["dpkg-deb", "--version"],
+};
+const SYSTEMD: Need = Need {
+    package: "systemd",
+    elsewhere: ["systemd", "systemd"],
+    why: "says how far the service is shut in",
+    probe: &["systemd-analyze", "--version"],
+};
+const DEBOOTSTRAP: Need = Need {
+    package: "debootstrap",
+    elsewhere: ["debootstrap", "debootstrap"],
+    why: "makes the clean Debian that the package is tried in",
+    probe: &["test", "-e", "/usr/sbin/debootstrap"],
+};
+const NAMESPACES: Need = Need {
+    package: "util-linux",
+    elsewhere: ["util-linux", "util-linux"],
+    why: "shuts that Debian in, so that nothing of it stays mounted",
+    probe: &["unshare", "--version"],
+};
+
+const CONTAINER: Need = Need {
+    package: "systemd-container",
+    elsewhere: ["systemd-container", "systemd"],
+    why: "boots that Debian, to see the service run under systemd",
+    probe: &["systemd-nspawn", "--version"],
+};
+
 /// What `fetch` needs. The linker is not listed: without it xtask itself would not exist.
 pub(crate) const FOR_FETCH: &[Need] = &[PYTHON, PIP];
 /// What building and testing needs.
 pub(crate) const FOR_BUILD: &[Need] = &[PKG_CONFIG, SOUND, PYTHON, PIP];
+/// What the virtual board needs besides.
+pub(crate) const FOR_VM: &[Need] = &[QEMU, MAKE, XZ, MKE2FS, DPKG];
+/// What the emulated Raspberry Pi needs besides.
+pub(crate) const FOR_RASPI: &[Need] = &[QEMU_ARM, DPKG];
+/// What building for another machine needs.
+pub(crate) const FOR_CROSS: &[Need] = &[PKG_CONFIG, PYTHON, PIP, CROSS_COMPILER, CROSS_LIBC];
+/// What running a program of another machine needs.
+pub(crate) const FOR_EMULATION: &[Need] = &[EMULATOR];
+/// What a Debian package needs.
+pub(crate) const FOR_PACKAGE: &[Need] = &[PYTHON, PIP, BINUTILS, DPKG, SYSTEMD];
+/// What trying a package needs.
+pub(crate) const FOR_TRIAL: &[Need] = &[DEBOOTSTRAP, NAMESPACES, CONTAINER];
 
 /// Sees that everything is there; installs what is missing.
 ///
@@ -135,6 +233,24 @@ fn install(names: &[&str]) -> Fallible<()> {
     done.map_err(|error| format!("{error}. Run by hand, then try again: {}", by_hand(names)))
 }
 
+/// A command with root's rights.
+///
+/// # Errors
+/// They cannot be had here.
+pub(crate) fn as_root(program: &str) -> Fallible<Command> {
+    let apt = Apt::of_this_machine();
+    if !apt.is_allowed() {
+        return Err(format!(
+            "`{program}` needs root here: become root, or let sudo allow it"
+        ));
+    }
+    let mut line = apt.rights();
+    line.push(program);
+    let mut command = Command::new(line[0]);
+    command.args(&line[1..]);
+    Ok(command)
+}
+
 /// How apt-get is called here.
 struct Apt {
     is_root: bool,
@@ -173,14 +289,18 @@ impl Apt {
         process::run(&mut command)
     }
 
-    /// `apt-get` that never asks, and waits for another apt to end; sudo asks only on a terminal.
-    fn command(&self, words: &[&str]) -> Command {
-        let mut line: Vec<&str> = Vec::new();
+    /// What comes before a command of root's; sudo asks only on a terminal.
+    fn rights(&self) -> Vec<&'static str> {
         match (self.is_root, self.has_terminal) {
-            (true, _) => {}
-            (false, true) => line.push("sudo"),
-            (false, false) => line.extend(["sudo", "-n"]),
+            (true, _) => Vec::new(),
+            (false, true) => vec!["sudo"],
+            (false, false) => vec!["sudo", "-n"],
         }
+    }
+
+    /// `apt-get` that never asks, and waits for another apt to end.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut line: Vec<&str> = self.rights();
         line.extend(["env", "DEBIAN_FRONTEND=noninteractive"]);
         line.extend(["apt-get", "-o", "DPkg::Lock::Timeout=120"]);
         line.extend(words);

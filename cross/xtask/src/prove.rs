@@ -36,6 +36,8 @@ pub(crate) enum Name {
     Long,
     /// The text is there when the end of speech is certain, and the same as without guesses
     Endpoint,
+    /// Receivers in C and Python against ours: a million random and damaged frames
+    Receivers,
 }
 
 /// Where proofs are. The whole workspace, so that nothing is built again with other features.

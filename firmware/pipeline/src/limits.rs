@@ -177,6 +177,19 @@ pub const DEVICE_FDS_MAX: usize = 4;
 /// LEDs of a board.
 pub const LEDS_MAX: usize = 4;
 
+/// Pins that may be lost and opened again: button, mute switch and LEDs.
+pub const PINS_MAX: usize = LEDS_MAX + 2;
+
+/// Times in the rhythm of a light: lit, dark, lit and so on.
+///
+/// Memory: 2 bytes each, 14 rhythms. Why 10: five flashes can be counted at a glance, six cannot.
+/// A board file with more is refused.
+pub const RHYTHM_TIMES_MAX: usize = 10;
+
+/// Milliseconds until a chain of LEDs whose bus failed is written to again, when no colour changes
+/// before.
+pub const PIXELS_RETRY_MS: u64 = 1_000;
+
 /// Bytes in one request to or answer from the worker process, framing included.
 pub const WORKER_FRAME_BYTES: usize = 2_048;
 // The longest text with the most segments fits, and a few numbers.
@@ -249,10 +262,10 @@ pub const BEAT_MS: u64 = 1_000;
 /// Milliseconds that the last messages get to leave on the link at the end.
 pub const FAREWELL_MS: u64 = 200;
 
-/// Errands that wait in the main loop for room in the keeper's queue: one for each device and
+/// Errands that wait in the main loop for room in the keeper's queue: one for each device, pin and
 /// worker that may change hands at once. More cannot be; one more would be counted as a missing
 /// record.
-pub const ERRANDS_WAITING_MAX: usize = 8;
+pub const ERRANDS_WAITING_MAX: usize = 8 + PINS_MAX;
 /// Commands that wait in the main loop for room in listen's ring. When full: a press ends as
 /// `Dropped{busy}`; so do the presses that wait when a discard or a mute comes.
 pub const COMMANDS_WAITING_MAX: usize = 4;
@@ -281,6 +294,8 @@ pub const REASON_BYTES_MAX: usize = 512;
 const _: () = assert!(REASON_BYTES_MAX + 16 <= WORKER_FRAME_BYTES);
 /// First and longest wait before a lost microphone is opened again; it doubles from try to try.
 pub const MICROPHONE_RETRY_MS: (u64, u64) = (250, 5_000);
+/// First and longest wait before a lost pin is opened again; it doubles from try to try.
+pub const PIN_RETRY_MS: (u64, u64) = (250, 5_000);
 /// First and longest wait before a lost serial line is opened again; it doubles from try to try.
 pub const LINK_RETRY_MS: (u64, u64) = (500, 5_000);
 

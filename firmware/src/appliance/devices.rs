@@ -6,16 +6,19 @@
 use std::path::PathBuf;
 
 use heapless::Vec;
-use pressel_boards::{Backend, Board, Role};
-use pressel_hal::linux::{AlsaMicrophone, CdevButton, CdevLed, SerialLink};
-use pressel_hal::sim::{self, SimButton, SimLed, SimMicrophone};
-use pressel_hal::{EdgePin, LedPin, Link, Microphone, MicrophoneConfig, OpenError};
+use pressel_boards::{Backend, Board};
+use pressel_hal::linux::{AlsaMicrophone, CdevButton, CdevLed, SerialLink, SpiWriter};
+use pressel_hal::sim::{self, SimButton, SimLed, SimMicrophone, SimSpi};
+use pressel_hal::{
+    Apa102, EdgePin, Flow, LedPin, Link, Microphone, MicrophoneConfig, OpenError, Pixels, rpi,
+};
 use pressel_pipeline::limits::BLOCK_SAMPLES;
 
+use super::lights;
 use crate::config::{Config, LinkMode};
 use crate::failure::{Failure, Kind};
 use crate::keeper::Opener;
-use crate::main_loop::{Input, Led, LedRole, Pins};
+use crate::main_loop::{AnyPin, Chain, Input, Led, PinName, Pins};
 
 /// Where the devices are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +34,14 @@ pub enum Place {
     },
 }
 
-/// Opens a board's microphone and serial line.
+/// Opens a board's devices.
 pub struct BoardOpener {
-    backend: Backend,
+    board: Board,
     place: Place,
     microphone: MicrophoneConfig,
     /// A device that the user named instead of the board's.
     named_microphone: bool,
-    uart: Option<(String, u32)>,
+    uart: Option<(String, u32, Flow)>,
 }
 
 impl BoardOpener {
@@ -54,10 +57,11 @@ impl BoardOpener {
             Place::Sim { dir, .. } => dir.join(&board.uart.path).to_string_lossy().into_owned(),
             Place::Linux => board.uart.path.clone(),
         });
-        let uart = (config.link.mode != LinkMode::None)
-            .then(|| (path, config.link.baud.unwrap_or(board.uart.baud)));
+        let baud = config.link.baud.unwrap_or(board.uart.baud);
+        let flow = config.link.flow.map_or(board.uart.flow, Flow::from);
+        let uart = (config.link.mode != LinkMode::None).then_some((path, baud, flow));
         Self {
-            backend: board.backend,
+            board: board.clone(),
             place,
             microphone,
             named_microphone,
@@ -68,7 +72,8 @@ impl BoardOpener {
 
 impl Opener for BoardOpener {
     fn microphone(&mut self) -> Result<Box<dyn Microphone>, String> {
-        let opened: Result<Box<dyn Microphone>, OpenError> = match (&self.place, self.backend) {
+        let opened: Result<Box<dyn Microphone>, OpenError> = match (&self.place, self.board.backend)
+        {
             (Place::Sim { dir, .. }, Backend::Sim) if !self.named_microphone => {
                 SimMicrophone::open(dir, &self.microphone)
                     .map(|microphone| Box::new(microphone) as _)
@@ -79,59 +84,125 @@ impl Opener for BoardOpener {
     }
 
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
-        let Some((path, baud)) = &self.uart else {
+        let Some((path, baud, flow)) = &self.uart else {
             return Ok(None);
         };
-        let link = SerialLink::open(path, *baud).map_err(|error| error.to_string())?;
+        let link = SerialLink::open_with(path, *baud, *flow).map_err(|error| error.to_string())?;
         Ok(Some(Box::new(link)))
+    }
+
+    fn pin(&mut self, name: PinName) -> Result<AnyPin, String> {
+        let Board {
+            button, mute, leds, ..
+        } = &self.board;
+        let opener = PinOpener {
+            backend: self.board.backend,
+            place: &self.place,
+        };
+        let opened = match (name, button, mute) {
+            (PinName::Button, Some(button), _) => opener.button(button).map(AnyPin::Button),
+            (PinName::Mute, _, Some(mute)) => opener.mute(mute).map(AnyPin::Mute),
+            (PinName::Led(place), ..) if place < leds.len() => {
+                let pin = opener.led(&leds[place]);
+                pin.map(|pin| AnyPin::Led(place, pin))
+            }
+            _ => return Err(format!("the board has no pin {name}")),
+        };
+        opened.map_err(|error| error.to_string())
     }
 }
 
 /// Opens button, mute switch and LEDs.
 ///
 /// # Errors
-/// [`Kind::Device`] that names the pin, the cause and the remedy.
+/// [`Kind::Device`] that names the pin or the bus, the cause and the remedy.
 pub(super) fn open_pins(board: &Board, place: &Place) -> Result<Pins, Failure> {
+    let opener = PinOpener {
+        backend: board.backend,
+        place,
+    };
     let open = || -> Result<Pins, OpenError> {
-        let button = open_input(board.button.as_ref(), "button", sim::BUTTON_FILE, place)?;
-        let mute = open_input(board.mute.as_ref(), "mute switch", sim::MUTE_FILE, place)?;
+        let debounced = |input: &pressel_boards::Button, pin| {
+            Input::new(Some(pin), u64::from(input.debounce_ms))
+        };
+        let none = || Input::new(None, 0);
+        let button = match &board.button {
+            Some(button) => debounced(button, opener.button(button)?),
+            None => none(),
+        };
+        let mute = match &board.mute {
+            Some(mute) => debounced(mute, opener.mute(mute)?),
+            None => none(),
+        };
         let mut leds = Vec::new();
         for led in &board.leds {
-            let pin: Box<dyn LedPin> = match place {
-                Place::Sim { dir, .. } => {
-                    Box::new(SimLed::open(&dir.join(sim::LEDS_FILE), led.role.name())?)
-                }
-                Place::Linux => Box::new(CdevLed::open(&led.pin_config())?),
-            };
+            let light = lights::light(led.role);
             // Boards have been checked to have no more than there is room for.
-            leds.push(Led::new(role(led.role), pin)).ok();
+            leds.push(Led::new(light, opener.led(led)?)).ok();
         }
-        Ok(Pins { button, mute, leds })
+        let chain = board.pixels.as_ref();
+        Ok(Pins {
+            button,
+            mute,
+            leds,
+            chain: chain.map(|pixels| opener.chain(pixels)).transpose()?,
+            patterns: lights::patterns(&board.lights),
+        })
     };
     open().map_err(|error| Failure::new(Kind::Device, error))
 }
 
-fn open_input(
-    input: Option<&pressel_boards::Button>,
-    name: &str,
-    file: &str,
-    place: &Place,
-) -> Result<Input, OpenError> {
-    let Some(input) = input else {
-        return Ok(Input::new(None, 0));
-    };
-    let pin: Box<dyn EdgePin> = match place {
-        Place::Sim { dir, .. } => Box::new(SimButton::open(&dir.join(file))?),
-        Place::Linux => Box::new(CdevButton::open(&input.pin_config(name))?),
-    };
-    Ok(Input::new(Some(pin), u64::from(input.debounce_ms)))
+/// Opens pins where they are.
+struct PinOpener<'a> {
+    backend: Backend,
+    place: &'a Place,
 }
 
-fn role(role: Role) -> LedRole {
-    match role {
-        Role::Listening => LedRole::Listening,
-        Role::Thinking => LedRole::Thinking,
-        Role::Sent => LedRole::Sent,
-        Role::Error => LedRole::Error,
+impl PinOpener<'_> {
+    fn button(&self, button: &pressel_boards::Button) -> Result<Box<dyn EdgePin>, OpenError> {
+        self.input(button, "button", sim::BUTTON_FILE)
+    }
+
+    fn mute(&self, mute: &pressel_boards::Button) -> Result<Box<dyn EdgePin>, OpenError> {
+        self.input(mute, "mute switch", sim::MUTE_FILE)
+    }
+
+    fn input(
+        &self,
+        input: &pressel_boards::Button,
+        name: &str,
+        file: &str,
+    ) -> Result<Box<dyn EdgePin>, OpenError> {
+        Ok(match (self.place, self.backend) {
+            (Place::Sim { dir, .. }, _) => Box::new(SimButton::open(&dir.join(file))?),
+            (Place::Linux, Backend::Rpi) => rpi::open_button(&input.pin_config(name))?,
+            (Place::Linux, _) => Box::new(CdevButton::open(&input.pin_config(name))?),
+        })
+    }
+
+    fn led(&self, led: &pressel_boards::Led) -> Result<Box<dyn LedPin>, OpenError> {
+        Ok(match (self.place, self.backend) {
+            (Place::Sim { dir, .. }, _) => {
+                Box::new(SimLed::open(&dir.join(sim::LEDS_FILE), led.role.name())?)
+            }
+            (Place::Linux, Backend::Rpi) => rpi::open_led(&led.pin_config())?,
+            (Place::Linux, _) => Box::new(CdevLed::open(&led.pin_config())?),
+        })
+    }
+
+    fn chain(&self, pixels: &pressel_boards::Pixels) -> Result<Chain, OpenError> {
+        let (path, count) = (pixels.spi.as_str(), pixels.roles.len());
+        let chain: Box<dyn Pixels> = match self.place {
+            Place::Sim { dir, .. } => {
+                let bus = SimSpi::open(&dir.join(sim::SPI_FILE))?;
+                Box::new(Apa102::new(bus, path, count, pixels.brightness)?)
+            }
+            Place::Linux => {
+                let bus = SpiWriter::open(path, pixels.speed_hz)?;
+                Box::new(Apa102::new(bus, path, count, pixels.brightness)?)
+            }
+        };
+        let shown = pixels.roles.iter().copied().map(lights::light).collect();
+        Ok(Chain::new(chain, shown))
     }
 }

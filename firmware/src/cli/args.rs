@@ -60,7 +60,7 @@ pub enum Command {
     Transcribe(TranscribeArguments),
     /// Play recordings through the appliance's own ears and print every event.
     Replay(ReplayArguments),
-    /// List the microphones, GPIO chips and serial ports of this machine.
+    /// List the microphones, GPIO chips, serial ports and SPI devices of this machine.
     Devices(DevicesArguments),
     /// Read a Pressel's serial line on another computer and print what it says.
     Monitor(MonitorArguments),
@@ -120,7 +120,8 @@ pub struct RunArguments {
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,
-    /// Built-in board (see boards/README.md) [default: found from the device tree]
+    /// Built-in board (see boards/README.md) [default: the configuration's board, else found from
+    /// the device tree]
     #[arg(long, value_name = "NAME", conflicts_with = "board_file")]
     pub board: Option<String>,
     /// A board's file of your own
@@ -285,7 +286,8 @@ pub struct DevicesArguments {
 /// Options of `monitor`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  pressel monitor /dev/ttyUSB0\n  \
-                        pressel monitor /dev/ttyUSB0 --json\n  \
+                        pressel monitor /dev/ttyUSB0 --plain\n  \
+                        pressel monitor /dev/ttyUSB0 --json > events.jsonl\n  \
                         pressel monitor /dev/ttyUSB0 --send mute-on --count 1")]
 pub struct MonitorArguments {
     /// Serial port
@@ -297,7 +299,10 @@ pub struct MonitorArguments {
     /// Print one JSON object for each message
     #[arg(long)]
     pub json: bool,
-    /// End after this many outcomes
+    /// Print one line for each message, and draw no screen
+    #[arg(long)]
+    pub plain: bool,
+    /// Print lines, and end after this many outcomes
     #[arg(long, value_name = "OUTCOMES")]
     pub count: Option<u32>,
     /// Send this first

@@ -5,13 +5,13 @@
 use std::io::{self, Write as _};
 
 use pressel_boards::Board;
-use pressel_hal::linux::{list_captures, list_chips, list_ports};
+use pressel_hal::linux::{list_captures, list_chips, list_ports, list_spi_devices};
 use serde_json::json;
 
 use super::args::DevicesArguments;
 use crate::failure::Failure;
 
-/// Lists microphones, GPIO chips and serial ports.
+/// Lists microphones, GPIO chips, serial ports and SPI devices.
 ///
 /// # Errors
 /// [`Failure`] of kind `Disk` when standard output cannot be written.
@@ -35,7 +35,7 @@ fn as_json() -> String {
         .collect();
     json!({
         "board": board_name(), "microphones": microphones, "gpio_chips": chips,
-        "serial_ports": list_ports(),
+        "serial_ports": list_ports(), "spi_devices": list_spi_devices(),
     })
     .to_string()
 }
@@ -85,6 +85,11 @@ fn as_text() -> String {
         "serial ports (link.path)",
         ports,
         "plug a USB serial adapter in, or enable the UART",
+    );
+    section(
+        "SPI devices (pixels.spi)",
+        list_spi_devices(),
+        "only for LEDs on a data line: `dtparam=spi=on` on a Raspberry Pi",
     );
     lines.join("\n")
 }

@@ -2,7 +2,7 @@
 //!
 //! Arguments in, a plan for `appliance` out; it stays there until the appliance ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pressel_boards::{Backend, Board};
 
@@ -22,9 +22,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     }
     config.microphone.device = arguments.mic.clone().or(config.microphone.device);
     config.link.path = arguments.uart.clone().or(config.link.path);
-    let board = choose_board(arguments)?;
+    let board = choose_board(arguments, &config.board)?;
     let place = match (board.backend, &arguments.sim_dir) {
-        (Backend::Linux, _) => Place::Linux,
+        (Backend::Linux | Backend::Rpi, _) => Place::Linux,
         (Backend::Sim, Some(dir)) => Place::Sim {
             dir: dir.clone(),
             speed: arguments.sim_speed,
@@ -85,8 +85,8 @@ fn spool(
     Ok(Some(whole))
 }
 
-/// Returns the board that was named, or the one that this is.
-fn choose_board(arguments: &RunArguments) -> Result<Board, Failure> {
+/// Returns the board that was typed, else the configuration's, else the one that this is.
+fn choose_board(arguments: &RunArguments, configured: &str) -> Result<Board, Failure> {
     let usage = |error: pressel_boards::DataError| Failure::new(Kind::Usage, error);
     if let Some(file) = &arguments.board_file {
         return Board::load_file(file).map_err(usage);
@@ -94,13 +94,19 @@ fn choose_board(arguments: &RunArguments) -> Result<Board, Failure> {
     if let Some(name) = &arguments.board {
         return Board::builtin(name).map_err(usage);
     }
+    if configured.contains('/') {
+        return Board::load_file(Path::new(configured)).map_err(usage);
+    }
+    if !configured.is_empty() {
+        return Board::builtin(configured).map_err(usage);
+    }
     Board::detect().map_err(usage)?.ok_or_else(|| {
         let names = pressel_boards::builtin_names()
             .collect::<Vec<_>>()
             .join(", ");
         let why = format!(
-            "this is none of the boards that Pressel knows: name one with --board ({names}), write \
-             one with --board-file, or try `pressel demo`"
+            "this is none of the boards that Pressel knows: name one with --board ({names}) or \
+             `board` in the configuration, write one with --board-file, or try `pressel demo`"
         );
         Failure::new(Kind::Usage, why)
     })
@@ -132,5 +138,36 @@ impl super::args::CommonArguments {
         let checked = recognition.check();
         checked.map_err(|why| Failure::new(Kind::Usage, why))?;
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+
+    fn check(line: &[&str], configured: &str, expected: &str) {
+        let line = ["pressel", "run"].iter().chain(line);
+        let Command::Run(arguments) = Arguments::try_parse_from(line).unwrap().command else {
+            panic!("run was not understood");
+        };
+        let said = match choose_board(&arguments, configured) {
+            Ok(board) => board.name,
+            Err(failure) => failure.message,
+        };
+        assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
+    fn a_board_is_typed_configured_or_found() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../boards/rpi-4b.toml");
+        check(&["--board", "sim"], "rpi-5", "sim");
+        check(&["--board-file", file], "sim", "rpi-4b");
+        check(&[], "rpi-5", "rpi-5");
+        check(&[], file, "rpi-4b");
+        check(&[], "rpi-6", "no such board");
+        check(&[], "/no/board.toml", "cannot be read");
     }
 }

@@ -178,6 +178,8 @@ impl fmt::Display for Page<'_> {
             f,
             "guesses   made {made}, adopted {adopted}, dropped {dropped}"
         )?;
+        let longest_ms = f64::from(status.longest_turn_us) / 1_000.0;
+        writeln!(f, "turns     the main loop's longest {longest_ms:.1} ms")?;
         self.threads(f)?;
         self.last(f)
     }
@@ -311,6 +313,7 @@ mod tests {
             queues: vec![queue],
             threads: vec![thread],
             last: vec![last],
+            longest_turn_us: 1_250,
             ..Status::default()
         };
         let page = Page(&status).to_string();
@@ -320,6 +323,7 @@ mod tests {
             "ALERT     safemode: why",
             "jobs      no answer",
             "outbox 1/16",
+            "the main loop's longest 1.2 ms",
             "6.0 s ago  STUCK",
             "1970-01-02T00:00:00Z  ptt   text      1.5 s",
             "\"s op\"",

@@ -75,6 +75,9 @@ pub struct Status {
     pub guesses: Guesses,
     /// Panics that were caught since the start.
     pub panics: u32,
+    /// The main loop's longest turn since the start in microseconds, from the end of its sleep.
+    #[serde(default)]
+    pub longest_turn_us: u32,
     /// Queues, and how full they are.
     pub queues: Vec<Queue>,
     /// Threads that are watched.
@@ -194,6 +197,7 @@ pub fn gather(facts: &Facts, vitals: &Vitals, watchdog: &Watchdog, last: &[Spoke
             dropped: now.guesses.dropped,
         },
         panics: vitals.panics(),
+        longest_turn_us: vitals.longest_turn_us(),
         queues: [
             ("utterances", now.state.waiting, WAITING_UTTERANCES_MAX),
             ("outbox", now.outbox, OUTCOMES_KEPT_MAX),
@@ -313,6 +317,8 @@ impl Last {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use pressel_wire::Trigger;
 
     use super::super::watchdog::Tuning;
@@ -325,6 +331,8 @@ mod tests {
         let vitals = Vitals::new();
         vitals.beat(Watched::Keeper);
         vitals.panicked();
+        vitals.turned(Duration::from_micros(900));
+        vitals.turned(Duration::from_micros(30));
         let published = Published {
             alerts: 1 << Alert::SafeMode as u8,
             guesses: GuessCounts {
@@ -357,6 +365,7 @@ mod tests {
         let status = gather(&facts, &vitals, &watchdog, &[spoken]);
         assert_eq!(status.pid, std::process::id());
         assert_eq!((status.uptime_s, status.panics), (1, 1));
+        assert_eq!(status.longest_turn_us, 900);
         let guesses = Guesses {
             made: 9,
             adopted: 6,

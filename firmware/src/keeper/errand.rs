@@ -8,6 +8,7 @@ use pressel_pipeline::time::SampleTime;
 use pressel_wire::{Alert, Counters, Mark, Outcome, State};
 
 use crate::journal::Found;
+use crate::main_loop::{AnyPin, PinName};
 use crate::stream::ListenEvent;
 use crate::worker::{WorkerProcess, WorkerSocket};
 
@@ -33,6 +34,15 @@ pub enum Errand {
     },
     /// Close this serial line.
     CloseLink(Box<dyn pressel_hal::Link>),
+    /// Let go of a pin, if it is there still, and open it again after `wait_ms`.
+    MendPin {
+        /// Which.
+        name: PinName,
+        /// The pin that failed.
+        old: Option<AnyPin>,
+        /// Milliseconds to wait first.
+        wait_ms: u64,
+    },
     /// Start a worker after `wait_ms`.
     StartWorker {
         /// Milliseconds to wait first.
@@ -64,6 +74,10 @@ pub enum Delivery {
     Link(Box<dyn pressel_hal::Link>),
     /// The serial line cannot be opened now.
     NoLink,
+    /// A pin is open.
+    Pin(AnyPin),
+    /// This pin cannot be opened now.
+    NoPin(PinName),
     /// A worker process runs and loads its model.
     Worker(WorkerSocket),
     /// No worker could be started now.
@@ -151,6 +165,11 @@ pub enum Record {
         role: &'static str,
         /// Positive errno.
         errno: i32,
+    },
+    /// The bus of a chain of LEDs takes writes again.
+    PixelsWork {
+        /// Writes that failed since start.
+        failures: u32,
     },
     /// A thread panicked and was rebuilt.
     Panic {

@@ -4,6 +4,8 @@
 
 use pressel_hal::{Link, Microphone};
 
+use crate::main_loop::{AnyPin, PinName};
+
 /// Opens devices by name, as often as they are lost.
 pub trait Opener: Send {
     /// Opens the microphone. May block for as long as the driver does.
@@ -17,4 +19,10 @@ pub trait Opener: Send {
     /// # Errors
     /// One line that names the device, the cause and the remedy.
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String>;
+
+    /// Opens one of the board's pins.
+    ///
+    /// # Errors
+    /// One line that names the pin, the cause and the remedy.
+    fn pin(&mut self, name: PinName) -> Result<AnyPin, String>;
 }

@@ -4,7 +4,7 @@
 
 use log::Level;
 use pressel_pipeline::time::{SAMPLES_PER_MS, SampleTime};
-use pressel_wire::{Outcome, OutcomeResult};
+use pressel_wire::{Counters, Outcome, OutcomeResult};
 use serde_json::{Value, json};
 
 use super::Record;
@@ -61,6 +61,10 @@ pub fn log_line(record: &Record) -> (Level, String) {
         Record::Pin { role, errno } => {
             (Level::Warn, format!("pin failed role={role} errno={errno}"))
         }
+        Record::PixelsWork { failures } => (
+            Level::Info,
+            format!("pin works again role=pixels failures={failures}"),
+        ),
         Record::Panic { thread, count } => (
             Level::Error,
             format!("thread panicked and was rebuilt name={thread} total={count}"),
@@ -218,13 +222,7 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
         Record::Panic { thread, count } => {
             json!({"event": "panic", "thread": thread, "count": count})
         }
-        Record::Counters(counters) => {
-            let mut object = serde_json::to_value(counters).ok()?;
-            object
-                .as_object_mut()?
-                .insert("event".to_owned(), json!("counters"));
-            object
-        }
+        Record::Counters(counters) => counters_object(counters)?,
         Record::Gap { from, to } => json!({
             "event": "link_gap", "from": [from.boot, from.next], "to": [to.boot, to.next],
         }),
@@ -232,8 +230,17 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
         Record::WorkerLeftOff { .. }
         | Record::FilesHeld { .. }
         | Record::Pin { .. }
+        | Record::PixelsWork { .. }
         | Record::Missing(_) => return None,
     })
+}
+
+fn counters_object(counters: &Counters) -> Option<Value> {
+    let mut object = serde_json::to_value(counters).ok()?;
+    object
+        .as_object_mut()?
+        .insert("event".to_owned(), json!("counters"));
+    Some(object)
 }
 
 fn listen_object(event: &ListenEvent) -> Option<Value> {

@@ -25,6 +25,7 @@ use super::report::{json_object, log_line};
 use super::{Delivery, Errand, Opener, Recent, Record};
 use crate::bell::Bell;
 use crate::journal::{self, Folder, Found, Journal, Spoken};
+use crate::main_loop::PinName;
 use crate::outlet::Outlet;
 use crate::slots::SharedMemory;
 use crate::vitals::{Vitals, Watched};
@@ -140,7 +141,7 @@ impl Keeper {
             journal_failures: u32::from(is_behind),
             alerted: false,
             out: Outlet::output(),
-            last_error: [const { String::new() }; 3],
+            last_error: [const { String::new() }; opening::KINDS],
         };
         let thread = std::thread::Builder::new()
             .name("keeper".into())
@@ -183,6 +184,7 @@ enum Hand {
     Microphone,
     Link,
     Worker,
+    Pin(PinName),
     Fetch(Mark),
     Journal,
     Finish,
@@ -207,8 +209,8 @@ struct Room {
     alerted: bool,
     /// Standard output, for `--json`.
     out: Outlet,
-    /// Last error of microphone, link and worker: the same one is not printed twice in a row.
-    last_error: [String; 3],
+    /// Last error of microphone, link, worker and each pin: the same one is not printed twice.
+    last_error: [String; opening::KINDS],
 }
 
 impl Room {
@@ -263,6 +265,7 @@ impl Room {
             Hand::Microphone => self.deliver(Delivery::NoMicrophone),
             Hand::Link => self.deliver(Delivery::NoLink),
             Hand::Worker => self.deliver(Delivery::NoWorker),
+            Hand::Pin(name) => self.deliver(Delivery::NoPin(name)),
             Hand::Fetch(asked) => {
                 // What the journal cannot give is lost for the host, and it is told so.
                 let found = Found {
@@ -294,6 +297,12 @@ impl Room {
             Errand::CloseMicrophone(microphone) => drop(microphone),
             Errand::OpenLink { wait_ms } => self.due.link = after(wait_ms),
             Errand::CloseLink(link) => drop(link),
+            Errand::MendPin { name, old, wait_ms } => {
+                drop(old);
+                if let Some(due) = self.due.pins.get_mut(name.index()) {
+                    *due = after(wait_ms);
+                }
+            }
             Errand::StartWorker { wait_ms, cpu } => {
                 self.due.worker = after(wait_ms);
                 self.due.worker_on_cpu = cpu;

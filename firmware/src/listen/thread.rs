@@ -154,6 +154,8 @@ impl Room {
         }
         self.bells.listen.hush();
         while self.send_events() && !self.stop.load(Ordering::Relaxed) {
+            // While more blocks come than it can hear, this turn does not end, and yet it moves.
+            self.vitals.beat(Watched::Listen);
             // Not `peek`: heapless 0.9.3 reads there what another core may not have written yet.
             match self.ends.blocks.dequeue() {
                 Some(block) if block.is_wipe() => {}

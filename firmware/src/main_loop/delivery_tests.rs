@@ -35,6 +35,9 @@ impl Opener for NoDevices {
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
         Ok(None)
     }
+    fn pin(&mut self, _: PinName) -> Result<AnyPin, String> {
+        Err("none here".into())
+    }
 }
 
 /// One life of the appliance, as far as the link needs it.
@@ -90,6 +93,8 @@ impl Life {
             button: Input::new(None, 0),
             mute: Input::new(None, 0),
             leds: heapless::Vec::new(),
+            chain: None,
+            patterns: lights::Patterns::usual(),
         };
         let serial = Serial::new(Some(Box::new(link)), LinkMode::Frames);
         let capture = Capture::new(Box::new(microphone));

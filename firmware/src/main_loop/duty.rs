@@ -11,6 +11,7 @@ use pressel_pipeline::time::Millis;
 use pressel_wire::{Alert, DeviceMessage, DropReason, HostMessage, OutcomeResult, Trigger};
 
 use super::MainLoop;
+use super::pins::ChainNews;
 use super::serial::HOST_MESSAGES_MAX;
 use super::wait::Ready;
 use crate::keeper::{Delivery, Errand, Record};
@@ -18,8 +19,7 @@ use crate::outcome::Finished;
 use crate::stream::{Command, Control};
 
 impl MainLoop {
-    /// Says hello, asks for the worker, and looks at the switches: a mute switch that is on already
-    /// counts, a button that is held already counts from its next press on.
+    /// Says hello, asks for the worker, and looks at the switches.
     pub fn begin(&mut self) {
         let now = self.fixed.clock.now_ms();
         self.alerts.set(Alert::SafeMode, self.fixed.safe_mode);
@@ -27,22 +27,7 @@ impl MainLoop {
             .set(Alert::VadFallback, self.fixed.hears_by_level);
         self.start_worker(0);
         self.greet();
-        if let Err(error) = self.pins.button.settle() {
-            self.note(Record::Pin {
-                role: "button",
-                errno: error.errno,
-            });
-        }
-        match self.pins.mute.settle() {
-            Ok(muted) => {
-                self.switch_mutes = muted;
-                self.mute(now);
-            }
-            Err(error) => self.note(Record::Pin {
-                role: "mute",
-                errno: error.errno,
-            }),
-        }
+        self.settle_inputs(now);
     }
 
     pub(super) fn take_audio(&mut self, now: Millis) {
@@ -67,14 +52,7 @@ impl MainLoop {
             Ok(Some(true)) => self.happen(session::Event::ButtonDown, now),
             Ok(Some(false)) => self.happen(session::Event::ButtonUp, now),
             Ok(None) => {}
-            Err(error) => {
-                self.note(Record::Pin {
-                    role: "button",
-                    errno: error.errno,
-                });
-                // Its release will not be seen.
-                self.happen(session::Event::ButtonUp, now);
-            }
+            Err(error) => self.lose_button(error, now),
         }
         match self.pins.mute.look(ready.mute, now) {
             Ok(Some(muted)) => {
@@ -82,10 +60,7 @@ impl MainLoop {
                 self.mute(now);
             }
             Ok(None) => {}
-            Err(error) => self.note(Record::Pin {
-                role: "mute",
-                errno: error.errno,
-            }),
+            Err(error) => self.pin_failed("mute", error),
         }
     }
 
@@ -154,6 +129,8 @@ impl MainLoop {
                     let wait_ms = self.serial.next_retry_ms();
                     self.ask(Errand::OpenLink { wait_ms });
                 }
+                Delivery::Pin(pin) => self.resume_pin(pin, now),
+                Delivery::NoPin(name) => self.wait_for_pin(name),
                 Delivery::Worker(socket) => self.recogniser.resume(socket, now),
                 Delivery::Alert { alert, on } => self.alerts.set(alert, on),
                 Delivery::NoWorker => self.lose_worker("it cannot be started", now),
@@ -186,18 +163,28 @@ impl MainLoop {
         self.view.muted = self.session == session::State::Muted || self.unmuting;
         self.view.microphone_lost = !self.capture.is_open() && !self.view.muted;
         self.view.worker_down = self.recogniser.is_down();
-        self.view.makeshift =
-            self.alerts.is_on(Alert::SafeMode) || self.alerts.is_on(Alert::CpuFallback);
-        if let Some((role, error)) = self.pins.show(lights::lights(&self.view, now)) {
-            self.note(Record::Pin {
-                role: role.name(),
-                errno: error.errno,
-            });
+        self.view.link_lost = self.serial.is_lost();
+        self.view.safe_mode = self.alerts.is_on(Alert::SafeMode);
+        self.view.on_processor = self.alerts.is_on(Alert::CpuFallback);
+        self.view.journal_down = self.alerts.is_on(Alert::JournalDown);
+        self.view.by_level = self.alerts.is_on(Alert::VadFallback);
+        self.light_up(lights::lights(&self.view, &self.pins.patterns, now), now);
+    }
+
+    /// Sets the LEDs; one that fails is told once, and stops nothing.
+    fn light_up(&mut self, lights: lights::Lights, now: Millis) {
+        if let Some((light, error)) = self.pins.show(lights) {
+            self.pin_failed(light.name(), error);
+        }
+        match self.pins.show_chain(lights, now) {
+            Some(ChainNews::Failed(error)) => self.pin_failed("pixels", error),
+            Some(ChainNews::Works { failures }) => self.note(Record::PixelsWork { failures }),
+            None => {}
         }
     }
 
     /// Muted is what the switch or the host mutes; neither opens what the other has closed.
-    fn mute(&mut self, now: Millis) {
+    pub(super) fn mute(&mut self, now: Millis) {
         let muted = self.switch_mutes || self.host_mutes;
         self.happen(session::Event::Mute(muted), now);
     }
@@ -217,7 +204,7 @@ impl MainLoop {
     }
 
     /// Lets the session machine take an event, and does what it says.
-    fn happen(&mut self, event: session::Event, now: Millis) {
+    pub(super) fn happen(&mut self, event: session::Event, now: Millis) {
         let step = session::step(&self.session, event, now, &self.fixed.session);
         self.session = step.next;
         // Before anything else: a file's chunk gives way to a press at once.
@@ -227,7 +214,7 @@ impl MainLoop {
                 self.command(Control::TalkStart);
             }
             // A press without a microphone records nothing; the light says why.
-            Some(session::Action::TalkStart) => self.view.fault_at = Some(now),
+            Some(session::Action::TalkStart) => self.view.dropped_at = Some(now),
             Some(session::Action::TalkStop) => self.command(Control::TalkStop),
             Some(session::Action::Cancel) => {
                 self.command(Control::Discard(DropReason::Cancelled));
@@ -327,7 +314,8 @@ impl MainLoop {
                 break;
             }
         }
-        self.pins.show(lights::Lights::default());
+        let now = self.fixed.clock.now_ms();
+        self.light_up(lights::Lights::default(), now);
         let counters = self.counters();
         self.note(Record::Counters(counters));
     }

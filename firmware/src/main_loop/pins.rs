@@ -1,55 +1,23 @@
 //! Pins: button and mute switch in, LEDs out.
 //!
-//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once
-//! and left alone.
+//! Runs on the main loop. Levels are logical: pressed and lit. A pin that fails is reported once,
+//! and opened again by the keeper; a chain of LEDs is written to again.
+
+mod seat;
 
 use heapless::Vec;
-use pressel_hal::{EdgePin, LedPin, PinError, PollFd};
+use pressel_hal::{Colour, EdgePin, LedPin, PinError, Pixels, PollFd};
 use pressel_pipeline::debounce;
-use pressel_pipeline::lights::Lights;
-use pressel_pipeline::limits::LEDS_MAX;
+use pressel_pipeline::lights::{Light, Lights, Patterns};
+use pressel_pipeline::limits::{LEDS_MAX, PIXELS_RETRY_MS};
 use pressel_pipeline::time::Millis;
 
-/// What an LED shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LedRole {
-    /// Pressel records.
-    Listening,
-    /// Pressel recognises.
-    Thinking,
-    /// A text went out.
-    Sent,
-    /// Something is wrong.
-    Error,
-}
-
-impl LedRole {
-    /// Returns the role's name, as board files have it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Listening => "listening",
-            Self::Thinking => "thinking",
-            Self::Sent => "sent",
-            Self::Error => "error",
-        }
-    }
-
-    const fn is_on(self, lights: Lights) -> bool {
-        match self {
-            Self::Listening => lights.listening,
-            Self::Thinking => lights.thinking,
-            Self::Sent => lights.sent,
-            Self::Error => lights.error,
-        }
-    }
-}
+use seat::Seat;
+pub use seat::{AnyPin, PinName};
 
 /// A debounced input.
 pub struct Input {
-    pin: Option<Box<dyn EdgePin>>,
-    /// The pin failed. It is kept: to let it go would free memory on the main loop.
-    failed: bool,
+    seat: Seat<dyn EdgePin>,
     state: debounce::State,
     debounce_ms: u64,
 }
@@ -59,8 +27,7 @@ impl Input {
     #[must_use]
     pub fn new(pin: Option<Box<dyn EdgePin>>, debounce_ms: u64) -> Self {
         Self {
-            pin,
-            failed: false,
+            seat: Seat::new(pin),
             state: debounce::State::released(),
             debounce_ms,
         }
@@ -74,10 +41,7 @@ impl Input {
             events: 0,
             revents: 0,
         };
-        match &self.pin {
-            Some(pin) if !self.failed => pin.poll_fd(),
-            _ => none,
-        }
+        self.seat.pin().map_or(none, EdgePin::poll_fd)
     }
 
     /// Returns when to look without an edge.
@@ -86,20 +50,23 @@ impl Input {
         self.state.deadline()
     }
 
-    /// Reads the level at start-up and takes it as settled: it is no edge. Returns it.
+    /// Reads the level of a pin that was just opened and takes it as settled: it is no edge.
+    /// Returns it; `None` without a pin.
     ///
     /// # Errors
-    /// [`PinError`]; from then on the input is never pressed.
-    pub fn settle(&mut self) -> Result<bool, PinError> {
-        let pressed = self.level()?.unwrap_or(false);
-        self.state = debounce::State::Settled { pressed };
+    /// [`PinError`]; the input is not pressed until its pin is back.
+    pub fn settle(&mut self) -> Result<Option<bool>, PinError> {
+        let pressed = self.level()?;
+        self.state = debounce::State::Settled {
+            pressed: pressed.unwrap_or(false),
+        };
         Ok(pressed)
     }
 
     /// Looks at the input if it has an edge or is due; returns a clean edge: true for a press.
     ///
     /// # Errors
-    /// [`PinError`] once; from then on the input is never pressed.
+    /// [`PinError`] once; the input is not pressed until its pin is back.
     pub fn look(&mut self, has_edge: bool, now: Millis) -> Result<Option<bool>, PinError> {
         let is_due = self.deadline().is_some_and(|at| at <= now);
         if !has_edge && !is_due {
@@ -115,52 +82,111 @@ impl Input {
 
     /// Takes the edges and reads the level; `None` without a pin that works.
     fn level(&mut self) -> Result<Option<bool>, PinError> {
-        let Some(pin) = self.pin.as_mut().filter(|_| !self.failed) else {
-            return Ok(None);
-        };
-        let level = pin.take_edges().and_then(|()| pin.is_high());
+        let level = self
+            .seat
+            .try_with(|pin| pin.take_edges().and_then(|()| pin.is_high()));
         if level.is_err() {
-            self.failed = true;
             self.state = debounce::State::released();
         }
-        level.map(Some)
+        level
     }
 }
 
 /// An LED and what it shows.
 pub struct Led {
-    role: LedRole,
-    pin: Box<dyn LedPin>,
+    light: Light,
+    seat: Seat<dyn LedPin>,
     lit: Option<bool>,
-    failed: bool,
 }
 
 impl Led {
     /// Wraps an open pin.
     #[must_use]
-    pub fn new(role: LedRole, pin: Box<dyn LedPin>) -> Self {
+    pub fn new(light: Light, pin: Box<dyn LedPin>) -> Self {
         Self {
-            role,
-            pin,
+            light,
+            seat: Seat::new(Some(pin)),
             lit: None,
-            failed: false,
         }
     }
 
     /// Sets the LED if it changes.
     fn show(&mut self, lights: Lights) -> Result<(), PinError> {
-        let lit = self.role.is_on(lights);
-        if self.lit == Some(lit) || self.failed {
+        let lit = lights.is_lit(self.light);
+        if self.lit == Some(lit) {
             return Ok(());
         }
         self.lit = Some(lit);
-        let set = if lit {
-            self.pin.set_high()
-        } else {
-            self.pin.set_low()
+        let set = |pin: &mut (dyn LedPin + 'static)| {
+            if lit { pin.set_high() } else { pin.set_low() }
         };
-        self.failed = set.is_err();
-        set
+        self.seat.try_with(set).map(drop)
+    }
+}
+
+/// A chain of LEDs and what each of them shows.
+pub struct Chain {
+    pixels: Box<dyn Pixels>,
+    lights: Vec<Light, LEDS_MAX>,
+    shown: Option<Vec<Colour, LEDS_MAX>>,
+    failed_at: Option<Millis>,
+    failures: u32,
+}
+
+/// What became of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainNews {
+    /// Its bus failed just now, and did not before.
+    Failed(PinError),
+    /// Its bus works again, after so many writes that failed.
+    Works {
+        /// Since the start.
+        failures: u32,
+    },
+}
+
+impl Chain {
+    /// Wraps an open chain; the first LED shows the first light.
+    #[must_use]
+    pub fn new(pixels: Box<dyn Pixels>, lights: Vec<Light, LEDS_MAX>) -> Self {
+        Self {
+            pixels,
+            lights,
+            shown: None,
+            failed_at: None,
+            failures: 0,
+        }
+    }
+
+    /// Writes the colours if they change, or if the last write failed a while ago.
+    fn show(&mut self, lights: Lights, now: Millis) -> Option<ChainNews> {
+        let colour = |light: &Light| {
+            let dark = Colour::DARK;
+            lights.of(*light).map_or(dark, |colour| Colour {
+                red: colour.red,
+                green: colour.green,
+                blue: colour.blue,
+            })
+        };
+        let colours: Vec<Colour, LEDS_MAX> = self.lights.iter().map(colour).collect();
+        let is_due = self
+            .failed_at
+            .is_some_and(|at| at.saturating_add(PIXELS_RETRY_MS) <= now);
+        if self.shown.as_ref() == Some(&colours) && !is_due {
+            return None;
+        }
+        let written = self.pixels.show(&colours);
+        self.shown = Some(colours);
+        match written {
+            Ok(()) => self.failed_at.take().map(|_| ChainNews::Works {
+                failures: self.failures,
+            }),
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                let is_new = self.failed_at.replace(now).is_none();
+                is_new.then_some(ChainNews::Failed(error))
+            }
+        }
     }
 }
 
@@ -170,20 +196,77 @@ pub struct Pins {
     pub button: Input,
     /// The mute switch.
     pub mute: Input,
-    /// The LEDs.
+    /// The LEDs on lines of their own.
     pub leds: Vec<Led, LEDS_MAX>,
+    /// The LEDs on a data line.
+    pub chain: Option<Chain>,
+    /// How they show what there is to show.
+    pub patterns: Patterns,
 }
 
 impl Pins {
     /// Sets the LEDs that change. Returns the first LED that failed just now.
-    pub fn show(&mut self, lights: Lights) -> Option<(LedRole, PinError)> {
+    pub fn show(&mut self, lights: Lights) -> Option<(Light, PinError)> {
         let mut failed = None;
         for led in &mut self.leds {
             if let Err(error) = led.show(lights) {
-                failed = failed.or(Some((led.role, error)));
+                failed = failed.or(Some((led.light, error)));
             }
         }
         failed
+    }
+
+    /// Returns a pin that failed, and how long to wait before it is opened again; none when all are
+    /// well, or the keeper has them.
+    pub fn take_gone(&mut self) -> Option<(AnyPin, u64)> {
+        let (button, mute) = (&mut self.button.seat, &mut self.mute.seat);
+        if let Some(pin) = button.take_gone() {
+            return Some((AnyPin::Button(pin), button.next_retry_ms()));
+        }
+        if let Some(pin) = mute.take_gone() {
+            return Some((AnyPin::Mute(pin), mute.next_retry_ms()));
+        }
+        let mut leds = self.leds.iter_mut().enumerate();
+        leds.find_map(|(place, led)| {
+            let pin = led.seat.take_gone()?;
+            Some((AnyPin::Led(place, pin), led.seat.next_retry_ms()))
+        })
+    }
+
+    /// Lets the next [`Pins::show`] set every LED, whether it changes or not.
+    pub fn doubt(&mut self) {
+        for led in &mut self.leds {
+            led.lit = None;
+        }
+    }
+
+    /// Returns how long to wait before a pin is opened again; it doubles from try to try. `None`
+    /// for an LED that the board does not have.
+    pub fn next_retry_ms(&mut self, name: PinName) -> Option<u64> {
+        Some(match name {
+            PinName::Button => self.button.seat.next_retry_ms(),
+            PinName::Mute => self.mute.seat.next_retry_ms(),
+            PinName::Led(place) => self.leds.get_mut(place)?.seat.next_retry_ms(),
+        })
+    }
+
+    /// Goes on with a pin that was opened again.
+    pub fn resume(&mut self, pin: AnyPin) {
+        match pin {
+            AnyPin::Button(pin) => self.button.seat.resume(pin),
+            AnyPin::Mute(pin) => self.mute.seat.resume(pin),
+            AnyPin::Led(place, pin) => {
+                if let Some(led) = self.leds.get_mut(place) {
+                    led.seat.resume(pin);
+                    led.lit = None;
+                }
+            }
+        }
+    }
+
+    /// Sets the chain if it changes. Returns news of its bus.
+    pub fn show_chain(&mut self, lights: Lights, now: Millis) -> Option<ChainNews> {
+        self.chain.as_mut()?.show(lights, now)
     }
 }
 

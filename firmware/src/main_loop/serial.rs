@@ -97,6 +97,12 @@ impl Serial {
         self.link.is_some()
     }
 
+    /// Returns whether there should be a line and is none.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.link.is_none() && self.mode != LinkMode::None
+    }
+
     /// Returns whether everything was handed to the kernel.
     #[must_use]
     pub fn is_flushed(&self) -> bool {

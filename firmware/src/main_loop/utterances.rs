@@ -184,8 +184,10 @@ impl MainLoop {
 
     /// Gives an utterance its outcome.
     pub(super) fn finish(&mut self, finished: Finished) {
-        if let OutcomeResult::Dropped(_) | OutcomeResult::Failed(_) = finished.outcome.result {
-            self.view.fault_at = Some(finished.done_at);
+        match finished.outcome.result {
+            OutcomeResult::Failed(_) => self.view.failed_at = Some(finished.done_at),
+            OutcomeResult::Dropped(_) => self.view.dropped_at = Some(finished.done_at),
+            OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => {}
         }
         self.recogniser.forget(finished.outcome.utterance);
         self.ledger.enter(&finished.outcome.result);

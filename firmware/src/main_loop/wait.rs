@@ -87,7 +87,7 @@ impl MainLoop {
             self.session.deadline(&self.fixed.session).map(left),
             self.recogniser.deadline().map(left),
             self.outbox.deadline().map(left),
-            lights::steady_ms(&self.view, now),
+            lights::steady_ms(&self.view, &self.pins.patterns, now),
             waits.then_some(RETRY_MS),
             Some(left(self.counters_at + COUNTERS_EVERY_MS)),
             Some(longest_ms),

@@ -22,6 +22,8 @@ pub mod receiver;
 pub mod limits;
 
 #[cfg(test)]
+mod receivers_tests;
+#[cfg(test)]
 mod spec_tests;
 #[cfg(test)]
 mod strategies;

@@ -7,7 +7,7 @@
 //! event handle of `gpio-cdev`, the crate beneath it. Both speak version 1 of the kernel's
 //! interface.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin, PinState};
 use gpio_cdev::{Chip, EventRequestFlags, Line, LineEventHandle, LineRequestFlags};
@@ -155,17 +155,33 @@ pub struct ChipInfo {
 
 /// Returns the GPIO chips that the user may open, for `pressel devices`.
 pub fn list_chips() -> Vec<ChipInfo> {
-    let info = |chip: Chip| ChipInfo {
-        path: chip.path().to_owned(),
-        label: chip.label().to_owned(),
-        lines: chip.num_lines(),
-    };
-    let mut chips: Vec<ChipInfo> = match gpio_cdev::chips() {
-        Ok(chips) => chips.filter_map(Result::ok).map(info).collect(),
-        Err(_) => Vec::new(),
-    };
-    chips.sort_by(|a, b| a.path.cmp(&b.path));
-    chips
+    look_for_chips().0
+}
+
+/// Returns the GPIO chips that the user may open, and the first one that he may not.
+fn look_for_chips() -> (Vec<ChipInfo>, Option<PathBuf>) {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir("/dev")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().starts_with("/dev/gpiochip"))
+        .collect();
+    paths.sort();
+    let (mut chips, mut refused) = (Vec::new(), None);
+    for path in paths {
+        match Chip::new(&path) {
+            Ok(chip) => chips.push(ChipInfo {
+                label: chip.label().to_owned(),
+                lines: chip.num_lines(),
+                path,
+            }),
+            Err(_) if matches!(last_errno(), libc::EACCES | libc::EPERM) => {
+                refused = refused.or(Some(path));
+            }
+            Err(_) => {}
+        }
+    }
+    (chips, refused)
 }
 
 /// Finds the path of a chip that is given by path, name or label.
@@ -173,40 +189,51 @@ fn chip_path(device: &'static str, name: &str, chip: &str) -> Result<PathBuf, Op
     if chip.starts_with('/') {
         return Ok(PathBuf::from(chip));
     }
-    let chips = list_chips();
-    let by_name = PathBuf::from("/dev").join(chip);
-    if let Some(found) = chips
-        .iter()
-        .find(|info| info.label == chip || info.path == by_name)
-    {
-        return Ok(found.path.clone());
-    }
+    let by_name = Path::new("/dev").join(chip);
+    let (chips, refused) = look_for_chips();
     if by_name.exists() {
-        // It is there and could not be opened: opening it again gives the reason.
         return Ok(by_name);
     }
-    let labels: Vec<&str> = chips.iter().map(|info| info.label.as_str()).collect();
-    let cause = match labels.as_slice() {
-        [] => "no GPIO chip of this machine can be opened".to_owned(),
-        labels => format!("no such GPIO chip; this machine has {}", labels.join(", ")),
-    };
-    Err(OpenError::new(device, name, cause, CHIP_REMEDY))
+    choose_chip(chip, &chips, refused).ok_or_else(|| no_such_chip(device, name, &chips))
 }
 
-const CHIP_REMEDY: &str = "check `chip` in the board file, and that the user is in the group \
-                           `gpio`; `pressel devices` lists the chips";
+/// Chooses the chip of this label, else one that this user may not open: it may be the one, and
+/// opening it again gives the reason.
+fn choose_chip(label: &str, chips: &[ChipInfo], refused: Option<PathBuf>) -> Option<PathBuf> {
+    let found = chips.iter().find(|info| info.label == label);
+    found.map(|info| info.path.clone()).or(refused)
+}
+
+fn no_such_chip(device: &'static str, name: &str, chips: &[ChipInfo]) -> OpenError {
+    let labels: Vec<&str> = chips.iter().map(|info| info.label.as_str()).collect();
+    let (cause, remedy) = match labels.as_slice() {
+        [] => (
+            "this machine has no GPIO chip (/dev/gpiochip*)".to_owned(),
+            "is this the board of the board file? `pressel devices` lists what is there",
+        ),
+        labels => (
+            format!("no such GPIO chip; this machine has {}", labels.join(", ")),
+            CHIP_REMEDY,
+        ),
+    };
+    OpenError::new(device, name, cause, remedy)
+}
+
+const CHIP_REMEDY: &str = "correct `chip` in the board file; `pressel devices` lists the chips";
+const GROUP_REMEDY: &str =
+    "add the user to the group `gpio` (`sudo usermod -aG gpio $USER`), log in again";
 
 fn open_line(device: &'static str, config: &PinConfig) -> Result<Line, OpenError> {
-    let name = pin_name(config);
+    let name = config.name();
     let path = chip_path(device, &name, &config.chip)?;
     let mut chip = Chip::new(&path).map_err(|_| {
         let remedy = match last_errno() {
-            libc::EACCES | libc::EPERM => {
-                "add the user to the group `gpio` (`sudo usermod -aG gpio $USER`), log in again"
-            }
+            libc::EACCES | libc::EPERM => GROUP_REMEDY,
             _ => CHIP_REMEDY,
         };
-        OpenError::from_errno(device, &name, last_errno(), remedy)
+        let mut error = OpenError::from_errno(device, &name, last_errno(), remedy);
+        error.cause = format!("{}: {}", path.display(), error.cause);
+        error
     })?;
     let count = chip.num_lines();
     chip.get_line(config.line).map_err(|_| {
@@ -224,6 +251,9 @@ fn line_failed(device: &'static str, config: &PinConfig, line: &Line, errno: i32
         .ok()
         .and_then(|info| info.consumer().map(str::to_owned));
     let remedy = match (errno, user) {
+        (libc::EBUSY, Some(user)) if user == CONSUMER => {
+            "the line is used by another `pressel`, or twice in the board file".to_owned()
+        }
         (libc::EBUSY, Some(user)) => format!("the line is used by `{user}`: end that first"),
         (libc::EBUSY, None) => "the line is used by a driver: see `gpioinfo`".to_owned(),
         (libc::EINVAL, _) if config.pull != Pull::None => {
@@ -231,11 +261,7 @@ fn line_failed(device: &'static str, config: &PinConfig, line: &Line, errno: i32
         }
         _ => "see `gpioinfo` for what the line can do".to_owned(),
     };
-    OpenError::from_errno(device, &pin_name(config), errno, remedy)
-}
-
-fn pin_name(config: &PinConfig) -> String {
-    format!("{} ({} line {})", config.role, config.chip, config.line)
+    OpenError::from_errno(device, &config.name(), errno, remedy)
 }
 
 /// `gpio-cdev` names no bias; these are `GPIOHANDLE_REQUEST_BIAS_*` of linux/gpio.h.
@@ -269,7 +295,7 @@ mod tests {
         }
     }
 
-    fn check_refused(chip: &str, cause: &str) {
+    fn check_refused(chip: &str, cause: &str, remedy: &str) {
         let errors = [
             CdevButton::open(&config(chip)).map(|_| ()).unwrap_err(),
             CdevLed::open(&config(chip)).map(|_| ()).unwrap_err(),
@@ -277,15 +303,46 @@ mod tests {
         for error in errors {
             assert_eq!(error.name, format!("talk ({chip} line 17)"));
             assert!(error.cause.contains(cause), "{error}");
-            assert!(error.remedy.contains("pressel devices"), "{error}");
+            assert!(error.remedy.contains(remedy), "{error}");
         }
     }
 
     #[test]
     fn a_chip_that_does_not_exist_is_named_with_the_remedy() {
-        check_refused("/dev/gpiochip_none", "no such file");
-        check_refused("pinctrl-none", "GPIO chip");
-        check_refused("/dev/null", "inappropriate ioctl");
+        let list = "pressel devices";
+        let none = "/dev/gpiochip_none";
+        check_refused(none, "/dev/gpiochip_none: no such file", list);
+        check_refused("pinctrl-none", "GPIO chip", list);
+        check_refused("/dev/null", "/dev/null: inappropriate ioctl", list);
+    }
+
+    #[test]
+    fn the_chips_that_are_there_are_named_when_the_wanted_one_is_not() {
+        let chip = ChipInfo {
+            path: PathBuf::from("/dev/gpiochip0"),
+            label: "pinctrl-rp1".to_owned(),
+            lines: 54,
+        };
+        let chips = [chip];
+        let error = no_such_chip("led", "sent (pinctrl-bcm2711 line 24)", &chips).to_string();
+        assert!(error.contains("this machine has pinctrl-rp1"), "{error}");
+        assert!(error.contains("correct `chip`"), "{error}");
+        let error = no_such_chip("led", "sent (pinctrl-bcm2711 line 24)", &[]).to_string();
+        assert!(error.contains("no GPIO chip (/dev/gpiochip*)"), "{error}");
+    }
+
+    #[test]
+    fn a_chip_that_may_not_be_opened_is_tried_when_no_other_has_the_label() {
+        let chips = [ChipInfo {
+            path: PathBuf::from("/dev/gpiochip4"),
+            label: "pinctrl-rp1".to_owned(),
+            lines: 54,
+        }];
+        let refused = Some(PathBuf::from("/dev/gpiochip0"));
+        let chosen = |label| choose_chip(label, &chips, refused.clone());
+        assert_eq!(chosen("pinctrl-rp1"), Some(chips[0].path.clone()));
+        assert_eq!(chosen("pinctrl-bcm2711"), refused);
+        assert_eq!(choose_chip("pinctrl-bcm2711", &chips, None), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The serial line: raw bytes, 8 data bits, no parity, 1 stop bit, no flow control.
+//! The serial line: raw bytes, 8 data bits, no parity, 1 stop bit, RTS/CTS on demand.
 //!
 //! Flow: bytes in and out on the main loop, one system call each, never waiting, never allocating.
 //! Works on a UART, a USB adapter and a pseudo-terminal.
@@ -11,6 +11,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -19,7 +20,8 @@ use rustix::termios::{
     ioctl_tiocexcl, tcflush, tcgetattr, tcsetattr,
 };
 
-use crate::{Link, LinkError, OpenError, PollFd};
+use crate::link::nearest_speed;
+use crate::{Flow, Link, LinkError, OpenError, PollFd};
 
 const DEVICE: &str = "serial port";
 
@@ -28,15 +30,35 @@ const DEVICE: &str = "serial port";
 pub struct SerialLink {
     port: File,
     name: String,
+    flow: Flow,
 }
 
 impl SerialLink {
+    /// Opens `path` at `baud` bits per second, without flow control. Bytes that arrived before are
+    /// thrown away.
+    ///
+    /// # Errors
+    /// As [`SerialLink::open_with`].
+    pub fn open(path: &str, baud: u32) -> Result<Self, OpenError> {
+        Self::open_with(path, baud, Flow::None)
+    }
+
     /// Opens `path` at `baud` bits per second. Bytes that arrived before are thrown away.
     ///
     /// # Errors
     /// [`OpenError`] when the port is missing, busy, not permitted, not a serial port, or cannot
-    /// run at `baud`.
-    pub fn open(path: &str, baud: u32) -> Result<Self, OpenError> {
+    /// run at `baud` or with RTS and CTS; or when `baud` is no standard speed.
+    pub fn open_with(path: &str, baud: u32, flow: Flow) -> Result<Self, OpenError> {
+        let near = nearest_speed(baud);
+        if near != baud {
+            let cause = format!("{baud} baud is no standard speed");
+            return Err(OpenError::new(
+                DEVICE,
+                path,
+                cause,
+                format!("the nearest is {near}"),
+            ));
+        }
         let port = File::options()
             .read(true)
             .write(true)
@@ -54,9 +76,16 @@ impl SerialLink {
             Errno::WOULDBLOCK => failed(Errno::BUSY),
             errno => failed(errno),
         })?;
-        make_raw(&mut settings, baud).map_err(failed)?;
+        make_raw(&mut settings, baud, flow).map_err(failed)?;
         tcsetattr(&port, OptionalActions::Now, &settings).map_err(failed)?;
-        let actual = tcgetattr(&port).map_err(failed)?.output_speed();
+        let actual = tcgetattr(&port).map_err(failed)?;
+        let has_flow = actual.control_modes.contains(ControlModes::CRTSCTS);
+        if flow == Flow::RtsCts && !has_flow {
+            let cause = "it has no RTS and CTS";
+            let remedy = "write `flow = \"none\"` into the board file or the configuration";
+            return Err(OpenError::new(DEVICE, path, cause, remedy));
+        }
+        let actual = actual.output_speed();
         if actual.abs_diff(baud) > baud / 50 {
             let cause = format!("it runs at {actual} baud instead of {baud}");
             return Err(OpenError::new(
@@ -70,7 +99,22 @@ impl SerialLink {
         Ok(Self {
             port,
             name: path.to_owned(),
+            flow,
         })
+    }
+}
+
+impl Drop for SerialLink {
+    /// Lets what is left go out, however the other side stands: closing a line that is held by CTS
+    /// would wait for half a minute (`closing_wait` of the kernel's serial core).
+    fn drop(&mut self) {
+        if self.flow == Flow::RtsCts
+            && let Ok(mut settings) = tcgetattr(&self.port)
+        {
+            settings.control_modes.remove(ControlModes::CRTSCTS);
+            // The line may be gone: then there is nothing to wait for.
+            tcsetattr(&self.port, OptionalActions::Now, &settings).ok();
+        }
     }
 }
 
@@ -115,11 +159,24 @@ pub fn list_ports() -> Vec<String> {
     paths.extend(
         ["/dev/serial0", "/dev/serial1"]
             .into_iter()
-            .filter(|path| std::path::Path::new(path).exists())
+            .filter(|path| Path::new(path).exists())
             .map(str::to_owned),
     );
     paths.sort();
     paths
+}
+
+/// Returns whether the kernel's console is on this port: its messages, and usually a login, would
+/// come between our bytes. The port can be opened all the same, so it is no error.
+pub fn is_console(path: &str) -> bool {
+    let consoles = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+    // A link as /dev/serial0 is the port that it leads to.
+    std::fs::canonicalize(path).is_ok_and(|port| names(&consoles, &port))
+}
+
+fn names(consoles: &str, port: &Path) -> bool {
+    let name = port.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| consoles.split_whitespace().any(|console| console == name))
 }
 
 fn is_pseudo_terminal(path: &str) -> bool {
@@ -135,7 +192,7 @@ fn nothing_or_lost(errno: Errno) -> Result<usize, LinkError> {
     }
 }
 
-fn make_raw(settings: &mut Termios, baud: u32) -> rustix::io::Result<()> {
+fn make_raw(settings: &mut Termios, baud: u32, flow: Flow) -> rustix::io::Result<()> {
     settings.make_raw();
     settings
         .input_modes
@@ -145,6 +202,9 @@ fn make_raw(settings: &mut Termios, baud: u32) -> rustix::io::Result<()> {
     settings
         .control_modes
         .insert(ControlModes::CREAD | ControlModes::CLOCAL);
+    if flow == Flow::RtsCts {
+        settings.control_modes.insert(ControlModes::CRTSCTS);
+    }
     // One byte at least: an empty line then says EAGAIN, and 0 bytes only means a hang-up.
     settings.special_codes[SpecialCodeIndex::VMIN] = 1;
     settings.special_codes[SpecialCodeIndex::VTIME] = 0;
@@ -177,8 +237,27 @@ mod tests {
 
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+    use rustix::termios::{LocalModes, OutputModes};
+
     use super::*;
+    use crate::link::SPEEDS;
     use crate::linux::poll::wait;
+
+    /// Opens the line with these, and looks at its settings through another descriptor.
+    fn settings(baud: u32, flow: Flow) -> Termios {
+        let (_master, path) = pty();
+        let _link = SerialLink::open_with(&path, baud, flow).unwrap();
+        tcgetattr(look(&path)).unwrap()
+    }
+
+    /// Another descriptor of the same line.
+    fn look(path: &str) -> File {
+        File::options()
+            .read(true)
+            .custom_flags(libc::O_NOCTTY)
+            .open(path)
+            .unwrap()
+    }
 
     /// Makes a pseudo-terminal; returns its master side and the path of the other.
     fn pty() -> (File, String) {
@@ -245,6 +324,78 @@ mod tests {
         assert_eq!(error.errno, libc::EBUSY, "{error}");
         drop(link);
         SerialLink::open(&path, 3_000_000).unwrap();
+    }
+
+    #[test]
+    fn every_standard_speed_is_set_in_both_directions() {
+        for baud in SPEEDS {
+            let settings = settings(baud, Flow::None);
+            let set = (settings.input_speed(), settings.output_speed());
+            assert_eq!(set, (baud, baud));
+        }
+    }
+
+    #[test]
+    fn a_speed_that_is_no_standard_one_names_the_nearest() {
+        let (_master, path) = pty();
+        for (baud, near) in [
+            (115_000, "the nearest is 115200"),
+            (300, "9600"),
+            (4_000_000, "3000000"),
+        ] {
+            let error = SerialLink::open(&path, baud).unwrap_err().to_string();
+            assert!(error.contains(&format!("{baud} baud is no standard speed")));
+            assert!(error.contains(near), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_line_is_8n1_and_raw() {
+        let settings = settings(115_200, Flow::None);
+        let control = settings.control_modes;
+        assert_eq!(control & ControlModes::CSIZE, ControlModes::CS8);
+        let off = ControlModes::PARENB | ControlModes::CSTOPB | ControlModes::CRTSCTS;
+        assert!(!control.intersects(off | ControlModes::HUPCL));
+        assert!(control.contains(ControlModes::CREAD | ControlModes::CLOCAL));
+        assert!(!settings.output_modes.contains(OutputModes::OPOST));
+        let local = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
+        assert!(!settings.local_modes.intersects(local));
+        let input = InputModes::IXON | InputModes::IXOFF | InputModes::IXANY | InputModes::ICRNL;
+        assert!(!settings.input_modes.intersects(input | InputModes::ISTRIP));
+    }
+
+    #[test]
+    fn rts_and_cts_are_used_on_demand_and_let_go_of_before_the_end() {
+        let (_master, path) = pty();
+        let far = look(&path);
+        let has_flow = || {
+            let settings = tcgetattr(&far).unwrap();
+            settings.control_modes.contains(ControlModes::CRTSCTS)
+        };
+        let link = SerialLink::open_with(&path, 921_600, Flow::RtsCts).unwrap();
+        assert!(has_flow());
+        drop(link);
+        assert!(!has_flow());
+        // What another program left behind does not count.
+        let mut left = tcgetattr(&far).unwrap();
+        left.control_modes.insert(ControlModes::CRTSCTS);
+        tcsetattr(&far, OptionalActions::Now, &left).unwrap();
+        let link = SerialLink::open(&path, 921_600).unwrap();
+        assert!(!has_flow());
+        drop(link);
+    }
+
+    #[test]
+    fn a_port_with_the_console_on_it_is_known() {
+        for (consoles, port, expected) in [
+            ("tty0 ttyAMA0\n", "/dev/ttyAMA0", true),
+            ("tty0 ttyAMA10\n", "/dev/ttyAMA1", false),
+            ("", "/dev/ttyAMA0", false),
+        ] {
+            assert_eq!(names(consoles, Path::new(port)), expected, "{port}");
+        }
+        let (_master, path) = pty();
+        assert!(!is_console(&path) && !is_console("/dev/no_such_port"));
     }
 
     #[test]

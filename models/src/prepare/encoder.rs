@@ -26,6 +26,7 @@ pub(super) fn plan(mut builder: Builder, shape: &Shape) -> Plan {
     let mut input = builder.norm(&sum, "encoder.layers.0.self_attn_layer_norm", width);
     for layer in 0..shape.encoder_layers {
         let name = format!("encoder.layers.{layer}");
+        builder.share(&input);
         let [query, key, value] = ["q", "k", "v"].map(|part| {
             let module = format!("{name}.self_attn.{part}_proj");
             square(&mut builder, &input, &module, width, part != "k")
@@ -111,6 +112,7 @@ fn convolution(
 /// What the decoder's layers listen to.
 fn outputs(builder: &mut Builder, input: &str, shape: &Shape) {
     let (heads, head) = (shape.heads.to_string(), shape.head().to_string());
+    builder.share(input);
     for layer in 0..shape.decoder_layers {
         let module = format!("decoder.layers.{layer}.encoder_attn");
         let key = square(

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use super::{Options, linear::Part, protobuf::Message, tensor::Kind};
 
 /// Operators that are ONNX Runtime's own.
-const MICROSOFT: [&str; 5] = [
+const MICROSOFT: [&str; 6] = [
+    "DynamicQuantizeMatMul",
     "Gelu",
     "GroupQueryAttention",
     "MatMulIntegerToFloat",
@@ -74,7 +75,7 @@ pub(super) struct Builder {
     plan: Plan,
     names: HashSet<String>,
     count: usize,
-    /// Values that were quantized: value, scale, zero point.
+    /// Inputs of more than one product: what each became, its scale, its zero point.
     pub(super) quantized: HashMap<String, [String; 3]>,
 }
 

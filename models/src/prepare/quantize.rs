@@ -52,35 +52,63 @@ pub(super) fn columns(
 /// Appends a row in blocks of 4 bits, two weights in a byte, the first in the low half; appends the
 /// scale of each block as well. A last block that is not full is filled up with zeros.
 ///
-/// The scale is signed, so that the largest weight of a block is exact, whichever sign it has.
+/// The scale is the one of [`STEPS`] tries that leaves the least error: clipping the largest weight
+/// a little tells the many small ones better apart.
 pub(super) fn blocks(values: &[f32], into: &mut Vec<u8>, scales: &mut Vec<f32>) {
     for block in values.chunks(BLOCK) {
-        let largest = block.iter().fold(0.0_f32, |most, &value| {
-            if most.abs() < value.abs() {
-                value
-            } else {
-                most
-            }
-        });
-        let scale = if largest == 0.0 {
-            1.0
-        } else {
-            -largest / NIBBLE_ZERO
-        };
-        let nibble = |at: usize| {
-            let value = block.get(at).copied().unwrap_or(0.0);
-            let level = (value / scale).round_ties_even() + NIBBLE_ZERO;
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "0 to 15"
-            )]
-            let level = level.clamp(0.0, NIBBLE_MAX) as u8;
-            level
-        };
+        let scale = nibble_scale(block);
+        let nibble = |at: usize| nibble(block.get(at).copied().unwrap_or(0.0), scale);
         into.extend((0..BLOCK / 2).map(|pair| nibble(2 * pair) | nibble(2 * pair + 1) << 4));
         scales.push(scale);
     }
+}
+
+/// Scales that are tried for a block.
+const STEPS: u8 = 8;
+/// How much smaller each of them is than the one before, as a part of the first.
+const STEP: f32 = 0.05;
+
+/// Returns the scale of a block in 4 bits. It is signed, so that the largest weight has a level of
+/// its own, whichever sign it has.
+fn nibble_scale(block: &[f32]) -> f32 {
+    let larger = |most: f32, &value: &f32| {
+        if most.abs() < value.abs() {
+            value
+        } else {
+            most
+        }
+    };
+    let largest = block.iter().fold(0.0, larger);
+    if largest == 0.0 {
+        return 1.0;
+    }
+    let error = |scale: f32| -> f32 {
+        let error = |&value: &f32| {
+            let level = f32::from(nibble(value, scale)) - NIBBLE_ZERO;
+            (level * scale - value).powi(2)
+        };
+        block.iter().map(error).sum()
+    };
+    let tries = (0..STEPS).map(|step| -largest / NIBBLE_ZERO * (1.0 - STEP * f32::from(step)));
+    let better = |best: (f32, f32), scale: f32| {
+        let error = error(scale);
+        if error < best.1 { (scale, error) } else { best }
+    };
+    // Weights that are no numbers have no error that is less: they keep the first scale.
+    let first = -largest / NIBBLE_ZERO;
+    tries.fold((first, f32::INFINITY), better).0
+}
+
+/// Returns the level of a weight, 0 to 15.
+fn nibble(value: f32, scale: f32) -> u8 {
+    let level = (value / scale).round_ties_even() + NIBBLE_ZERO;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 15"
+    )]
+    let level = level.clamp(0.0, NIBBLE_MAX) as u8;
+    level
 }
 
 fn int8_scale(largest: f32) -> f32 {
@@ -159,5 +187,22 @@ mod tests {
         assert_eq!(packed[..2], [0xf0, 0x88]);
         // 2 / -0.25 + 8 = 0.
         assert_eq!(packed[BLOCK / 2..][..2], [0x88, 0x80]);
+    }
+
+    #[test]
+    fn a_block_of_many_small_weights_clips_its_largest() {
+        let mut block = [0.0_f32; BLOCK];
+        for (n, value) in (0_u16..).zip(&mut block) {
+            *value = f32::from(n * 37 % 101) / 101.0 - 0.5;
+        }
+        block[9] = 0.8;
+        let error = |scale: f32| -> f32 {
+            let level = |&value: &f32| f32::from(nibble(value, scale)) - NIBBLE_ZERO;
+            let errors = block.iter().map(|value| level(value) * scale - value);
+            errors.map(|error| error * error).sum()
+        };
+        let (whole, found) = (-0.8 / NIBBLE_ZERO, nibble_scale(&block));
+        assert!(found.abs() < whole.abs(), "{found}");
+        assert!(error(found) < 0.9 * error(whole));
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Results<'a> {
     pub(crate) elapsed: Duration,
 }
 
+/// The model of ours that speaks for us: what `pressel models prepare` makes by default.
+const BY_DEFAULT: &str = "4bit-head";
+
 /// Columns of the tables, the name first.
 const COLUMNS: [&str; 11] = [
     "setting",
@@ -217,7 +220,7 @@ impl Cell {
             };
             let own = self.rows.iter().find(|row| {
                 let one = row.setting;
-                one.engine == Pressel && one.model == "int8" && one.window == own
+                one.engine == Pressel && one.model == BY_DEFAULT && one.window == own
             })?;
             let times = peer.spread.median / own.spread.median;
             let (ours, theirs) = (own.setting.name(), peer.setting.name());
@@ -290,16 +293,16 @@ pub(super) mod tests {
     #[test]
     fn the_best_peer_at_the_same_window_counts() {
         let found = cell(&[
-            ("pressel-int8-exact", 40.0),
+            ("pressel-4bit-head-exact", 40.0),
             ("stock-hub-full", 400.0),
             ("whisper.cpp-q8_0-exact", 120.0),
             ("whisper.cpp-wheel-q4_0-exact", 100.0),
             ("ctranslate2-int8-faster-whisper-full", 30.0),
         ]);
         let expected = [
-            "pressel-int8-exact is 2.50 times as fast as the best whisper.cpp, \
+            "pressel-4bit-head-exact is 2.50 times as fast as the best whisper.cpp, \
              whisper.cpp-wheel-q4_0-exact (2.50 by CPU)",
-            "pressel-int8-exact is 10.00 times as fast as the best stock export, stock-hub-full \
+            "pressel-4bit-head-exact is 10.00 times as fast as the best stock export, stock-hub-full \
              (10.00 by CPU)",
         ];
         assert_eq!(found.verdicts(), expected);
@@ -308,13 +311,13 @@ pub(super) mod tests {
 
     #[test]
     fn columns_stand_under_each_other() {
-        let row = &cell(&[("pressel-int8-exact", 40.0)]).rows[0];
+        let row = &cell(&[("pressel-4bit-head-exact", 40.0)]).rows[0];
         let [name, median, quartiles, least_most, ratio, ..] = columns(row);
         let found = [name, median, quartiles, least_most, ratio];
         assert_eq!(
             found,
             [
-                "pressel-int8-exact",
+                "pressel-4bit-head-exact",
                 "40.0",
                 "38.0-42.0",
                 "36.0-44.0",

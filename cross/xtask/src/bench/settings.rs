@@ -100,12 +100,12 @@ use Window::{Exact, Full, Safe};
 
 /// All settings. Those with other kernels or formats are here so that the best of each peer is.
 const ALL: [Setting; 28] = [
-    setting(Pressel, "int8", "", Exact),
     setting(Pressel, "4bit-head", "", Exact),
-    setting(Pressel, "int8", "", Safe),
+    setting(Pressel, "int8", "", Exact),
     setting(Pressel, "4bit-head", "", Safe),
-    setting(Pressel, "int8", "", Full),
+    setting(Pressel, "int8", "", Safe),
     setting(Pressel, "4bit-head", "", Full),
+    setting(Pressel, "int8", "", Full),
     setting(Stock, "int8", "", Full),
     setting(Stock, "hub", "", Full),
     setting(WhisperCpp, "q4_0", "", Exact),

@@ -95,7 +95,7 @@ pub struct FetchArguments {
     #[arg(long, conflicts_with = "head")]
     pub raw: bool,
     /// Bits of the matrix that chooses tokens
-    #[arg(long, value_name = "BITS", default_value = "8bit")]
+    #[arg(long, value_name = "BITS", default_value = "4bit")]
     pub head: Head,
     /// Print one JSON object at the end
     #[arg(long)]

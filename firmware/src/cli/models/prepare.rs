@@ -41,7 +41,7 @@ pub struct PrepareArguments {
     #[arg(
         long,
         value_name = "BITS",
-        default_value = "8bit",
+        default_value = "4bit",
         conflicts_with = "fp32"
     )]
     pub head: Head,

@@ -217,6 +217,12 @@ fn trouble_with_devices_is_told() {
     };
     check(&pin, Level::Warn, "pin failed role=button errno=5", None);
     check(
+        &Record::PixelsWork { failures: 3 },
+        Level::Info,
+        "pin works again role=pixels failures=3",
+        None,
+    );
+    check(
         &Record::Missing(4),
         Level::Warn,
         "records missing count=4",

@@ -4,19 +4,25 @@
 
 use std::time::{Duration, Instant};
 
+use pressel_pipeline::limits::PINS_MAX;
+
 use super::{Delivery, Hand, Room};
+use crate::main_loop::PinName;
 use crate::worker::{Setup, WorkerProcess};
 
 /// Places in the list of last errors.
 const MICROPHONE: usize = 0;
 const LINK: usize = 1;
 const WORKER: usize = 2;
+const FIRST_PIN: usize = 3;
+pub(super) const KINDS: usize = FIRST_PIN + PINS_MAX;
 
 /// What is to be done when.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Due {
     pub(super) microphone: Option<Instant>,
     pub(super) link: Option<Instant>,
+    pub(super) pins: [Option<Instant>; PINS_MAX],
     pub(super) worker: Option<Instant>,
     /// The next worker is not to use CUDA.
     pub(super) worker_on_cpu: bool,
@@ -27,7 +33,7 @@ impl Due {
     /// Returns how long it is until the next one.
     pub(super) fn next(&self) -> Option<Duration> {
         let all = [self.microphone, self.link, self.worker, self.journal];
-        let next = all.into_iter().flatten().min();
+        let next = all.into_iter().chain(self.pins).flatten().min();
         next.map(|at| at.saturating_duration_since(Instant::now()))
     }
 }
@@ -46,6 +52,13 @@ impl Room {
         if take_due(&mut self.due.link) {
             self.in_hand = Hand::Link;
             self.open_link();
+        }
+        for index in 0..PINS_MAX {
+            if take_due(&mut self.due.pins[index]) {
+                let name = PinName::of_index(index);
+                self.in_hand = Hand::Pin(name);
+                self.open_pin(name);
+            }
         }
         if take_due(&mut self.due.worker) {
             self.in_hand = Hand::Worker;
@@ -77,6 +90,18 @@ impl Room {
                 return;
             }
             Err(error) => self.complain(LINK, error, Delivery::NoLink),
+        };
+        self.deliver(delivery);
+    }
+
+    fn open_pin(&mut self, name: PinName) {
+        let kind = FIRST_PIN + name.index();
+        let delivery = match self.tools.opener.pin(name) {
+            Ok(pin) => {
+                self.now_fine(kind, || format!("pin open name={name}"));
+                Delivery::Pin(pin)
+            }
+            Err(error) => self.complain(kind, error, Delivery::NoPin(name)),
         };
         self.deliver(delivery);
     }

@@ -11,11 +11,14 @@ use pressel_hal::{Link, Microphone};
 
 use super::*;
 use crate::journal::Limits;
+use crate::main_loop::AnyPin;
 
 /// Opens devices as the script says, one answer after the other; then none.
+#[derive(Default)]
 struct Script {
     microphones: Vec<Result<Box<dyn Microphone>, String>>,
     links: Vec<Result<Option<Box<dyn Link>>, String>>,
+    pins: Vec<Result<AnyPin, String>>,
 }
 
 impl Opener for Script {
@@ -24,6 +27,9 @@ impl Opener for Script {
     }
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
         self.links.remove(0)
+    }
+    fn pin(&mut self, _: PinName) -> Result<AnyPin, String> {
+        self.pins.remove(0)
     }
 }
 
@@ -36,6 +42,9 @@ impl Opener for Brittle {
         std::panic::resume_unwind(Box::new("brittle"));
     }
     fn link(&mut self) -> Result<Option<Box<dyn Link>>, String> {
+        std::panic::resume_unwind(Box::new("brittle"));
+    }
+    fn pin(&mut self, _: PinName) -> Result<AnyPin, String> {
         std::panic::resume_unwind(Box::new("brittle"));
     }
 }
@@ -106,6 +115,10 @@ fn delivered(keeper: &Keeper) -> &'static str {
         Ok(Delivery::NoMicrophone) => "no microphone",
         Ok(Delivery::Link(_)) => "link",
         Ok(Delivery::NoLink) => "no link",
+        Ok(Delivery::Pin(AnyPin::Led(1, _))) => "led 1",
+        Ok(Delivery::Pin(_)) => "pin",
+        Ok(Delivery::NoPin(PinName::Led(1))) => "no led 1",
+        Ok(Delivery::NoPin(_)) => "no pin",
         Ok(Delivery::Worker(_)) => "worker",
         Ok(Delivery::NoWorker) => "no worker",
         Ok(Delivery::Found { .. }) => "found",
@@ -122,6 +135,7 @@ fn each_request_to_open_is_tried_once_and_answered() {
     let keeper = start(Script {
         microphones: vec![Err("none".into()), Ok(microphone(&closed))],
         links: vec![Err("none".into()), Ok(Some(Box::new(link)))],
+        pins: Vec::new(),
     });
     for (errand, expected) in [
         (Errand::OpenMicrophone { wait_ms: 0 }, "no microphone"),
@@ -142,6 +156,7 @@ fn board_without_a_serial_line_gets_no_delivery() {
     let keeper = start(Script {
         microphones: vec![Err("none".into())],
         links: vec![Ok(None)],
+        ..Script::default()
     });
     ask(&keeper, Errand::OpenLink { wait_ms: 0 });
     ask(&keeper, Errand::OpenMicrophone { wait_ms: 1 });
@@ -154,10 +169,7 @@ fn board_without_a_serial_line_gets_no_delivery() {
 #[test]
 fn what_is_handed_back_is_closed_and_finish_does_all_that_was_asked_before() {
     let closed = Arc::default();
-    let keeper = start(Script {
-        microphones: Vec::new(),
-        links: Vec::new(),
-    });
+    let keeper = start(Script::default());
     for at in 0..50 {
         ask(&keeper, Errand::Record(Record::Missing(at)));
     }
@@ -174,6 +186,49 @@ fn what_is_handed_back_is_closed_and_finish_does_all_that_was_asked_before() {
     // Nobody is there any more: the errand comes back.
     let back = doors.ask(Errand::OpenLink { wait_ms: 5 });
     assert!(matches!(back, Err(Errand::OpenLink { wait_ms: 5 })));
+}
+
+fn mend(name: PinName, old: Option<AnyPin>) -> Errand {
+    let wait_ms = 0;
+    Errand::MendPin { name, old, wait_ms }
+}
+
+#[test]
+fn lost_pin_is_let_go_before_it_is_opened_again() {
+    let (closed, led) = (Arc::default(), PinName::Led(1));
+    let pin = || AnyPin::Led(1, Box::new(Counting(Arc::clone(&closed))));
+    let keeper = start(Script {
+        pins: vec![Err("busy".into()), Ok(pin())],
+        ..Script::default()
+    });
+    ask(&keeper, mend(led, Some(pin())));
+    assert_eq!(delivered(&keeper), "no led 1");
+    assert_eq!(closed.load(Ordering::Relaxed), 1);
+    ask(&keeper, mend(led, None));
+    assert_eq!(delivered(&keeper), "led 1");
+    keeper.finish();
+}
+
+/// An LED that counts how often it was let go.
+struct Counting(Arc<AtomicUsize>);
+
+impl embedded_hal::digital::ErrorType for Counting {
+    type Error = pressel_hal::PinError;
+}
+
+impl embedded_hal::digital::OutputPin for Counting {
+    fn set_low(&mut self) -> Result<(), pressel_hal::PinError> {
+        Ok(())
+    }
+    fn set_high(&mut self) -> Result<(), pressel_hal::PinError> {
+        Ok(())
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -196,6 +251,7 @@ fn panic_is_counted_and_answered_and_the_thread_goes_on() {
         (1, Errand::OpenMicrophone { wait_ms: 0 }, "no microphone"),
         (2, Errand::OpenLink { wait_ms: 0 }, "no link"),
         (3, Errand::OpenMicrophone { wait_ms: 1 }, "no microphone"),
+        (4, mend(PinName::Mute, None), "no pin"),
     ] {
         ask(&keeper, errand);
         assert_eq!(delivered(&keeper), expected);
@@ -204,7 +260,7 @@ fn panic_is_counted_and_answered_and_the_thread_goes_on() {
     ask(&keeper, Errand::Fetch(Mark::default()));
     assert_eq!(delivered(&keeper), "found");
     keeper.finish();
-    assert_eq!(vitals.panics(), 3);
+    assert_eq!(vitals.panics(), 4);
 }
 
 #[test]

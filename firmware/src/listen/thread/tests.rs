@@ -144,6 +144,16 @@ fn command_whose_sample_never_comes_is_obeyed_when_no_block_is_left() {
 }
 
 #[test]
+fn listen_that_is_behind_shows_that_it_moves() {
+    let mut desk = Desk::new(Vec::new());
+    let vitals = Arc::clone(&desk.room.vitals);
+    desk.blocks(100);
+    desk.turn();
+    // One turn, and a sign of life for each block of it.
+    assert!(100 < vitals.beats(Watched::Listen));
+}
+
+#[test]
 fn places_that_were_overwritten_are_passed_over() {
     let mut desk = Desk::new(Vec::new());
     desk.blocks(4);

@@ -50,6 +50,7 @@ impl World {
                 drop(socket);
                 self.life.worker = None;
             }
+            Errand::MendPin { name, .. } => panic!("no pin is lost here, {name} neither"),
             Errand::CloseMicrophone(_) | Errand::CloseLink(_) | Errand::Finish => {}
         }
     }

@@ -343,9 +343,31 @@ fn alerts_are_told_at_each_change_and_again_after_a_greeting() {
     rig.said.clear();
     rig.say(HostMessage::GetStatus);
     assert_eq!(rig.said.len(), 3);
-    // The journal's alert has no light; the journal is not what the owner talks to.
-    rig.pass(4_000);
-    assert_eq!(rig.lit(), [false; 4]);
+}
+
+#[test]
+fn the_error_light_counts_what_the_appliance_does_without() {
+    for (alert, flashes) in [
+        (Alert::SafeMode, 1),
+        (Alert::JournalDown, 3),
+        (Alert::CpuFallback, 4),
+        (Alert::VadFallback, 5),
+    ] {
+        let mut rig = Rig::ready();
+        assert_eq!(rig.error_flashes(), 0);
+        rig.deliver(Delivery::Alert { alert, on: true });
+        assert_eq!(rig.error_flashes(), flashes, "{alert:?}");
+        rig.deliver(Delivery::Alert { alert, on: false });
+        assert_eq!(rig.error_flashes(), 0);
+    }
+    let mut rig = Rig::ready();
+    rig.peer = None;
+    rig.turn();
+    assert_eq!(rig.error_flashes(), 2);
+    let (link, peer) = pressel_hal::sim::MemoryLink::pair(16_384).unwrap();
+    rig.peer = Some(peer);
+    rig.deliver(Delivery::Link(Box::new(link)));
+    assert_eq!(rig.error_flashes(), 0);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use heapless::spsc::Consumer;
 use pressel_hal::sim::{MemoryLink, MemoryPeer, ScriptedMicrophone};
 use pressel_hal::{MicError, Microphone, PollFd};
+use pressel_pipeline::lights::{Light, Patterns};
 use pressel_pipeline::limits::DELIVERIES_MAX;
 use pressel_pipeline::utterance::CloseReason;
 use pressel_pipeline::waiting::SpeechSpan;
@@ -388,6 +389,21 @@ impl Rig {
         self.leds.each_ref().map(Wire::is_lit)
     }
 
+    /// Lets four seconds pass and counts how often the error light goes on.
+    pub(super) fn error_flashes(&mut self) -> usize {
+        let look = |_| {
+            self.pass(50);
+            self.lit()[3]
+        };
+        let lit: Vec<bool> = (0..80).map(look).collect();
+        // The four seconds repeat: the first look follows the last.
+        let before = lit.iter().cycle().skip(79);
+        lit.iter()
+            .zip(before)
+            .filter(|two| *two == (&true, &false))
+            .count()
+    }
+
     /// The names of the errands since the last look, with their waits.
     pub(super) fn errands(&mut self) -> Vec<(&'static str, u64)> {
         let name = |errand: Errand| match errand {
@@ -401,6 +417,7 @@ impl Rig {
                 cpu: false,
             } => ("start worker", wait_ms),
             Errand::StartWorker { wait_ms, cpu: true } => ("start worker on cpu", wait_ms),
+            Errand::MendPin { wait_ms, .. } => ("mend pin", wait_ms),
             Errand::EndWorker(_) => ("end worker", 0),
             Errand::Acknowledged(mark) => ("acknowledged", u64::from(mark.next)),
             Errand::Fetch(mark) => ("fetch", u64::from(mark.next)),
@@ -411,18 +428,14 @@ impl Rig {
 }
 
 pub(crate) fn pins(button: &Wire, mute: &Wire, leds: &[Wire; 4]) -> Pins {
-    let roles = [
-        LedRole::Listening,
-        LedRole::Thinking,
-        LedRole::Sent,
-        LedRole::Error,
-    ];
-    let led = |(role, wire): (LedRole, &Wire)| Led::new(role, Box::new(wire.clone()));
+    let led = |(light, wire): (Light, &Wire)| Led::new(light, Box::new(wire.clone()));
     let input = |wire: &Wire| Input::new(Some(Box::new(wire.clone())), 20);
     Pins {
         button: input(button),
         mute: input(mute),
-        leds: roles.into_iter().zip(leds).map(led).collect(),
+        leds: Light::ALL.into_iter().zip(leds).map(led).collect(),
+        chain: None,
+        patterns: Patterns::usual(),
     }
 }
 

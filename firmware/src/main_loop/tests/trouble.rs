@@ -9,7 +9,7 @@ use pressel_pipeline::session::ButtonMode;
 use pressel_wire::{DeviceState, DropReason, FailCode, HostMessage, OutcomeResult};
 
 use super::rig::{READY, Rig, closed, opened, said};
-use super::words;
+use super::{Wire, words};
 use crate::keeper::{Delivery, Record};
 use crate::main_loop::*;
 use crate::stream::{Control, ListenEvent, LostUtterance};
@@ -392,6 +392,43 @@ fn led_and_mute_switch_that_break_are_reported_once() {
         })
         .collect();
     assert_eq!(roles, ["mute", "listening"]);
+}
+
+#[test]
+fn chip_that_goes_takes_all_its_pins_and_gives_them_back() {
+    let mut rig = Rig::ready();
+    rig.button.fail();
+    rig.leds.iter().for_each(Wire::fail);
+    // No LED changes; the button's loss is reason enough to look.
+    rig.turn();
+    rig.turn();
+    assert_eq!(rig.errands(), [("mend pin", 250); 5]);
+    rig.deliver(Delivery::NoPin(PinName::Button));
+    assert_eq!(rig.errands(), [("mend pin", 500)]);
+    let (button, led) = (Wire::default(), Wire::default());
+    // Held while it comes back: that is no press.
+    button.put(true);
+    rig.deliver(Delivery::Pin(AnyPin::Button(Box::new(button.clone()))));
+    rig.deliver(Delivery::Pin(AnyPin::Led(0, Box::new(led.clone()))));
+    rig.button = button;
+    rig.press(false);
+    rig.pass(1_000);
+    rig.press(true);
+    assert_eq!(controls(&mut rig), [Control::TalkStart]);
+    assert!(led.is_lit());
+}
+
+#[test]
+fn mute_switch_that_is_back_counts_and_a_lost_one_changes_nothing() {
+    let mut rig = Rig::ready();
+    rig.mute.put(true);
+    rig.turn();
+    rig.mute.fail();
+    rig.turn();
+    assert!(rig.main_loop.switch_mutes);
+    let mute = Wire::default();
+    rig.deliver(Delivery::Pin(AnyPin::Mute(Box::new(mute))));
+    assert!(!rig.main_loop.switch_mutes);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use ort::{
     value::TensorElementType,
 };
 
+use super::super::sampling;
 use super::{
     Cross, Sizes,
     binding::{Bound, Room, Shared, Way},
@@ -247,8 +248,7 @@ impl Decoder {
 fn best(logits: &[f32]) -> [(usize, f32); SHARP_COUNT] {
     let mut best = [(0, f32::NEG_INFINITY); SHARP_COUNT];
     for (stretch, values) in logits.chunks(STRETCH).enumerate() {
-        let highest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if highest <= best[SHARP_COUNT - 1].1 {
+        if sampling::maximum(values) <= best[SHARP_COUNT - 1].1 {
             continue;
         }
         for (place, &value) in values.iter().enumerate() {

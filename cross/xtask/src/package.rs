@@ -1,0 +1,158 @@
+//! `cargo xtask package`: Pressel as a Debian package, and the proof that it works as one.
+//!
+//! In: a machine, or with `cross` a board. Out: one `.deb`, inspected; on demand the whole life of
+//! it in a clean Debian: installed, run, upgraded, removed, purged. What goes where is in
+//! `firmware/Cargo.toml`; scripts, service and rules are in `cross/package`.
+
+mod boot;
+mod deb;
+mod inspect;
+mod notices;
+mod prison;
+mod service;
+mod stage;
+mod trial;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cross::Rust;
+use crate::fetch::Arch;
+use crate::{Fallible, console, packages, program};
+
+/// Examples of the help text.
+pub(crate) const HELP: &str = "Examples:
+  cargo xtask package                  target/package/pressel_VERSION_amd64.deb, for this machine
+  cargo xtask package --arch arm64     for a Raspberry Pi or a Jetson
+  cargo xtask package --test           and its whole life in a clean Debian; needs root or sudo";
+
+/// What to pack.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Machine that it is for: arm64 or amd64 [default: this one]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    arch: Option<Arch>,
+    /// Install, run, upgrade, remove and purge it in a clean Debian
+    #[arg(long)]
+    test: bool,
+    /// Where the compiler comes from, when it is for another machine
+    #[arg(long, value_enum, default_value = "auto")]
+    rust: Rust,
+}
+
+/// What a package is made of.
+struct Recipe<'a> {
+    arch: Arch,
+    program: &'a Path,
+    /// The board that its configuration names; none is found on the board itself.
+    board: Option<&'a str>,
+    /// The version; none is that of `Cargo.toml`.
+    version: Option<&'a str>,
+    /// Folder that the package goes to.
+    into: &'a Path,
+}
+
+/// Packs, and tries the package.
+///
+/// # Errors
+/// Names the step that failed, and the remedy.
+pub(crate) fn run(options: &Options) -> Fallible<()> {
+    let arch = options.arch.map_or_else(Arch::of_this_machine, Ok)?;
+    let program = program::build(arch, options.rust)?;
+    let deb = make(&Recipe {
+        arch,
+        program: &program,
+        board: None,
+        version: None,
+        into: &folder(),
+    })?;
+    if options.test {
+        test(arch, &program, &deb)?;
+    }
+    Ok(())
+}
+
+/// Packs a program that is built, for one board.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn for_board(arch: Arch, program: &Path, board: &str) -> Fallible<()> {
+    make(&Recipe {
+        arch,
+        program,
+        board: Some(board),
+        version: None,
+        into: &crate::root().join("target/cross").join(board),
+    })
+    .map(|_| ())
+}
+
+/// Both packages, and the life of this machine's, for a step of `nightly`.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn as_step_of_nightly() -> Fallible<String> {
+    let here = Arch::of_this_machine()?;
+    for arch in [Arch::Aarch64, here] {
+        run(&Options {
+            arch: Some(arch),
+            test: arch == here,
+            rust: Rust::Auto,
+        })?;
+    }
+    Ok("installed, run, upgraded, removed, purged".to_owned())
+}
+
+/// Where packages go.
+fn folder() -> PathBuf {
+    crate::root().join("target/package")
+}
+
+/// Lays out, packs and inspects.
+fn make(recipe: &Recipe) -> Fallible<PathBuf> {
+    packages::require(packages::FOR_PACKAGE)?;
+    for place in [&folder(), recipe.into] {
+        fs::create_dir_all(place).map_err(|error| disk("make", place, &error))?;
+    }
+    let busy_path = folder().join(".busy");
+    let busy = File::create(&busy_path).map_err(|error| disk("create", &busy_path, &error))?;
+    busy.lock()
+        .map_err(|error| disk("lock", &busy_path, &error))?;
+    let level = service::check(&crate::root().join(service::UNIT))?;
+    console::say(&format!(
+        "systemd-analyze security pressel.service: {level} (10 is open, {} is allowed)",
+        service::LEVEL_MAX
+    ));
+    stage::lay_out(recipe)?;
+    let deb = deb::pack(recipe)?;
+    let size = fs::metadata(&deb).map_or(0, |file| file.len());
+    let summary = inspect::check(&deb, recipe)?;
+    let place = deb.strip_prefix(crate::root()).unwrap_or(&deb).display();
+    console::say(&format!("{place}: {} KB, {summary}", size / 1_000));
+    Ok(deb)
+}
+
+/// The life of a package; of another machine's only what can be seen from outside.
+fn test(arch: Arch, program: &Path, deb: &Path) -> Fallible<()> {
+    if Arch::of_this_machine()? != arch {
+        console::warn(&format!(
+            "the package for {} was inspected, not installed: that needs such a machine",
+            arch.debian()
+        ));
+        return Ok(());
+    }
+    let newer = make(&Recipe {
+        arch,
+        program,
+        board: Some(trial::NEWER_BOARD),
+        version: Some(trial::NEWER),
+        into: &folder().join("newer"),
+    })?;
+    trial::run(deb, &newer)
+}
+
+fn disk(verb: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("cannot {verb} {}: {error}", path.display())
+}
