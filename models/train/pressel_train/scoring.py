@@ -68,7 +68,7 @@ def features_of(audio, window_s=None):
     """Whisper features of one clip with a margin of silence, or in a window of given length."""
     samples = len(audio) + int(MARGIN_S * 16000)
     if window_s is not None:
-        samples = max(samples, int(window_s * 16000))
+        samples = max(samples, round(window_s * 16000))
     unit = 2 * HOP_SAMPLES
     padded = np.zeros(-(-samples // unit) * unit, np.float32)
     padded[: len(audio)] = audio

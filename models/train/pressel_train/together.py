@@ -25,7 +25,7 @@ def start(count, work):
         meeting = "file://" + str(Path(folder) / "meeting")
         context = multiprocessing.get_context("fork")
         others = [
-            context.Process(target=_join, args=(rank, count, meeting, work))
+            context.Process(target=_join_quietly, args=(rank, count, meeting, work))
             for rank in range(1, count)
         ]
         for other in others:
@@ -37,6 +37,14 @@ def start(count, work):
                 other.join(10)
                 if other.is_alive():
                     other.terminate()
+
+
+def _join_quietly(rank, count, meeting, work):
+    """Ctrl+C reaches all processes; the first one tells of it."""
+    try:
+        _join(rank, count, meeting, work)
+    except KeyboardInterrupt:
+        pass
 
 
 def _join(rank, count, meeting, work):

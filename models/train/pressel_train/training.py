@@ -211,7 +211,8 @@ class Trainer:
     def _print(self, means):
         facts = self.facts
         line = {
-            "done": round(self.progress(), 3), "step": facts["steps"], "clips": facts["clips"], "s": round(facts["seconds"]),
+            "done": round(self.progress(), 3), "step": facts["steps"],
+            "clips": facts["clips"], "s": round(facts["seconds"]),
             "clips_per_s": round(facts["clips"] / max(1, facts["seconds"]), 1),
             "frame": round(float(means[0]), 3), "ctc": round(float(means[1]), 3),
             "text": round(float(means[2]), 3), "heard": round(float(means[3]), 3),
