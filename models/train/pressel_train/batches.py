@@ -48,7 +48,7 @@ class Batches(torch.utils.data.IterableDataset):
         worker = torch.utils.data.get_worker_info()
         seed = [self.config["seed"], *self.rounds, worker.id if worker else 0]
         sources, noise = open_sources(self.pools)
-        maker = ExampleMaker(sources, self.config["mix"], seed, noise)
+        maker = ExampleMaker(sources, self.config["mix"], seed, noise, self.config["noise"])
         tokens = Tokens(self.tokenizer)
         rng = np.random.default_rng([*seed, 7])
         filters = torch.from_numpy(np.stack([mel_filters(w) for w in WARPS]))
