@@ -405,7 +405,8 @@ pub fn load_ears() -> Result<Ears, Failure> {
 /// Loads the ears of the appliance: voice activity, and the wake words where they are the trigger.
 ///
 /// # Errors
-/// As [`load_ears`], and [`Kind::Model`] or [`Kind::Usage`] when a wake word cannot be listened for.
+/// As [`load_ears`], and [`Kind::Model`] or [`Kind::Usage`] when a wake word cannot be listened
+/// for.
 pub fn load_listening_ears(config: &Config) -> Result<Ears, Failure> {
     let ears = load_ears()?;
     if config.trigger != Trigger::Wake {

@@ -249,8 +249,9 @@ pub struct TranscribeArguments {
 #[command(
     after_help = "Examples:\n  pressel replay day.wav                    hands-free: speech \
                         opens and closes utterances\n  pressel replay --trigger ptt word.wav     \
-                        the button is held for the whole file\n  pressel replay --trigger wake --json \
-                        day.wav  each wake word with its score and time"
+                        the button is held for the whole file\n  \
+                        pressel replay --trigger wake --json day.wav  each wake word with its \
+                        score and time"
 )]
 pub struct ReplayArguments {
     /// WAV, FLAC, MP3 or OGG files

@@ -244,7 +244,7 @@ fn notices(facts: &Facts, now: &Published, watchdog: &Watchdog) -> Vec<Notice> {
                  next start"
             }
             Alert::WakeDown => {
-                "the model of the wake words failed: none is heard until the next start; see the log"
+                "the wake words' model failed: none is heard until the next start; see the log"
             }
             Alert::Unknown => "see the log",
         }

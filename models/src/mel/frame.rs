@@ -1,8 +1,8 @@
 //! Logarithms of mel power for one frame at a time, of a stream that never ends.
 //!
 //! Flow: the last 25 ms -> power -> the filters of [`super::Mel`] -> logarithm. On listen's thread;
-//! nothing is allocated after construction. Unlike [`super::Mel`] it needs no end: a frame ends with
-//! its newest sample, and nothing is scaled by what comes later.
+//! nothing is allocated after construction. Unlike [`super::Mel`] it needs no end: a frame ends
+//! with its newest sample, and nothing is scaled by what comes later.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
-//! One graph of one input and one output, bound once: a call copies nothing and makes nothing.
+//! One graph of one input and one output, bound once.
+//!
+//! Flow: numbers in the bound input -> one run -> numbers in the bound output. On listen's thread;
+//! a call copies nothing and makes nothing in Rust.
 
 use std::path::Path;
 

@@ -2,7 +2,8 @@
 //!
 //! Flow: 80 ms of samples and 15 ms before them -> 8 frames of log-mel power -> the graph, with its
 //! state -> one score for each of its words. On listen's thread. Tensors are made once and bound
-//! once; our own code does not allocate in [`WakeWord::hear`], the ONNX Runtime call inside it does.
+//! once; our own code does not allocate in [`WakeWord::hear`], the ONNX Runtime call inside it
+//! does.
 //!
 //! Beside `NAME.onnx` lies `NAME.json`: the words, and for each the threshold and the times that it
 //! was judged with.

@@ -1,13 +1,13 @@
 //! openWakeWord's chain of ONNX graphs: spectrogram -> embedding -> one head for each word.
 //!
 //! Flow: 80 ms of samples and 30 ms before them -> 8 rows of a mel spectrogram -> the last 76 rows
-//! make one embedding -> the last embeddings (16 as a rule) make the score of each head. On listen's
-//! thread; several heads share all but the last step. Our own code does not allocate in
+//! make one embedding -> the last embeddings (16 as a rule) make the score of each head. On
+//! listen's thread; several heads share all but the last step. Our own code does not allocate in
 //! [`WakeWord::hear`], the ONNX Runtime calls inside it do.
 //!
 //! What is kept between the steps, and what it begins with, is as in the Python package
-//! openwakeword 0.6.0 (utils.py, `AudioFeatures`; model.py, `Model.predict`), but for one thing: its
-//! embeddings begin as those of random noise, ours as those of noise that is always the same.
+//! openwakeword 0.6.0 (utils.py, `AudioFeatures`; model.py, `Model.predict`), but for one thing:
+//! its embeddings begin as those of random noise, ours as those of noise that is always the same.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,7 @@
-//! Several detectors as one: each hears every frame, the scores stand one behind the other.
+//! Several detectors as one.
+//!
+//! Flow: each hears every frame -> the scores stand one behind the other. On listen's thread;
+//! nothing is allocated for a frame.
 
 use super::{FRAME_SAMPLES, WakeWord};
 use crate::ModelError;

@@ -1,7 +1,8 @@
 """Judges an exported network as the appliance hears: smoothing, threshold, refractory time.
 
-In: the graph of the network, built for many steps at once, pools of words and of talk without them. Out: misses with a 95 % interval for
-each word and kind of voice, false accepts with the hours behind them, clean and with noise.
+In: the graph of the network, built for many steps at once, pools of words and of talk without
+them. Out: misses with a 95 % interval for each word and kind of voice, false accepts with the
+hours behind them, clean and with noise.
 """
 
 import numpy as np

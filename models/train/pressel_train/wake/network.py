@@ -1,8 +1,8 @@
 """The streaming network: log-mel frames in, a score of each word for every 40 ms out.
 
-One convolution makes steps of four frames, then residual blocks of a depthwise dilated convolution and a
-mixing of channels, all causal. `step` does the same for 8 frames (80 ms) with a state: all that the
-blocks remember, side by side in one tensor. `step` is what is exported.
+One convolution makes steps of four frames, then residual blocks of a depthwise dilated convolution
+and a mixing of channels, all causal. `step` does the same for 8 frames (80 ms) with a
+state: all that the blocks remember, side by side in one tensor. `step` is what is exported.
 """
 
 import numpy as np
