@@ -2,9 +2,9 @@
 //!
 //! Flow: file -> its tensors of floats, in the order in which they lie -> the name of one that
 //! holds NaN or infinity. On the thread that loads a model, before ONNX Runtime sees the file. Why
-//! here: quantization in the graph makes whole numbers of what it gets, NaN too, and so a damaged weight
-//! comes out as text that nobody said. Matrices of whole numbers are not read: any of their bytes
-//! is a number.
+//! here: quantization in the graph makes whole numbers of what it gets, NaN too, and so a damaged
+//! weight comes out as text that nobody said. Matrices of whole numbers are not read: any of their
+//! bytes is a number.
 
 use super::{
     Attribute, Graph,
