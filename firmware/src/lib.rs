@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod journal;
 
 pub mod outlet;
+mod plain;
 
 pub mod keeper;
 

@@ -283,7 +283,7 @@ impl MainLoop {
         };
         let Some(errand) = refused else { return };
         if self.errands.push_back(errand).is_err() {
-            // Eight devices and workers change hands at once: cannot be.
+            // More devices, pins and workers than there are change hands at once: cannot be.
             self.records_missing = self.records_missing.saturating_add(1);
         }
     }

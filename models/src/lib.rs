@@ -42,6 +42,8 @@ pub use vad::Silero;
 pub use vad::{LevelVad, Vad};
 pub use wake_word::WakeWord;
 #[cfg(feature = "ort")]
+pub use wake_word::{Network, OpenWakeWord};
+#[cfg(feature = "ort")]
 pub use whisper::{Canceller, Whisper, WhisperConfig};
 
 #[cfg(test)]

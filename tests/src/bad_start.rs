@@ -64,12 +64,17 @@ fn a_board_that_is_none_is_named_with_the_nearest() {
 
 #[test]
 fn a_run_without_a_board_or_its_folder_says_what_to_type() {
-    if !Path::new("/proc/device-tree").exists() {
-        check(
-            &run(&mut command(&["run"])),
-            2,
-            &["--board", "pressel demo"],
-        );
+    if Path::new("/proc/device-tree").exists() {
+        println!("skipped: this machine has a device tree");
+    } else {
+        let words = [
+            "there is no device tree",
+            "`board = \"NAME\"`",
+            "/etc/pressel/pressel.toml",
+            "--board (",
+            "pressel demo",
+        ];
+        check(&run(&mut command(&["run"])), 2, &words);
     }
     let ran = run(&mut command(&["run", "--board", "sim"]));
     check(&ran, 2, &["--sim-dir", "pressel demo"]);

@@ -42,9 +42,24 @@ pub(crate) fn time(elapsed: Duration) -> String {
     }
 }
 
+/// What was done, and what of it was left out: a success that was none must not read as one.
+pub(crate) fn but_for(done: &str, skipped: Option<&str>) -> String {
+    match skipped {
+        None => done.to_owned(),
+        Some(skipped) => format!("{done}; SKIPPED: {skipped}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_skipped_is_said_with_what_was_done() {
+        assert_eq!(but_for("all holds", None), "all holds");
+        let said = but_for("all holds", Some("no sound here"));
+        assert_eq!(said, "all holds; SKIPPED: no sound here");
+    }
 
     #[test]
     fn times_are_short() {

@@ -60,15 +60,18 @@ pub(crate) fn run(options: &Options) -> Fallible<()> {
     console::say(&format!("{} for {}", place.display(), arch.debian()));
     if let Some(board) = board.filter(|_| options.package) {
         package::for_board(arch, &program, &board.name)?;
+        if let Some(remark) = board.remark() {
+            console::warn(&remark);
+        }
     }
     if options.test {
-        test(arch, &program)?;
+        console::say(&test(arch, &program)?);
     }
     Ok(())
 }
 
-/// Runs the program of `arch` here, and compares.
-fn test(arch: Arch, foreign: &Path) -> Fallible<()> {
+/// Runs the program of `arch` here, and compares. Returns what was seen, and what was skipped.
+fn test(arch: Arch, foreign: &Path) -> Fallible<String> {
     if Arch::of_this_machine()? == arch {
         return Err(format!(
             "this machine is {} itself: there is nothing to emulate, `cargo xtask check` runs \
@@ -81,7 +84,11 @@ fn test(arch: Arch, foreign: &Path) -> Fallible<()> {
     fetch::run(arch, &fetched)?;
     let native = program::build_here()?;
     let emulator = emulator::Emulator::prepare(&fetched)?;
-    compare::run(&native, &emulator, foreign)
+    let skipped = compare::run(&native, &emulator, foreign)?;
+    Ok(console::but_for(
+        "arm64 hears what this machine hears",
+        skipped.as_deref(),
+    ))
 }
 
 /// Builds for arm64 and compares, as a step of `nightly`.
@@ -90,7 +97,7 @@ fn test(arch: Arch, foreign: &Path) -> Fallible<()> {
 /// As [`run`].
 pub(crate) fn as_step_of_nightly() -> Fallible<String> {
     let program = program::build(Arch::Aarch64, Rust::Auto)?;
-    test(Arch::Aarch64, &program).map(|()| "arm64 hears what this machine hears".to_owned())
+    test(Arch::Aarch64, &program)
 }
 
 /// A tool that looks at programs of `arch`: `aarch64-linux-gnu-strip`; without that prefix where

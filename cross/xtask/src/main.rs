@@ -80,7 +80,7 @@ enum Command {
         short: bool,
     },
     /// Runs what is too long for a check: all proofs in full, the virtual boards, arm64 under
-    /// emulation, the package's life, every fuzz target, Miri
+    /// emulation, the package's life, every fuzz target, Miri, the rehearsal of the training
     #[command(after_help = "Examples:
   cargo xtask nightly                  a minute for each fuzz target; needs a nightly Rust")]
     Nightly {

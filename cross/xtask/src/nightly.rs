@@ -1,8 +1,8 @@
 //! `cargo xtask nightly`: what is too long for a check.
 //!
-//! In: the repository, a nightly Rust with Miri, cargo-fuzz, QEMU. Out: each step with its time and
-//! a summary. What is missing on this machine is one line with the command that installs it; the
-//! steps that can run do. Not part of `check`.
+//! In: the repository, a nightly Rust with Miri, cargo-fuzz, QEMU; for the training, a Python with
+//! torch. Out: each step with its time and a summary. What is missing on this machine is one line
+//! with the command that installs it; the steps that can run do. Not part of `check`.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,6 +15,9 @@ const FUZZ: &str = "tests/fuzz";
 
 /// Longest time for one input in seconds, and most memory in MiB.
 const FUZZ_LIMITS: [&str; 3] = ["-timeout=60", "-rss_limit_mb=1024", "-malloc_limit_mb=256"];
+
+/// How the result of a step begins that had nothing to run.
+const SKIPPED: &str = "skipped: ";
 
 /// A tool that a step needs.
 struct Tool {
@@ -68,6 +71,7 @@ pub(crate) fn run(fuzz_s: u32) -> Fallible<()> {
         summary.step_with(&tools, &format!("fuzz {target}"), || fuzz(&target, fuzz_s));
     }
     summary.step_with(&[&NIGHTLY, &MIRI], "miri", miri);
+    summary.step("training", training);
     console::say("nightly:");
     summary.lines.iter().for_each(|line| console::pass_on(line));
     if summary.failed_count == 0 {
@@ -87,6 +91,7 @@ impl Summary {
         let done = work();
         let time = console::time(start.elapsed());
         let (mark, text) = match done {
+            Ok(text) if text.starts_with(SKIPPED) => ("-", text),
             Ok(text) => ("ok", text),
             Err(text) => {
                 self.failed_count += 1;
@@ -189,6 +194,31 @@ fn miri() -> Fallible<String> {
     ))
 }
 
+/// The rehearsal of the training, with the Python of `models/train/venv` or of the system.
+///
+/// Torch is heavy: a machine that does not train needs none, so that its absence fails nothing.
+fn training() -> Fallible<String> {
+    let folder = crate::root().join("models/train");
+    let own = folder.join("venv/bin/python");
+    let python = if own.is_file() {
+        own.display().to_string()
+    } else {
+        "python3".to_owned()
+    };
+    let imports = "import torch, transformers, onnxruntime, optimum, soundfile";
+    if !process::succeeds(&[&python, "-c", imports]) {
+        return Ok(format!(
+            "{SKIPPED}no torch: `{python} -m pip install -r models/train/requirements.txt`"
+        ));
+    }
+    let mut command = Command::new(python);
+    command
+        .current_dir(folder)
+        .args(["-m", "pressel_train", "smoke"]);
+    let said = process::output(&mut command)?;
+    Ok(said.lines().last().unwrap_or_default().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +238,9 @@ mod tests {
         let mut summary = Summary::default();
         summary.step_with(&[&tool], "y", || Ok(String::new()));
         summary.step("z", || Ok("fine".to_owned()));
+        summary.step("w", || Ok(format!("{SKIPPED}no torch")));
         assert_eq!(summary.failed_count, 1);
+        assert!(summary.lines[2].contains("-") && !summary.lines[2].contains("ok"));
         assert!(summary.lines[0].contains("x is missing: `get x`"));
     }
 }

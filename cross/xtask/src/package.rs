@@ -60,7 +60,12 @@ struct Recipe<'a> {
 /// Names the step that failed, and the remedy.
 pub(crate) fn run(options: &Options) -> Fallible<()> {
     let arch = options.arch.map_or_else(Arch::of_this_machine, Ok)?;
-    let program = program::build(arch, options.rust)?;
+    pack(arch, options.test, options.rust).map(|_| ())
+}
+
+/// Packs for one machine. Returns what of the trial was skipped, and why.
+fn pack(arch: Arch, is_tried: bool, rust: Rust) -> Fallible<Option<String>> {
+    let program = program::build(arch, rust)?;
     let deb = make(&Recipe {
         arch,
         program: &program,
@@ -68,10 +73,11 @@ pub(crate) fn run(options: &Options) -> Fallible<()> {
         version: None,
         into: &folder(),
     })?;
-    if options.test {
-        test(arch, &program, &deb)?;
+    if is_tried {
+        test(arch, &program, &deb)
+    } else {
+        Ok(None)
     }
-    Ok(())
 }
 
 /// Packs a program that is built, for one board.
@@ -95,14 +101,14 @@ pub(crate) fn for_board(arch: Arch, program: &Path, board: &str) -> Fallible<()>
 /// As [`run`].
 pub(crate) fn as_step_of_nightly() -> Fallible<String> {
     let here = Arch::of_this_machine()?;
-    for arch in [Arch::Aarch64, here] {
-        run(&Options {
-            arch: Some(arch),
-            test: arch == here,
-            rust: Rust::Auto,
-        })?;
+    if here != Arch::Aarch64 {
+        pack(Arch::Aarch64, false, Rust::Auto)?;
     }
-    Ok("installed, run, upgraded, removed, purged".to_owned())
+    let skipped = pack(here, true, Rust::Auto)?;
+    Ok(console::but_for(
+        "installed, run, upgraded, removed, purged",
+        skipped.as_deref(),
+    ))
 }
 
 /// Where packages go.
@@ -134,14 +140,16 @@ fn make(recipe: &Recipe) -> Fallible<PathBuf> {
     Ok(deb)
 }
 
-/// The life of a package; of another machine's only what can be seen from outside.
-fn test(arch: Arch, program: &Path, deb: &Path) -> Fallible<()> {
+/// The life of a package; of another machine's only what can be seen from outside. Returns what was
+/// skipped, and why.
+fn test(arch: Arch, program: &Path, deb: &Path) -> Fallible<Option<String>> {
     if Arch::of_this_machine()? != arch {
-        console::warn(&format!(
+        let skipped = format!(
             "the package for {} was inspected, not installed: that needs such a machine",
             arch.debian()
-        ));
-        return Ok(());
+        );
+        console::warn(&skipped);
+        return Ok(Some(skipped));
     }
     let newer = make(&Recipe {
         arch,

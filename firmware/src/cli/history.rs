@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::journal::{Record, Spoken, disk, scan, wall_ms};
 use crate::keeper::report::result_name;
+use crate::plain::plain;
 
 /// Prints what the journal has.
 ///
@@ -113,12 +114,6 @@ fn since(text: &str, now_ms: u64) -> Result<u64, String> {
 pub(super) fn time(at_ms: u64) -> String {
     let seconds = i64::try_from(at_ms / 1_000).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |at| at.to_string())
-}
-
-/// Returns what was said, or a name, so that it cannot move the cursor.
-pub(super) fn plain(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(plain).collect()
 }
 
 fn words(spoken: &Spoken) -> String {

@@ -12,11 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pressel_wire::JobState;
 
 use super::args::{ControlArguments, JobsArguments, JobsCommand};
-use super::history::plain;
 use super::status::{another_version, length, print};
 use crate::control::{Answer, Request};
 use crate::failure::{Failure, Kind};
 use crate::jobs::{JobInfo, JobRequest};
+use crate::plain::plain;
 
 /// Time between two looks at a job that is waited for: many who wait share few places.
 const LOOK: Duration = Duration::from_secs(1);

@@ -8,8 +8,11 @@ use pressel_boards::{Backend, Board};
 
 use super::args::{LanguageArgument, RunArguments};
 use crate::appliance::{self, Place, Plan};
-use crate::config::{Config, Jobs};
+use crate::config::{Config, DEFAULT_PATH, Jobs};
 use crate::failure::{Failure, Kind};
+
+/// Where the kernel tells the board; a PC, and some boards that boot as one does, have none.
+const DEVICE_TREE: &str = "/proc/device-tree";
 
 /// Runs the appliance on the chosen board until SIGINT or SIGTERM.
 ///
@@ -104,9 +107,14 @@ fn choose_board(arguments: &RunArguments, configured: &str) -> Result<Board, Fai
         let names = pressel_boards::builtin_names()
             .collect::<Vec<_>>()
             .join(", ");
+        let why = if Path::new(DEVICE_TREE).exists() {
+            "this is none of the boards that Pressel knows"
+        } else {
+            "there is no device tree here that says which board this is"
+        };
         let why = format!(
-            "this is none of the boards that Pressel knows: name one with --board ({names}) or \
-             `board` in the configuration, write one with --board-file, or try `pressel demo`"
+            "{why}: write `board = \"NAME\"` into {DEFAULT_PATH}, name one with --board ({names}), \
+             write one with --board-file, or try `pressel demo`"
         );
         Failure::new(Kind::Usage, why)
     })

@@ -10,12 +10,13 @@ use std::time::Duration;
 use pressel_wire::Provider;
 
 use super::args::{ControlArguments, StatusArguments};
-use super::history::{plain, time};
+use super::history::time;
 use crate::config::Config;
 use crate::control::client::AskError;
 use crate::control::status::Guesses;
 use crate::control::{Answer, Request, Status, ask};
 use crate::failure::{Failure, Kind};
+use crate::plain::plain;
 
 /// Pause before an appliance that was busy or late is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@
 use ureq::http::Uri;
 
 use super::HubError;
-use super::error::plain;
+use crate::plain::plain;
 
 /// The hub when none is named.
 pub const DEFAULT_HUB: &str = "https://huggingface.co";

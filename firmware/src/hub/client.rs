@@ -16,7 +16,7 @@ use ureq::{Agent, Body, Proxy};
 
 use super::HubError;
 use super::address::{check_address, follow, host_of, origin_of};
-use super::error::plain;
+use crate::plain::plain;
 
 /// Redirects that are followed for one file.
 const REDIRECTS_MAX: u32 = 8;

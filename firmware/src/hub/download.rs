@@ -14,10 +14,10 @@ use ureq::http::HeaderMap;
 
 use super::address::escape;
 use super::client::{Answer, Client, Trouble, text};
-use super::error::plain;
 use super::{HubError, RemoteFile};
 use crate::model_store::digest;
 use crate::model_store::lock::{Entry, sync_folder};
+use crate::plain::plain;
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 * 1024;

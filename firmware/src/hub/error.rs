@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{error, fmt, io};
 
 use crate::failure::{Failure, Kind};
+use crate::plain::plain;
 
 /// Why a fetch failed.
 #[derive(Debug)]
@@ -205,10 +206,4 @@ fn remedy(error: &io::Error) -> &'static str {
 #[must_use]
 pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
-}
-
-/// Returns text of a stranger without what a terminal would obey.
-pub(super) fn plain(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(plain).collect()
 }

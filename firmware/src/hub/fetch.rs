@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::address::escape;
 use super::client::{Client, Trouble};
 use super::download::{Step, download};
-use super::error::plain;
 use super::staging::Staging;
 use super::{HubError, Listing};
 use crate::model_store::lock::{Entry, Lock, Origin};
+use crate::plain::plain;
 
 /// Largest listing that is read.
 const LISTING_BYTES_MAX: u64 = 8 * 1024 * 1024;

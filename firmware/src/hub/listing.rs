@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::HubError;
-use super::error::{megabytes, plain};
+use super::error::megabytes;
 use crate::model_store::lock::is_plain;
+use crate::plain::plain;
 
 /// Files that a model cannot be without.
 const NEEDED: [&str; 3] = ["config.json", "generation_config.json", "tokenizer.json"];

@@ -17,7 +17,8 @@ use std::string::String;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use programs::{
-    C, CPLUSPLUS, Program, SANITIZED, arduino, cortex_m, micropython, python, valgrind,
+    C, CPLUSPLUS, Program, SANITIZED, arduino, cortex_m, micropython, python, python_example,
+    valgrind,
 };
 use reference::dump;
 use traffic::{Counts, Traffic};
@@ -142,6 +143,51 @@ fn micropython_receiver_says_what_the_table_says() {
         check_vectors("micropython", &program);
         check_traffic("micropython", &program, seed(), 500, reference::ALL);
     }
+}
+
+#[test]
+fn python_example_keeps_a_mark_when_it_moves_and_before_it_is_acknowledged() {
+    let Some(program) = python_example() else {
+        return;
+    };
+    let (mut outcomes, mut gaps) = (0, 0);
+    for case in vectors::read() {
+        if case.mode == reference::Mode::Listen {
+            continue;
+        }
+        let mut expected = String::new();
+        for line in case.said.lines() {
+            match line.split(' ').next() {
+                Some("outcome") => outcomes += 1,
+                Some("gap") => gaps += 1,
+                Some("send") => {
+                    expected += &format!("{line}\n");
+                    continue;
+                }
+                _ => continue,
+            }
+            expected += "save\n";
+        }
+        let said = program.run(case.mode, &case.bytes);
+        // Which mark it is, the acknowledgement behind it says.
+        let plain = |line| {
+            if str::starts_with(line, "save ") {
+                "save"
+            } else {
+                line
+            }
+        };
+        let said: String = said
+            .lines()
+            .map(plain)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        compare("the example", &case.name, &said, &expected);
+    }
+    assert!(
+        0 < outcomes && 0 < gaps,
+        "the table has neither: it proves nothing"
+    );
 }
 
 #[test]

@@ -65,8 +65,8 @@ pub struct DecodeOptions {
     /// A result whose no-speech probability is above this, and whose mean log-probability is below
     /// `logprob_threshold`, is no speech.
     pub no_speech_threshold: f32,
-    /// Tokens of text at most for each second of audio in a short window, three times as many in the
-    /// full one: the guard against endless repetition. This one is Pressel's own.
+    /// Tokens of text at most for each second of audio in a short window, three times as many in
+    /// the full one: the guard against endless repetition. This one is Pressel's own.
     pub tokens_per_second_max: u32,
 }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import time
 import tomllib
 from pathlib import Path
@@ -13,10 +14,16 @@ def _config(path):
     return tomllib.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def _grammar(args):
+    from .grammar import Grammar, read_phrases
+
+    return Grammar(args.grammar, read_phrases(args.phrases) if args.phrases else ())
+
+
 def command_recordings(args):
     from .recordings import import_recordings
 
-    print(import_recordings(args.recordings, Path(args.work) / "pools"))
+    print(import_recordings(args.recordings, Path(args.work) / "pools", _grammar(args)))
 
 
 def command_render(args):
@@ -25,24 +32,27 @@ def command_render(args):
     out = Path(args.work) / "pools" / args.name
     kind, _, part = args.name.partition("_")
     side = part if part in ("test", "choose") else "train"
+    what = (out, side, args.count, args.seed, _grammar(args))
     if kind == "natural":
-        render.render_natural(out, side, args.count, args.seed, args.natural, args.core)
+        render.render_natural(*what, args.natural, args.core)
     elif kind == "espeak":
-        render.render_espeak(out, side, args.count, args.seed)
+        render.render_espeak(*what)
     elif kind == "flite":
-        render.render_flite(out, side, args.count, args.seed)
+        render.render_flite(*what)
     elif kind == "other":
-        render.render_other(out, side, args.count, args.seed)
+        render.render_other(*what)
     else:
         raise SystemExit("the name of a pool begins with natural_, espeak_, flite_ or other_")
 
 
 def command_train(args):
     from .training import Trainer
+    from .warm import read_start
 
-    run = Path(args.work) / args.run
-    trainer = Trainer(_config(args.config), Path(args.work) / "pools", run, args.minutes)
-    print(trainer.run(args.steps))
+    run, pools = Path(args.work) / args.run, Path(args.work) / "pools"
+    start = read_start(args.start, args.tokenizer) if args.start else None
+    trainer = Trainer(_config(args.config), pools, run, args.minutes, _grammar(args), start)
+    print(trainer.run(args.steps, args.processes))
 
 
 def command_export(args):
@@ -57,25 +67,27 @@ def command_evaluate(args):
     from .evaluate import evaluate
 
     run = Path(args.work) / args.run
-    scores = evaluate(args.model, Path(args.work) / "pools", args.windows)
+    scores = evaluate(args.model, Path(args.work) / "pools", args.windows, args.noise_db)
     scores["seconds"] = round(time.process_time(), 1)
     name = "scores-fp32.json" if Path(args.model).name == "fp32" else "scores.json"
-    (run / name).write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    if run.exists():
+        (run / name).write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(scores, indent=1))
 
 
 def command_appliance(args):
     from .appliance import judge
 
-    scores = judge(args.program, Path(args.work) / "pools", args.model)
+    scores = judge(args.program, Path(args.work) / "pools", args.model, args.noise_db)
     print(json.dumps(scores, indent=1))
 
 
 def command_card(args):
     from .card import write_card
 
+    out = Path(args.out)
     write_card(
-        Path(args.work), args.run, _config(args.config), Path(args.out), args.recordings
+        Path(args.work), args.run, _config(args.config), out, _grammar(args), args.recordings
     )
 
 
@@ -95,6 +107,23 @@ def command_shape(args):
     print(write_shape(args.of, args.out))
 
 
+def command_own(args):
+    from .own import Own, Sizes
+
+    out = Path(args.out)
+    own = Own(args.phrases, Path(args.work) / f"own-{out.name}", out, args.natural,
+              args.recordings)
+    own.make(_config(args.config), args.minutes, args.processes, Sizes())
+
+
+def command_checkpoint(args):
+    import torch
+
+    from .warm import write_checkpoint
+
+    write_checkpoint(torch.load(Path(args.work) / args.run / args.weights), args.out)
+
+
 def command_smoke(args):
     from .smoke import smoke
 
@@ -105,6 +134,8 @@ def _parser():
     parser = argparse.ArgumentParser(prog="pressel_train", description=__doc__)
     parser.add_argument("--work", default="work", help="folder for pools, runs and exports")
     parser.add_argument("--config", default=HERE / "nano.toml")
+    parser.add_argument("--grammar", default=HERE / "grammar.toml", help="vocabulary and sentences")
+    parser.add_argument("--phrases", help="a file of phrases of your own, one a line")
     commands = parser.add_subparsers(required=True)
 
     def add(name, function, text):
@@ -124,6 +155,9 @@ def _parser():
     one.add_argument("--minutes", type=float, required=True)
     one.add_argument("--run", default="run1")
     one.add_argument("--steps", type=int, help="stop after so many steps")
+    one.add_argument("--processes", type=int, default=os.cpu_count(), help="one core each")
+    one.add_argument("--start", help="a model folder or a checkpoint to start from")
+    one.add_argument("--tokenizer", help="tokenizer.json of that checkpoint, if not beside it")
     one = add("export", command_export, "write the model folder")
     one.add_argument("--run", default="run1")
     one.add_argument("--weights", default="best.pt")
@@ -132,12 +166,25 @@ def _parser():
     one.add_argument("--run", default="run1")
     one.add_argument("--model", required=True)
     one.add_argument("--windows", type=float, nargs="*", default=[], help="seconds")
+    one.add_argument("--noise-db", type=float, help="once more with noise, so far below the speech")
     one = add("appliance", command_appliance, "judge a model through `pressel transcribe`")
     one.add_argument("--program", required=True, help="the pressel program")
     one.add_argument("--model", help="folder of the model; the built-in one if left away")
+    one.add_argument("--noise-db", type=float, help="once more with noise, so far below the speech")
     one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
     one.add_argument("--run", default="run1")
     one.add_argument("--recordings", help="folder with manifest.csv")
+    one.add_argument("--out", required=True)
+    one = add("make-your-own", command_own, "a model that knows your phrases, in one command")
+    one.add_argument("--phrases", required=True, help="text file, one phrase a line")
+    one.add_argument("--out", required=True, help="folder of the new model")
+    one.add_argument("--minutes", type=float, default=30)
+    one.add_argument("--processes", type=int, default=os.cpu_count(), help="one core each")
+    one.add_argument("--natural", help="folder of the natural voices")
+    one.add_argument("--recordings", help="folder with manifest.csv: people saying the phrases")
+    one = add("checkpoint", command_checkpoint, "keep the weights of a run, to start from")
+    one.add_argument("--run", default="run1")
+    one.add_argument("--weights", default="best.pt")
     one.add_argument("--out", required=True)
     one = add("shape", command_shape, "write a model of a stock shape with random weights")
     one.add_argument("--of", default="tiny.en", help="tiny.en or base.en")
@@ -148,9 +195,15 @@ def _parser():
     one.add_argument("--out", required=True)
     one.add_argument("--check", action="store_true")
     add("smoke", command_smoke, "train for seconds on a few clips and check the export")
+    from .wake.commands import add_commands
+
+    add_commands(commands.add_parser("wake", help="wake words: the same steps for phrases"))
     return parser
 
 
 if __name__ == "__main__":
     arguments = _parser().parse_args()
-    arguments.function(arguments)
+    try:
+        arguments.function(arguments)
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on from the last state") from None

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from .evaluate import RENDERED, TWENTY
+from .evaluate import RENDERED, Strings, known_words
+from .grammar import ONES
 from .pool import Pool
-from .scoring import summarise, wilson
+from .scoring import Noisy, summarise, wilson
 
 FILES_PER_CALL = 200
 QUIET = 0.3
 
 
-def transcribe(program, model, pool, clips):
+def transcribe(program, model, pool, clips, change=lambda audio: audio):
     """Texts of clips, through `pressel transcribe --format json`."""
     texts = []
     with tempfile.TemporaryDirectory() as folder:
@@ -29,7 +30,7 @@ def transcribe(program, model, pool, clips):
             files = []
             for number, clip in enumerate(part):
                 quiet = np.zeros(int(QUIET * 16000), np.float32)
-                audio = np.concatenate([quiet, pool.samples(clip), quiet])
+                audio = change(np.concatenate([quiet, pool.samples(clip), quiet]))
                 files.append(str(Path(folder) / f"{number}.wav"))
                 soundfile.write(files[-1], audio, 16000, subtype="PCM_16")
             command = [program, "transcribe", "--format", "json", *files]
@@ -48,15 +49,28 @@ def invented(texts):
     return {"clips": len(texts), "with_text": count, "low": round(low, 4), "high": round(high, 4)}
 
 
-def judge(program, pools, model=None):
-    """Scores of words of unseen people, commands in unseen voices, and clips without commands."""
-    pools, scores = Path(pools), {}
-    pool = Pool(pools / "people_test")
-    words = [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
-    heard = transcribe(program, model, pool, words)
+def _people(program, model, pool, noise):
+    """Single words of unseen people, in noise where there is any, and strings of their digits."""
+    words, scores = known_words(pool), {}
+    change = noise.mix if noise else (lambda audio: audio)
+    heard = transcribe(program, model, pool, words, change)
     scores["people_words"] = summarise([c["text"] for c in words], heard)
     scores["people_words"]["speakers"] = len({c["speaker"] for c in words})
     scores["people_words"]["nothing_heard"] = sum(not text for text in heard)
+    strings = Strings(pool, [c for c in words if c["text"] in ONES], 100, 1)
+    heard = transcribe(program, model, strings, strings.clips, change)
+    scores["digit_strings"] = summarise([c["text"] for c in strings.clips], heard)
+    return scores
+
+
+def judge(program, pools, model=None, noise_db=None):
+    """Scores of words of unseen people, commands in unseen voices, and clips without commands."""
+    pools, scores = Path(pools), {}
+    pool = Pool(pools / "people_test")
+    scores.update(_people(program, model, pool, None))
+    if noise_db is not None:
+        noise = Noisy(pool, Pool(pools / "noise_test"), noise_db)
+        scores["noisy"] = {"snr_db": noise_db, **_people(program, model, pool, noise)}
     expected, all_heard = [], []
     for name in RENDERED:
         if (pools / name).exists():

@@ -15,7 +15,7 @@ from .features import HOP_SAMPLES, log_mel, mel_filters
 from .pool import Pool
 from .tokens import Tokens
 
-LONGEST_S = 23  # times the largest stretch this still fits into 30 seconds
+LONGEST_S = 30  # the longest window; what is stretched in time stays below it
 WARPS = np.linspace(0.86, 1.16, 13)
 
 
@@ -38,17 +38,17 @@ def open_sources(folder):
 class Batches(torch.utils.data.IterableDataset):
     """An endless stream of batches; `hardness` is shared with the training process."""
 
-    def __init__(self, pools, tokenizer, config, hardness, round_number=0):
+    def __init__(self, pools, tokenizer, config, hardness, rounds=(0,)):
         self.pools, self.tokenizer, self.config = pools, tokenizer, config
-        self.hardness, self.round_number = hardness, round_number
+        self.hardness, self.rounds = hardness, rounds
 
     def __iter__(self):
         torch.set_num_threads(1)
         os.nice(3)
         worker = torch.utils.data.get_worker_info()
-        seed = [self.config["seed"], self.round_number, worker.id if worker else 0]
+        seed = [self.config["seed"], *self.rounds, worker.id if worker else 0]
         sources, noise = open_sources(self.pools)
-        maker = ExampleMaker(sources, self.config["mix"], seed, noise)
+        maker = ExampleMaker(sources, self.config["mix"], seed, noise, self.config["noise"])
         tokens = Tokens(self.tokenizer)
         rng = np.random.default_rng([*seed, 7])
         filters = torch.from_numpy(np.stack([mel_filters(w) for w in WARPS]))
@@ -79,16 +79,17 @@ def collate(group, tokens, rng, size, filters, hardness):
     """Pads, computes features, masks them, and makes all targets."""
     unit = HOP_SAMPLES * size["round_frames"]
     samples = -(-(max(len(e.audio) for e in group) + 800) // unit) * unit
+    stretch = float(np.exp(rng.normal(0, 0.08))) if rng.random() < 0.5 else 1.0
+    stretch = min(max(stretch, 0.8), 1.25)
     if rng.random() < size["long_share"]:
-        extra = int(rng.uniform(1, 20) * 16000) // unit * unit
-        samples = max(samples, min(samples + extra, LONGEST_S * 16000 // unit * unit))
+        extra = int(rng.uniform(1, LONGEST_S) * 16000) // unit * unit
+        longest = int(LONGEST_S * 16000 / max(1.0, stretch)) // unit * unit
+        samples = max(samples, min(samples + extra, longest))
         keep = max(1, size["frames"] * HOP_SAMPLES // samples)
         group = [group[i] for i in rng.permutation(len(group))[:keep]]
     audio = np.zeros((len(group), samples), np.float32)
     for row, example in zip(audio, group):
         row[: len(example.audio)] = example.audio
-    stretch = float(np.exp(rng.normal(0, 0.08))) if rng.random() < 0.5 else 1.0
-    stretch = min(max(stretch, 0.8), 1.25)
     chosen = rng.integers(0, len(WARPS), len(group))
     chosen[rng.random(len(group)) < 0.3] = len(WARPS) // 2
     mel = log_mel(torch.from_numpy(audio), filters[chosen], stretch)

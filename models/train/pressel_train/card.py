@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from . import recordings, render
-from .grammar import Grammar
 
 PACKAGES = ["torch", "transformers", "tokenizers", "onnxruntime", "onnx", "optimum-onnx", "numpy"]
 
@@ -34,9 +33,9 @@ LIMITS = [
 ]
 
 
-def write_card(work, run, config, out, manifest=None):
+def write_card(work, run, config, out, grammar, manifest=None):
     """Collects all facts and writes the three files."""
-    facts = collect(work, run, config, out, manifest)
+    facts = collect(work, run, config, out, grammar, manifest)
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
     (out / "card.json").write_text(text, encoding="utf-8")
@@ -44,21 +43,22 @@ def write_card(work, run, config, out, manifest=None):
     (out / "LICENSES.md").write_text(licence_text(facts), encoding="utf-8")
 
 
-def collect(work, run, config, out, manifest):
+def collect(work, run, config, out, grammar, manifest):
     """All facts as one dictionary."""
     folder = work / run
     state = torch.load(folder / "state.pt", weights_only=False)
-    vocabulary = Grammar().vocabulary()
+    training = config["warm" if state["facts"].get("start") else "schedule"]
     weights = state["network"].items()
     parameters = sum(v.numel() for k, v in weights if k.startswith("whisper.model"))
     read = lambda name: json.loads((folder / name).read_text()) if (folder / name).exists() else {}
     return {
-        "name": "nano", "edition": 1, "language": "en",
-        "vocabulary": vocabulary, "grammar": "models/train/grammar.toml",
+        "name": "nano", "edition": config["edition"], "language": "en",
+        "vocabulary": grammar.vocabulary(), "grammar": f"models/train/{grammar.path.name}",
         "network": config["network"], "parameters": parameters,
         "file_bytes": sum(p.stat().st_size for p in out.glob("*.onnx")) if out.exists() else 0,
         "training": {
             **{k: state["facts"][k] for k in ("steps", "clips", "starts")},
+            "start": state["facts"].get("start"), "schedule": training,
             "minutes": round(state["facts"]["seconds"] / 60, 1), "seed": config["seed"],
             "machine": "two x86_64 cores shared with other work, no GPU",
             "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
@@ -123,6 +123,14 @@ def score_lines(scores):
             f"{_percent(people['digit_strings']['word_error'])} of "
             f"{people['digit_strings']['words']} words |",
         ]
+    if "noisy" in scores:
+        noisy = scores["noisy"]
+        lines += [
+            f"| The single words with recorded noise {noisy['snr_db']:g} dB below: right | "
+            f"{_share(noisy['people'])} |",
+            "| The rendered commands with such noise: word error | "
+            f"{_percent(noisy['rendered']['word_error'])} of {noisy['rendered']['words']} words |",
+        ]
     for name, title in (("all", "Rendered commands, voices never heard in training"),
                         ("natural_test", "of these natural voices"),
                         ("espeak_test", "of these espeak-ng voices"),
@@ -151,9 +159,10 @@ def card_text(facts):
     """CARD.md."""
     train, network, plain = facts["training"], facts["network"], facts["scores_fp32"]
     lines = [
-        "# nano: the built-in command recogniser, edition 1", "",
+        f"# nano: the built-in command recogniser, edition {facts['edition']}", "",
         "A small network of the Whisper architecture that this project trained itself, from "
-        "nothing, with `models/train`. It knows a command vocabulary and nothing else. This file "
+        f"{train['start'] or 'nothing'}, with `models/train`. It knows a command vocabulary and "
+        "nothing else. This file "
         "was written by `pressel_train card` from the recorded facts of the run (`card.json`).",
         "", "## How well it hears", "",
         "Measured on the int8 files in this folder, one clip at a time, greedy. No speaker and "

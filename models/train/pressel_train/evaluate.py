@@ -12,7 +12,7 @@ import numpy as np
 from .export import OnnxRecogniser
 from .grammar import ONES
 from .pool import Pool
-from .scoring import summarise, transcribe_clips, wilson
+from .scoring import Noisy, summarise, transcribe_clips, wilson
 from .tokens import Tokens
 
 TWENTY = set("yes no up down left right on off stop go".split()) | set(ONES)
@@ -21,7 +21,7 @@ STRING_GAP_S = (0.05, 0.25)
 PIECE_S = 3.0
 
 
-class _Strings:
+class Strings:
     """Digit strings: single recorded digits of one speaker, one after the other."""
 
     def __init__(self, pool, clips, count, seed):
@@ -62,7 +62,7 @@ class _Pieces:
                 self.clips.append({"samples": len(piece), "text": "", "number": len(self.audio)})
                 self.audio.append(piece)
 
-    samples = _Strings.samples
+    samples = Strings.samples
 
 
 def invented(recogniser, tokens, pieces):
@@ -77,10 +77,32 @@ def invented(recogniser, tokens, pieces):
     }
 
 
+def known_words(pool):
+    """Clips of single words of the command core and digits, said by people."""
+    return [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
+
+
+def noisy_scores(recogniser, tokens, pools, snr_db):
+    """Single words of people and rendered commands with recorded noise mixed in."""
+    noises = Pool(pools / "noise_test")
+    sets = {"people": ("people_test",), "rendered": RENDERED}
+    scores = {"snr_db": snr_db}
+    for name, parts in sets.items():
+        expected, heard = [], []
+        for part in parts:
+            if (pools / part).exists():
+                pool = Noisy(Pool(pools / part), noises, snr_db)
+                clips = known_words(pool) if name == "people" else pool.clips
+                heard += transcribe_clips(recogniser, tokens, pool, clips)
+                expected += [c["text"] for c in clips]
+        scores[name] = summarise(expected, heard)
+    return scores
+
+
 def people_scores(recogniser, tokens, folder):
     """Single words and digit strings of recorded speakers that training never heard."""
     pool = Pool(folder)
-    clips = [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
+    clips = known_words(pool)
     heard = dict(zip(map(id, clips), transcribe_clips(recogniser, tokens, pool, clips)))
     scores = {}
     sets = {
@@ -97,13 +119,13 @@ def people_scores(recogniser, tokens, folder):
             key = f"{clip['text']} -> {heard[id(clip)] or '(nothing)'}"
             wrong[key] = wrong.get(key, 0) + 1
     scores["confusions"] = dict(sorted(wrong.items(), key=lambda kv: -kv[1])[:20])
-    strings = _Strings(pool, [c for c in clips if c["text"] in ONES], 100, 1)
+    strings = Strings(pool, [c for c in clips if c["text"] in ONES], 100, 1)
     texts = transcribe_clips(recogniser, tokens, strings, strings.clips)
     scores["digit_strings"] = summarise([c["text"] for c in strings.clips], texts)
     return scores
 
 
-def evaluate(exported, pools, windows=()):
+def evaluate(exported, pools, windows=(), noise_db=None):
     """All scores of one exported folder."""
     exported, pools = Path(exported), Path(pools)
     recogniser, tokens = OnnxRecogniser(exported), Tokens(exported / "tokenizer.json")
@@ -127,9 +149,11 @@ def evaluate(exported, pools, windows=()):
         if (pools / name).exists():
             pool = Pool(pools / name)
             scores[name] = invented(recogniser, tokens, _Pieces(pool, pool.clips))
+    if noise_db is not None:
+        scores["noisy"] = noisy_scores(recogniser, tokens, pools, noise_db)
     for window in windows:
         pool = Pool(pools / "people_test")
-        clips = [c for c in pool.clips if c["text"] in TWENTY and c["source"].startswith("words/")]
+        clips = known_words(pool)
         texts = transcribe_clips(recogniser, tokens, pool, clips[::4], window)
         scores.setdefault("windows", {})[str(window)] = summarise(
             [c["text"] for c in clips[::4]], texts

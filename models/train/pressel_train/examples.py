@@ -102,7 +102,8 @@ class Source:
 class ExampleMaker:
     """Draws examples by the shares of the configuration."""
 
-    def __init__(self, sources, mix, seed, noise):
+    def __init__(self, sources, mix, seed, noise, levels):
+        self.levels = levels
         self.rng = np.random.default_rng(seed)
         self.sources = {k: Source(k, pools) for k, pools in sources.items() if pools}
         names = [n for n in mix if n in self.sources or n == "noise"]
@@ -227,6 +228,6 @@ class ExampleMaker:
         energy = audio[: len(audio) // 80 * 80].reshape(-1, 80)
         energy = np.sort((energy**2).mean(1))
         loud = energy[len(energy) // 2 :].mean() + 1e-9
-        lowest = 28 - 25 * hardness
-        snr_db = lowest + (45 - lowest) * rng.beta(1.2, 1.6)
+        lowest = 28 - (28 - self.levels["worst_db"]) * hardness
+        snr_db = lowest + (45 - lowest) * rng.beta(1.2, self.levels["lean"])
         return noise * np.sqrt(loud) * 10 ** (-snr_db / 20)

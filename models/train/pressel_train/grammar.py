@@ -1,6 +1,7 @@
 """Draws texts from grammar.toml: commands, digit strings and words in any order.
 
-In: grammar.toml. Out: one lower-case text per call to `Grammar.draw`, and the vocabulary.
+In: grammar.toml, and phrases of a user's own. Out: one lower-case text per call to
+`Grammar.draw`, and the vocabulary.
 Runs in the renderer and in the card; no audio here.
 """
 
@@ -15,6 +16,11 @@ TEENS = (
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 DEFAULT_PATH = Path(__file__).resolve().parent.parent / "grammar.toml"
+OWN_SHARE = 0.5  # of what is drawn, when there are phrases of a user's own
+OWN_SALAD_SHARE = 0.2
+OWN_WORDS_MAX = 5
+PHRASES_MAX = 2000
+PHRASE_WORDS_MAX = 14
 
 
 def spell_number(value):
@@ -30,10 +36,30 @@ def spell_number(value):
     return tens if value % 10 == 0 else f"{tens} {ONES[value % 10]}"
 
 
-class Grammar:
-    """The lists, patterns and shares of one grammar file."""
+def read_phrases(path):
+    """Reads phrases, one a line, `#` for remarks; says which line cannot be spoken and why."""
+    phrases = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        phrase = " ".join(line.partition("#")[0].lower().split())
+        if not phrase:
+            continue
+        if not re.fullmatch(r"[a-z' ]+", phrase):
+            raise SystemExit(
+                f"{path}, line {number}: {phrase!r}: write words only, numbers as they are spoken"
+            )
+        if len(phrase.split()) > PHRASE_WORDS_MAX:
+            raise SystemExit(f"{path}, line {number}: more than {PHRASE_WORDS_MAX} words")
+        phrases.append(phrase)
+    if not 0 < len(phrases) <= PHRASES_MAX:
+        raise SystemExit(f"{path}: {len(phrases)} phrases; between 1 and {PHRASES_MAX} will do")
+    return phrases
 
-    def __init__(self, path=DEFAULT_PATH):
+
+class Grammar:
+    """The lists, patterns and shares of one grammar file, and phrases of a user's own."""
+
+    def __init__(self, path=DEFAULT_PATH, phrases=()):
+        self.path = Path(path)
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         self.lists = {k: v for k, v in data["lists"].items() if isinstance(v, list)}
         self.lists.update(data["lists"].get("more", {}))
@@ -41,14 +67,18 @@ class Grammar:
         self.core = data["core"]
         self.salad = data["salad"]
         self.digits = data["digits"]
+        self.phrases = list(phrases)
+        self.own_words = sorted({word for phrase in self.phrases for word in phrase.split()})
+        known = set(self.vocabulary())
         self.other = data["other"]
+        self.other_words = [w for w in self.other["words"] if not set(w.split()) <= known]
         loose = set(self.salad["unstressed"])
-        self.salad_words = [w for w in self.vocabulary() if w not in loose]
+        self.salad_words = sorted(known - loose)
 
     def vocabulary(self):
         """Returns every word that a text of this grammar can hold, sorted."""
         words = set(ONES) | set(TEENS) | set(TENS) | {"hundred"} | set(self.core["words"])
-        phrases = [pattern for pattern, _ in self.commands]
+        phrases = [pattern for pattern, _ in self.commands] + self.phrases
         for entries in self.lists.values():
             phrases.extend(entries)
         for phrase in phrases:
@@ -57,6 +87,8 @@ class Grammar:
 
     def draw(self, random):
         """Draws one text; `random` is a random.Random."""
+        if self.phrases and random.random() < OWN_SHARE:
+            return self.draw_own(random)
         pick = random.random()
         for part, words in (("core", self.core["words"]), ("salad", self.salad_words)):
             share = getattr(self, part)["share"]
@@ -76,10 +108,19 @@ class Grammar:
 
     def draw_other(self, random):
         """Draws talk from outside the vocabulary."""
-        return self._loose(random, self.other, self.other["words"])
+        return self._loose(random, self.other, self.other_words)
+
+    def draw_own(self, random):
+        """Draws a phrase of the user's own, or its words in any order."""
+        if random.random() < OWN_SALAD_SHARE:
+            count = random.randint(1, OWN_WORDS_MAX)
+            return " ".join(random.choice(self.own_words) for _ in range(count))
+        return random.choice(self.phrases)
 
     def draw_command(self, random):
-        """Draws one sentence from the command patterns."""
+        """Draws one sentence from the command patterns, or a phrase of the user's own."""
+        if self.phrases and random.random() < OWN_SHARE:
+            return random.choice(self.phrases)
         patterns, weights = zip(*self.commands)
         text = random.choices(patterns, weights)[0]
         while "{" in text:

@@ -15,7 +15,6 @@ import soundfile
 from scipy.signal import resample_poly
 
 from . import espeak, phones, splits
-from .grammar import Grammar
 from .pool import PoolWriter
 
 SECONDS_MAX = 15.0
@@ -76,10 +75,10 @@ def use_of(row):
     return kind, _side(row, kind)
 
 
-def import_recordings(folder, out):
+def import_recordings(folder, out, grammar):
     """Writes all pools; returns {pool name: number of clips}."""
     folder, out = Path(folder), Path(out)
-    vocabulary = set(Grammar().vocabulary())
+    vocabulary = set(grammar.vocabulary())
     engine = espeak.Espeak()
     writers, counts = {}, {}
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from . import espeak, splits
-from .grammar import Grammar
 from .pool import PoolWriter
 
 ESPEAK_ACCENT_SHARE = 0.2
@@ -34,9 +33,9 @@ def espeak_variants():
     return [""]
 
 
-def render_espeak(out, side, count, seed):
+def render_espeak(out, side, count, seed, grammar):
     """Renders with espeak-ng: every accent with every variant, any rate and pitch."""
-    rng, grammar, engine, pool = random.Random(seed), Grammar(), espeak.Espeak(), PoolWriter(out)
+    rng, engine, pool = random.Random(seed), espeak.Espeak(), PoolWriter(out)
     if side == "test":
         accents, variants = espeak.ACCENTS, espeak_variants()
     else:
@@ -62,14 +61,14 @@ def render_espeak(out, side, count, seed):
     pool.flush()
 
 
-def render_natural(out, side, count, seed, folder, core=False):
+def render_natural(out, side, count, seed, grammar, folder, core=False):
     """Renders with Kokoro; in training two voices are often mixed into a new one.
 
     With `core`, only the core words and digits are said, mostly one at a time.
     """
     from .natural import Kokoro
 
-    rng, grammar, engine, pool = random.Random(seed), Grammar(), espeak.Espeak(), PoolWriter(out)
+    rng, engine, pool = random.Random(seed), espeak.Espeak(), PoolWriter(out)
     network = Kokoro(folder)
     english = [n for n in network.styles if n[0] in "ab"]
     voices = _side_voices(english, NATURAL_SHARE, side, "natural ")
@@ -102,11 +101,11 @@ def render_natural(out, side, count, seed, folder, core=False):
         pool.flush()
 
 
-def render_flite(out, side, count, seed):
+def render_flite(out, side, count, seed, grammar):
     """Renders with flite: its few voices at many pitches and speeds."""
     from .flite import VOICES, Flite
 
-    rng, grammar, engine, pool = random.Random(seed), Grammar(), Flite(), PoolWriter(out)
+    rng, engine, pool = random.Random(seed), Flite(), PoolWriter(out)
     voices = [v for v in VOICES if (v in FLITE_HELD_OUT) == (side == "test")]
     done = 0
     while done < count:
@@ -127,11 +126,11 @@ def held_out_natural(styles):
     return _side_voices(english, NATURAL_SHARE, "test", "natural ")
 
 
-def render_other(out, side, count, seed):
+def render_other(out, side, count, seed, grammar):
     """Renders talk from outside the vocabulary with espeak-ng and flite; its text is empty."""
     from .flite import VOICES, Flite
 
-    rng, grammar, pool = random.Random(seed), Grammar(), PoolWriter(out)
+    rng, pool = random.Random(seed), PoolWriter(out)
     engine, second = espeak.Espeak(), Flite()
     accents = _side_voices(espeak.ACCENTS, ESPEAK_ACCENT_SHARE, side, "accent ")
     variants = _side_voices(espeak_variants(), ESPEAK_VARIANT_SHARE, side, "variant ")

@@ -4,10 +4,12 @@ In: anything with `transcribe(mel, tokens)`, a pool. Out: counts, rates, 95 % in
 """
 
 import math
+import zlib
 
 import numpy as np
 import torch
 
+from .examples import speech_bounds
 from .features import HOP_SAMPLES, log_mel
 from .pool import Pool
 
@@ -35,11 +37,38 @@ def wilson(right, count):
     return middle - half, middle + half
 
 
+class Noisy:
+    """A pool with recorded noise mixed into every clip, so many dB below its loud part.
+
+    Which noise a clip gets depends on the clip alone, so that all models hear the same.
+    """
+
+    def __init__(self, pool, noises, snr_db):
+        self.pool, self.clips, self.snr_db = pool, pool.clips, snr_db
+        self.noises = [noises.samples(clip) for clip in noises.clips]
+
+    def samples(self, clip):
+        return self.mix(self.pool.samples(clip))
+
+    def mix(self, audio):
+        """Adds noise over the whole length; the sum is made quieter where it would clip."""
+        rng = np.random.default_rng(zlib.crc32(audio.tobytes()))
+        noise = self.noises[rng.integers(len(self.noises))]
+        noise = np.tile(noise, len(audio) // len(noise) + 2)
+        at = rng.integers(len(noise) - len(audio))
+        noise = noise[at : at + len(audio)]
+        first, last = speech_bounds(audio)
+        speech = (audio[first:last] ** 2).mean() + 1e-10
+        noise = noise * np.sqrt(speech / ((noise**2).mean() + 1e-10)) * 10 ** (-self.snr_db / 20)
+        both = audio + noise
+        return (both * min(1.0, 0.95 / (np.abs(both).max() + 1e-6))).astype(np.float32)
+
+
 def features_of(audio, window_s=None):
     """Whisper features of one clip with a margin of silence, or in a window of given length."""
     samples = len(audio) + int(MARGIN_S * 16000)
     if window_s is not None:
-        samples = max(samples, int(window_s * 16000))
+        samples = max(samples, round(window_s * 16000))
     unit = 2 * HOP_SAMPLES
     padded = np.zeros(-(-samples // unit) * unit, np.float32)
     padded[: len(audio)] = audio

@@ -1,7 +1,8 @@
 """A rehearsal of everything in a minute or two: render, train, export, compare.
 
 Out: an exit code. Checks that the loss falls by a third on a few dozen clips, that training goes
-on from its last state, that the fp32 ONNX equals the network, and that int8 is close to it.
+on from its last state, that the fp32 ONNX equals the network, and that int8 is close to it; and
+that `make-your-own` starts from the built-in model, learns new words and keeps the old ones.
 """
 
 import copy
@@ -12,8 +13,12 @@ import numpy as np
 import torch
 
 from . import render
+from .demo import check_demo
 from .evaluate import evaluate
 from .export import OnnxRecogniser, export, load_network
+from .grammar import Grammar
+from .own import TRAIN, Own, Sizes
+from .tokens import Tokens
 from .training import Trainer
 
 CLIPS, STEPS = 48, 60
@@ -28,11 +33,11 @@ def smoke(config):
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         pools, run = work / "pools", work / "run"
-        render.render_espeak(pools / "espeak_1", "train", CLIPS, 1)
-        render.render_espeak(pools / "espeak_test", "test", 8, 2)
+        render.render_espeak(pools / "espeak_1", "train", CLIPS, 1, Grammar())
+        render.render_espeak(pools / "espeak_test", "test", 8, 2, Grammar())
         losses = []
         for steps in (STEPS // 2, STEPS):
-            trainer = Trainer(config, pools, run, 60)
+            trainer = Trainer(config, pools, run, 60, Grammar())
             step = trainer.step
             trainer.step = lambda batch: losses.append(step(batch)) or losses[-1]
             trainer.run(steps)
@@ -46,7 +51,26 @@ def smoke(config):
         assert sum(sizes.values()) < 8_000_000, sizes
         compare(config, weights, tokenizer, work)
         evaluate(work / "model", pools)
+    own_passed(config)
     print(f"smoke passed: loss {first:.2f} to {last:.2f}, {sum(sizes.values()):,} bytes")
+
+
+def own_passed(config):
+    """A few steps of `make-your-own`: its words are tokens, and the built-in model lives on."""
+    config["choose"]["pools"] = ["espeak_choose"]
+    sizes = Sizes(espeak=40, flite=10, other=10, judged=4, choosing=4)
+    with tempfile.TemporaryDirectory() as name:
+        phrases = Path(name) / "phrases.txt"
+        phrases.write_text("feed the hamster\nwater the cactus  # a remark\n", encoding="utf-8")
+        own = Own(phrases, Path(name) / "work", Path(name) / "hamster")
+        card = own.make(config, 60, 2, sizes, steps=6)
+        again = own.make(config, 60, 1, sizes, steps=8)
+        assert card["phrases"] == ["feed the hamster", "water the cactus"]
+        assert again["training"]["steps"] == 8, "make-your-own did not go on where it stopped"
+        tokens = Tokens(own.out / "tokenizer.json")
+        assert len(tokens.encode("hamster")) == 1, "a new word is not a token"
+        wrong = check_demo(TRAIN.parent.parent / "firmware" / "demo", own.out)
+        assert len(wrong) <= 2, f"a few steps lost the built-in commands: {wrong}"
 
 
 def compare(config, weights, tokenizer, work):

@@ -4,11 +4,12 @@ In: texts of the grammar. Out: tokenizer.json. Text tokens come first, special t
 Whisper. The network is English only, so the prefix is <|startoftranscript|><|notimestamps|>.
 """
 
+import json
+import math
 import random
+from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-from .grammar import Grammar
 
 END = "<|endoftext|>"
 START = "<|startoftranscript|>"
@@ -18,9 +19,9 @@ SPECIAL = [END, START, "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|st
            NO_SPEECH, NO_TIMESTAMPS]
 
 
-def train_tokenizer(size, path, texts=20000):
+def train_tokenizer(size, path, grammar, texts=20000):
     """Learns the merges from texts of the grammar and saves tokenizer.json."""
-    rng, grammar = random.Random(0), Grammar()
+    rng = random.Random(0)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -30,6 +31,29 @@ def train_tokenizer(size, path, texts=20000):
         vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator(lines, trainer)
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.save(str(path))
+
+
+def extend_tokenizer(old, path, words):
+    """Adds merges until each word is one token; what was one token before keeps its number."""
+    data = json.loads(Path(old).read_text(encoding="utf-8"))
+    data["added_tokens"], model = [], data["model"]
+    merges = [" ".join(m) if isinstance(m, list) else m for m in model["merges"]]
+    ranks = {merge: rank for rank, merge in enumerate(merges)}
+    for word in words:
+        pieces = list("Ġ" + word)
+        while len(pieces) > 1:
+            pairs = [" ".join(pair) for pair in zip(pieces, pieces[1:])]
+            best = min(pairs, key=lambda pair: ranks.get(pair, math.inf))
+            if best not in ranks:
+                ranks[best] = len(merges)
+                merges.append(best)
+                model["vocab"][best.replace(" ", "")] = len(model["vocab"])
+            at = pairs.index(best)
+            pieces[at : at + 2] = [best.replace(" ", "")]
+    model["merges"] = merges
+    tokenizer = Tokenizer.from_str(json.dumps(data))
     tokenizer.add_special_tokens(SPECIAL)
     tokenizer.save(str(path))
 

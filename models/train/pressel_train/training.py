@@ -15,11 +15,13 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy, ctc_loss
 
+from . import together
 from .batches import Batches
 from .examples import UNKNOWN
 from .network import Network, whisper_config
 from .scoring import score_pool
-from .tokens import Tokens, train_tokenizer
+from .tokens import Tokens, extend_tokenizer, train_tokenizer
+from .warm import carry_over
 
 
 def losses(network, batch, smoothing):
@@ -63,22 +65,30 @@ class Average:
 
 
 class Trainer:
-    """One training run in one folder."""
+    """One training run in one folder; `start` names a model to start from, if any."""
 
-    def __init__(self, config, pools, folder, minutes):
+    def __init__(self, config, pools, folder, minutes, grammar, start=None):
         self.config, self.pools, self.folder = config, pools, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         tokenizer = self.folder / "tokenizer.json"
-        if not tokenizer.exists():
-            train_tokenizer(config["network"]["bpe_tokens"], tokenizer)
+        if not tokenizer.exists() and start is not None:
+            extend_tokenizer(start.tokenizer, tokenizer, grammar.vocabulary())
+        elif not tokenizer.exists():
+            train_tokenizer(config["network"]["bpe_tokens"], tokenizer, grammar)
         self.tokens = Tokens(tokenizer)
         torch.manual_seed(config["seed"])
         self.network = Network(whisper_config(config["network"], self.tokens))
-        self.schedule = config["schedule"]
+        self.schedule = config["warm" if start is not None else "schedule"]
+        self.fresh = [*self.network.sounds.parameters(),
+                      self.network.whisper.model.decoder.embed_tokens.weight]
+        if start is not None:
+            carry_over(self.network, self.tokens, start)
         self.optimizer = self._optimizer()
         self.average = Average(self.network, self.schedule["ema_decay"])
         self.seconds_planned = minutes * 60
-        self.facts = {"steps": 0, "clips": 0, "seconds": 0.0, "best": -1.0, "starts": 0}
+        self.group = together.Group(0, 1)
+        self.facts = {"steps": 0, "clips": 0, "seconds": 0.0, "best": -1.0, "starts": 0,
+                      "start": start.name if start is not None else None}
         if (self.folder / "state.pt").exists():
             self._load()
         self.facts["starts"] += 1
@@ -97,7 +107,7 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.weights, self.average.count = state["average"], state["average_count"]
-        self.facts = state["facts"]
+        self.facts = {**self.facts, **state["facts"]}
 
     def save(self):
         """Writes the state beside the old one, then puts it in its place."""
@@ -114,27 +124,43 @@ class Trainer:
 
     def rate(self):
         """Warm-up, a plateau, then down to nothing with the last 60 % of the time."""
-        warm = min(1.0, (self.facts["steps"] + 1) / self.schedule["warmup_steps"])
+        steps = self.facts["steps"] - self.schedule.get("fresh_steps", 0)
+        warm = min(1.0, (steps + 1) / self.schedule["warmup_steps"]) if steps >= 0 else 1.0
         left = (1 - self.progress()) / (1 - self.schedule.get("plateau", 0.4))
         fall = 1.0 if left >= 1 else 0.5 - 0.5 * math.cos(math.pi * left)
         return self.schedule["peak_rate"] * warm * max(fall, 0.005)
 
-    def run(self, steps_max=None):
+    def run(self, steps_max=None, processes=1):
         """Trains until the time is used up (or for a number of steps); returns the facts."""
+        return together.start(processes, lambda group: self._run(group, steps_max))
+
+    def _run(self, group, steps_max):
+        self.group = group
+        try:
+            return self._loop(group, math.inf if steps_max is None else steps_max)
+        except KeyboardInterrupt:
+            if group.first:
+                self.save()
+            raise
+
+    def _loop(self, group, steps_max):
         hardness = multiprocessing.Value("d", 0.0)
         stream = Batches(self.pools, self.folder / "tokenizer.json", self.config, hardness,
-                         self.facts["starts"])
+                         [self.facts["starts"], group.rank])
         loader = iter(torch.utils.data.DataLoader(
             stream, batch_size=None, num_workers=1, prefetch_factor=6
         ))
         before = saved = chosen = printed = time.monotonic()
         sums = []
-        while self.progress() < 1.0 and (steps_max is None or self.facts["steps"] < steps_max):
+        while self.progress() < 1.0 and self.facts["steps"] < steps_max:
             hardness.value = min(1.0, self.progress() / self.schedule.get("hard_after", 0.35))
-            sums.append(self.step(next(loader)))
+            batch = next(loader)
             now = time.monotonic()
             self.facts["seconds"] += now - before
             before = now
+            sums.append(self.step(batch))
+            if not group.first:
+                continue
             if now - printed > 20:
                 self._print(torch.stack(sums).nanmean(0))
                 sums, printed = [], now
@@ -144,8 +170,9 @@ class Trainer:
             if now - chosen > self.schedule["choose_every_s"]:
                 self.choose()
                 chosen = time.monotonic()
-        self.save()
-        self.choose()
+        if group.first:
+            self.save()
+            self.choose()
         return self.facts
 
     def step(self, batch):
@@ -158,6 +185,12 @@ class Trainer:
         loss = (torch.tensor(weights) * known).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.facts["steps"] < self.schedule.get("fresh_steps", 0):
+            keep = set(map(id, self.fresh))
+            for parameter in self.network.parameters():
+                if id(parameter) not in keep:
+                    parameter.grad = None
+        self.facts["seconds"] = self.group.share(self.network.parameters(), self.facts["seconds"])
         norm = torch.nn.utils.clip_grad_norm_(
             self.network.parameters(), self.schedule["gradient_norm"]
         )
@@ -165,20 +198,21 @@ class Trainer:
             self.optimizer.step()
             self.average.update(self.network)
         self.facts["steps"] += 1
-        self.facts["clips"] += len(batch["mel"])
+        self.facts["clips"] += len(batch["mel"]) * self.group.count
         return torch.stack([frame, ctc, text, right]).detach()
 
     def _loss_weights(self):
         """CTC comes in late, since alone it teaches silence; at the end the text counts most."""
         frame, ctc, text = self.schedule["weights"]
-        early = min(1.0, self.facts["steps"] / self.schedule["ctc_after_steps"]) ** 2
+        early = min(1.0, (self.facts["steps"] + 1) / self.schedule["ctc_after_steps"]) ** 2
         fade = 1 - self.schedule["fade"] * self.progress()
         return [frame * fade, ctc * early * fade, text]
 
     def _print(self, means):
         facts = self.facts
         line = {
-            "step": facts["steps"], "clips": facts["clips"], "s": round(facts["seconds"]),
+            "done": round(self.progress(), 3), "step": facts["steps"],
+            "clips": facts["clips"], "s": round(facts["seconds"]),
             "clips_per_s": round(facts["clips"] / max(1, facts["seconds"]), 1),
             "frame": round(float(means[0]), 3), "ctc": round(float(means[1]), 3),
             "text": round(float(means[2]), 3), "heard": round(float(means[3]), 3),

@@ -302,8 +302,8 @@ pub(super) mod tests {
         let expected = [
             "pressel-4bit-head-exact is 2.50 times as fast as the best whisper.cpp, \
              whisper.cpp-wheel-q4_0-exact (2.50 by CPU)",
-            "pressel-4bit-head-exact is 10.00 times as fast as the best stock export, stock-hub-full \
-             (10.00 by CPU)",
+            "pressel-4bit-head-exact is 10.00 times as fast as the best stock export, \
+             stock-hub-full (10.00 by CPU)",
         ];
         assert_eq!(found.verdicts(), expected);
         assert!(cell(&[("stock-hub-full", 400.0)]).verdicts().is_empty());

@@ -81,8 +81,13 @@ impl Emulator {
 
         let models = folder.join("models");
         fs::create_dir_all(&models).map_err(|error| failed("make", &models, &error))?;
-        let builtin = crate::root().join("models/builtin");
-        for (name, place) in [("builtin", builtin.as_path()), ("fetched", fetched)] {
+        let ours = crate::root().join("models");
+        let (builtin, wake) = (ours.join("builtin"), ours.join("wake"));
+        for (name, place) in [
+            ("builtin", &*builtin),
+            ("wake", &*wake),
+            ("fetched", fetched),
+        ] {
             let link = models.join(name);
             fs::remove_file(&link).ok();
             symlink(place, &link).map_err(|error| failed("make", &link, &error))?;

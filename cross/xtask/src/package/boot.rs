@@ -28,11 +28,11 @@ ExecStopPost=/bin/systemctl --no-block poweroff
 WantedBy=multi-user.target
 ";
 
-/// Boots, and hears the answers.
+/// Boots, and hears the answers. Returns why it was skipped, if it was.
 ///
 /// # Errors
 /// An answer that is not `ok`, or none at all although it booted.
-pub(super) fn run(prison: &Prison) -> Fallible<()> {
+pub(super) fn run(prison: &Prison) -> Fallible<Option<String>> {
     let start = Instant::now();
     let trial = crate::root().join("cross/trial");
     for name in ["boot.sh", "world.pl"] {
@@ -76,17 +76,17 @@ pub(super) fn run(prison: &Prison) -> Fallible<()> {
     prison.root_runs(network, tidy)?;
     if answers.trim().is_empty() {
         let why = booted.err().unwrap_or_else(|| "no answer came".to_owned());
-        console::warn(&format!(
-            "skipped: the service was not run under systemd, no container boots here: {why}"
-        ));
-        return Ok(());
+        let skipped =
+            format!("the service was not run under systemd, no container boots here: {why}");
+        console::warn(&format!("skipped: {skipped}"));
+        return Ok(Some(skipped));
     }
     judge(&answers)?;
     console::say(&format!(
         "  the service under systemd: ok, {}",
         console::time(start.elapsed())
     ));
-    Ok(())
+    Ok(None)
 }
 
 /// Passes the answers on; one that failed, or an end that did not come, is an error.

@@ -75,5 +75,34 @@ mod tests {
         assert_eq!(value("WatchdogSec"), Some("60"));
         assert_eq!(value("Restart"), Some("always"));
         assert_eq!(value("PrivateNetwork"), Some("yes"));
+        // It has no limit of starts, and its own end is in order.
+        assert_eq!(value("StartLimitIntervalSec"), Some("0"));
+        assert_eq!(value("KillMode"), Some("mixed"));
+    }
+
+    /// What holds of a key when the files are read one after the other; an empty value forgets.
+    fn values<'a>(key: &str, files: &[&'a str]) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        for line in files.iter().flat_map(|file| file.lines()) {
+            match line.split_once('=') {
+                Some((name, "")) if name == key => found.clear(),
+                Some((name, value)) if name == key => found.push(value),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_drop_in_for_cuda_opens_all_devices() {
+        let read = |path: &str| std::fs::read_to_string(crate::root().join(path)).unwrap();
+        let (unit, cuda) = (read(UNIT), read("cross/package/cuda.conf"));
+        let both = [unit.as_str(), cuda.as_str()];
+        // Any DeviceAllow that is left makes `auto` a closed policy.
+        assert!(!values("DeviceAllow", &[&unit]).is_empty());
+        assert_eq!(values("DeviceAllow", &both), [""; 0]);
+        assert_eq!(values("DevicePolicy", &both).last(), Some(&"auto"));
+        assert_eq!(values("ProtectClock", &both).last(), Some(&"no"));
+        assert_eq!(values("MemoryDenyWriteExecute", &both).last(), Some(&"no"));
     }
 }

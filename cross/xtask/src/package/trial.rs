@@ -65,31 +65,33 @@ const PURGED: &str = "test -z \"$(getent passwd pressel)\"
     left=$(find / -xdev -name '*pressel*' -not -path '/proc/*' -not -path '/trial/*')
     test -z \"$left\" || { echo left: $left >&2; false; }";
 
-/// Runs everything.
+/// Runs everything. Returns what was skipped, and why.
 ///
 /// # Errors
 /// The step that failed, and the folder to look into.
-pub(super) fn run(deb: &Path, newer: &Path) -> Fallible<()> {
+pub(super) fn run(deb: &Path, newer: &Path) -> Fallible<Option<String>> {
     packages::require(packages::FOR_TRIAL)?;
     let start = Instant::now();
     let prison = Prison::make(&folder())?;
     let place = prison.root().display().to_string();
-    let life = || -> Fallible<()> {
+    let life = || -> Fallible<Option<String>> {
         prison.bring(deb, "trial/pressel.deb")?;
         prison.bring(newer, "trial/newer.deb")?;
         installed(&prison)?;
         heard(&prison)?;
-        boot::run(&prison)?;
+        let skipped = boot::run(&prison)?;
         upgraded(&prison)?;
-        ended(&prison)
+        ended(&prison)?;
+        Ok(skipped)
     };
-    life().map_err(|error| format!("{error}. The Debian is in {place}"))?;
+    let skipped = life().map_err(|error| format!("{error}. The Debian is in {place}"))?;
     remove(prison.root())?;
-    console::say(&format!(
-        "the package lives and dies as it should, {}",
-        console::time(start.elapsed())
+    let time = console::time(start.elapsed());
+    console::say(&console::but_for(
+        &format!("the package lives and dies as it should, {time}"),
+        skipped.as_deref(),
     ));
-    Ok(())
+    Ok(skipped)
 }
 
 /// Does one thing and tells its time.

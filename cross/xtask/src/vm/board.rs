@@ -45,8 +45,8 @@ pub(super) struct Board<'a> {
     pub(super) guest: Guest,
     /// The appliance's line, and this side of it; none when it does not run.
     appliance: Option<(Line, Uart)>,
-    /// Allocations at the beginning of the run, and when that was.
-    allocated: u64,
+    /// Allocations and frees at the beginning of the run, and when that was.
+    before: Counts,
     started: Instant,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Board<'a> {
             qemu,
             guest,
             appliance: None,
-            allocated: 0,
+            before: Counts::default(),
             started: Instant::now(),
         };
         board.guest.run("chip_in")?;
@@ -95,7 +95,7 @@ impl<'a> Board<'a> {
         self.guest.run(&format!("start {option}"))?;
         // Hello is the first thing that it says when it allocates no more.
         uart.wait("hello", BOOT, |event| event["event"] == "hello")?;
-        self.allocated = self.counts()?.allocated;
+        self.before = self.counts()?;
         self.started = Instant::now();
         uart.wait("a worker that is ready", BOOT, is_ready)?;
         self.appliance = Some((line, uart));
@@ -138,7 +138,7 @@ impl<'a> Board<'a> {
     /// was seen.
     ///
     /// # Errors
-    /// It allocated, lost audio, or ended with another code than 0.
+    /// It allocated or freed, lost audio, or ended with another code than 0.
     pub(super) fn stop(&mut self) -> Fallible<Option<String>> {
         if self.appliance.is_none() {
             return Ok(None);
@@ -156,16 +156,7 @@ impl<'a> Board<'a> {
                 "SIGTERM: the appliance ended with code `{code}`, not 0"
             ));
         }
-        if self.allocated == 0 {
-            return Err("no allocation of the start was counted: the counter is blind".to_owned());
-        }
-        if counts.allocated != self.allocated {
-            let count = counts.allocated - self.allocated;
-            return Err(format!(
-                "the main loop allocated {count} times after its start; the newest: {}",
-                counts.newest
-            ));
-        }
+        counts.are_those_of(&self.before)?;
         let lost = ["overruns", "lost_samples", "dropped_blocks"];
         if let Some(name) = lost.iter().find(|name| status["counters"][**name] != 0) {
             let count = &status["counters"][*name];
@@ -173,16 +164,17 @@ impl<'a> Board<'a> {
                 "{name}={count} in a run of {seconds} s, where none may be"
             ));
         }
-        let longest_us = status["longest_turn_us"].as_f64().unwrap_or(0.0);
+        let longest_us = longest_turn_us(&status)?;
         Ok(Some(format!(
-            "{seconds} s: 0 allocations of the main loop (C libraries included; {} before its \
-             start), 0 overruns, longest turn {:.1} ms",
-            self.allocated,
+            "{seconds} s: 0 allocations and 0 frees of the main loop (C libraries included; {} and \
+             {} before its start), 0 overruns, longest turn {:.1} ms",
+            self.before.allocated,
+            self.before.freed,
             longest_us / 1_000.0
         )))
     }
 
-    /// Allocations of the appliance's first thread.
+    /// Allocations and frees of the appliance's first thread.
     fn counts(&mut self) -> Fallible<Counts> {
         let line = self.guest.run("counts")?.join(" ");
         Counts::of(&line).ok_or_else(|| format!("allocations were not counted: `{line}`"))
@@ -238,9 +230,22 @@ pub(super) fn is_ready(event: &Value) -> bool {
     event["event"] == "state" && event["worker"] == true
 }
 
+/// The longest turn of the main loop. A loop that ran has had one.
+fn longest_turn_us(status: &Value) -> Fallible<f64> {
+    let longest_us = status["longest_turn_us"].as_f64();
+    longest_us
+        .filter(|longest_us| 0.0 < *longest_us)
+        .ok_or_else(|| {
+            let said = &status["longest_turn_us"];
+            format!("`pressel status` does not tell the longest turn: {said}")
+        })
+}
+
 /// What cross/vm/count.c counts.
+#[derive(Default)]
 struct Counts {
     allocated: u64,
+    freed: u64,
     /// `BYTES@CALLER` of the newest allocations.
     newest: String,
 }
@@ -251,15 +256,36 @@ impl Counts {
             .split_whitespace()
             .map_while(|n| n.parse().ok())
             .collect();
-        let (allocated, rest) = (numbers.first()?, numbers.get(2..)?);
+        let ([allocated, freed], rest) = numbers.split_first_chunk()?;
         let newest = rest.chunks(2).map(|pair| match pair {
             [bytes, caller] => format!("{bytes}@{caller:#x}"),
             _ => String::new(),
         });
         Some(Self {
             allocated: *allocated,
+            freed: *freed,
             newest: newest.collect::<Vec<_>>().join(" "),
         })
+    }
+
+    /// Whether nothing was allocated or freed since `before`.
+    fn are_those_of(&self, before: &Self) -> Fallible<()> {
+        if before.allocated == 0 || before.freed == 0 {
+            return Err(format!(
+                "{} allocations and {} frees of the start were counted: the counter is blind",
+                before.allocated, before.freed
+            ));
+        }
+        let allocated = self.allocated.abs_diff(before.allocated);
+        let freed = self.freed.abs_diff(before.freed);
+        if allocated == 0 && freed == 0 {
+            return Ok(());
+        }
+        Err(format!(
+            "the main loop allocated {allocated} times and freed {freed} times after its start; \
+             the newest allocations: {}",
+            self.newest
+        ))
     }
 }
 
@@ -307,8 +333,33 @@ mod tests {
     #[test]
     fn counts_are_read_with_the_newest_callers() {
         let counts = Counts::of("  7   2  24  4096  0 0").unwrap();
-        assert_eq!(counts.allocated, 7);
+        assert_eq!((counts.allocated, counts.freed), (7, 2));
         assert_eq!(counts.newest, "24@0x1000 0@0x0");
         assert!(Counts::of("od: no such file").is_none());
+    }
+
+    #[test]
+    fn what_is_allocated_or_freed_after_the_start_is_told() {
+        let of = |line| Counts::of(line).unwrap();
+        let check = |line, expected: &str| match of(line).are_those_of(&of("7 2")) {
+            Ok(()) => assert_eq!(expected, ""),
+            Err(why) => assert!(why.contains(expected), "{why}"),
+        };
+        check("7 2 24 4096", "");
+        check("8 2 24 4096", "allocated 1 times and freed 0 times");
+        check("7 3 24 4096", "allocated 0 times and freed 1 times");
+        for blind in ["0 2", "7 0"] {
+            let why = of(blind).are_those_of(&of(blind)).unwrap_err();
+            assert!(why.contains("blind"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_longest_turn_that_is_not_told_is_an_error() {
+        assert_eq!(longest_turn_us(&json!({"longest_turn_us": 900})), Ok(900.0));
+        for status in [json!({}), json!({"longest_turn_us": 0})] {
+            let why = longest_turn_us(&status).unwrap_err();
+            assert!(why.contains("longest turn"), "{why}");
+        }
     }
 }

@@ -16,6 +16,10 @@ use crate::Fallible;
 const RECORDINGS_PER_MINUTE: u32 = 60;
 /// Between two sentences the worker is left to its recordings.
 const PAUSE_S: u64 = 3;
+/// Longest time for one recording when nobody speaks: an emulated processor on a busy machine.
+const RECORDING: Duration = Duration::from_secs(180);
+/// Of so many looks, at most one may find it idle: it may be caught between two parts.
+const LOOKS_PER_IDLE: u32 = 10;
 
 pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     // A run of its own: its counters begin here.
@@ -43,18 +47,18 @@ pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     }
     let seconds = start.elapsed().as_secs_f64();
     let board = rig.appliance(Line::Port)?;
-    let status = board.status()?;
+    let busy = ticks(board, worker)?.saturating_sub(before) as f64 / seconds;
     if worker_pid(board)? != worker {
         return Err("the worker is another one than at the beginning".to_owned());
     }
-    if !is_saturated(&status) {
-        return Err(format!(
-            "the recordings were not enough: {}",
-            status["jobs"]
-        ));
-    }
-    let busy = ticks(board, worker)?.saturating_sub(before) as f64 / seconds;
-    let done = status["jobs"]["done"].as_u64().unwrap_or(0);
+    // Each sentence has pushed them aside; an emulated worker may have got through none until now.
+    board
+        .guest
+        .wait_for("pressel status --json", RECORDING, |text| {
+            serde_json::from_str(text).is_ok_and(|status: Value| 0 < done(&status["jobs"]))
+        })?;
+    let status = board.status()?;
+    let done = saturated(&status["jobs"], said_count, idle_count)?;
     board.guest.run("empty_spool")?;
     let Some(seen) = board.stop()? else {
         return Err("the appliance did not run".to_owned());
@@ -66,10 +70,35 @@ pub(super) fn run(rig: &mut Rig) -> Fallible<String> {
     ))
 }
 
-/// Whether a recording is at work, or waits.
-fn is_saturated(status: &Value) -> bool {
-    let count = |state: &str| status["jobs"][state].as_u64().unwrap_or(0);
-    0 < count("running") + count("waiting")
+/// Whether recordings kept the worker busy all the time: there are still some, it has done some,
+/// and was hardly ever seen idle. Returns how many it has done.
+///
+/// # Errors
+/// It was not kept busy, or nobody can say.
+fn saturated(jobs: &Value, looks: u32, idle: u32) -> Fallible<u64> {
+    if !jobs.is_object() {
+        return Err(format!("`pressel status` does not tell the jobs: {jobs}"));
+    }
+    // A state that no job is in has no number.
+    let count = |state: &str| jobs[state].as_u64().unwrap_or(0);
+    if count("running") + count("waiting") == 0 {
+        return Err(format!("the recordings were not enough: {jobs}"));
+    }
+    let done = done(jobs);
+    if done == 0 {
+        return Err(format!("the worker has done no recording: {jobs}"));
+    }
+    if looks < idle * LOOKS_PER_IDLE {
+        return Err(format!(
+            "the worker was idle in {idle} of {looks} looks: that is not saturated"
+        ));
+    }
+    Ok(done)
+}
+
+/// How many recordings are done.
+fn done(jobs: &Value) -> u64 {
+    jobs["done"].as_u64().unwrap_or(0)
 }
 
 /// Processor time of a process, in hundredths of a second.
@@ -77,4 +106,32 @@ fn ticks(board: &mut Board, pid: u64) -> Fallible<u64> {
     let text = board.guest.run(&format!("worker_ticks {pid}"))?.join(" ");
     text.parse()
         .map_err(|_| format!("the worker's processor time is unknown: `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_was_not_kept_busy_is_told() {
+        let jobs =
+            |running, waiting, done| json!({"running": running, "waiting": waiting, "done": done});
+        let check = |jobs: Value, idle, expected: Result<u64, &str>| match (
+            saturated(&jobs, 40, idle),
+            expected,
+        ) {
+            (Ok(done), Ok(expected)) => assert_eq!(done, expected),
+            (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
+            (found, expected) => panic!("{found:?}, not {expected:?}"),
+        };
+        check(jobs(1, 9, 12), 0, Ok(12));
+        check(jobs(0, 9, 1), 4, Ok(1));
+        check(jobs(0, 0, 12), 0, Err("not enough"));
+        check(jobs(1, 9, 0), 0, Err("no recording"));
+        check(jobs(1, 9, 12), 5, Err("idle in 5 of 40 looks"));
+        check(json!({"running": 1, "done": 2}), 0, Ok(2));
+        check(json!(null), 0, Err("does not tell the jobs"));
+    }
 }

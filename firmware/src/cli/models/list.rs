@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::cli::history::plain;
 use crate::cli::status::print;
 use crate::failure::Failure;
 use crate::model_store::shelf::{self, Kind, Model, Window};
+use crate::plain::plain;
 
 /// Languages that are listed by name; more are counted.
 const LANGUAGES_NAMED: usize = 3;

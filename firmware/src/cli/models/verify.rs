@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::{folder_of, no_model};
-use crate::cli::history::plain;
 use crate::cli::status::print;
 use crate::cli::transcribe::take_signals;
 use crate::failure::{Failure, Kind};
 use crate::model_store::lock::{Fault, Lock};
 use crate::model_store::shelf;
+use crate::plain::plain;
 
 /// Hashes one model, or all that were fetched.
 ///

@@ -8,8 +8,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use pressel_wire::{
-    Assembler, DecodeError, DeviceMessage, HostMessage, Mark, Outcome, Received, Receiver,
-    Transcript,
+    Assembler, DecodeError, DeviceMessage, HostMessage, Mark, Outcome, OutcomeResult, Received,
+    Receiver, Transcript, Trigger,
 };
 
 /// An outcome without a mark that has not come again by then was sent by an appliance that does not
@@ -17,6 +17,8 @@ use pressel_wire::{
 const UNHEARD_AFTER: Duration = Duration::from_millis(1_000);
 /// Messages without a mark that wait for that.
 const UNMARKED_MAX: usize = 256;
+/// Outcomes that were shown without a mark, and may still come with one.
+const TOLD_MAX: usize = 256;
 
 /// Where the monitor shows what it reads.
 pub(super) trait Show {
@@ -50,10 +52,7 @@ impl Listener {
     pub(super) fn take(&mut self, message: &DeviceMessage, show: &mut impl Show) -> io::Result<()> {
         match message {
             DeviceMessage::Transcript(part) => self.assembler.push(part),
-            DeviceMessage::Outcome(outcome) => {
-                let assembled = self.assembler.finish(outcome);
-                return show.outcome(outcome, assembled.text, assembled.complete);
-            }
+            DeviceMessage::Outcome(outcome) => return self.finish(outcome, show).map(|_| ()),
             // Beside a host that acknowledges: parts are told apart by sequence.
             DeviceMessage::Part(part) => self.assembler.push(&Transcript {
                 utterance: part.sequence,
@@ -74,6 +73,29 @@ impl Listener {
         }
         Ok(())
     }
+
+    /// Shows an outcome without a mark; returns whether nothing of it was lost.
+    fn finish(&mut self, outcome: &Outcome, show: &mut impl Show) -> io::Result<bool> {
+        let assembled = self.assembler.finish(outcome);
+        let complete = assembled.complete;
+        show.outcome(outcome, assembled.text, complete)?;
+        Ok(complete)
+    }
+}
+
+/// What an outcome is known by when it comes again with a mark: its time on the line may differ.
+type Known = (u32, u32, Trigger, OutcomeResult, u32);
+
+fn known(outcome: &Outcome) -> Known {
+    let Outcome {
+        sequence,
+        utterance,
+        trigger,
+        result,
+        audio_ms,
+        ..
+    } = *outcome;
+    (sequence, utterance, trigger, result, audio_ms)
 }
 
 /// Acknowledges what is shown.
@@ -84,6 +106,11 @@ pub(super) struct Courier {
     unmarked_since: Instant,
     /// It does not: there is no wire towards it.
     is_unheard: bool,
+    /// What was shown for that reason, whole, in this start of the appliance. Over a slow line the
+    /// appliance may hear the monitor later than [`UNHEARD_AFTER`], and send it again.
+    told: VecDeque<Known>,
+    /// The start, as far as it was said.
+    boot: Option<u32>,
     /// The line was lost meanwhile: say once more where this monitor is.
     is_new_line: bool,
 }
@@ -95,6 +122,8 @@ impl Courier {
             unmarked: VecDeque::new(),
             unmarked_since: Instant::now(),
             is_unheard: false,
+            told: VecDeque::new(),
+            boot: None,
             is_new_line: false,
         }
     }
@@ -119,10 +148,29 @@ impl Courier {
                 self.receiver.push(message);
                 return Ok(());
             }
+            DeviceMessage::Hello(hello) if self.boot != Some(hello.boot) => {
+                // Its numbers begin anew.
+                self.boot = Some(hello.boot);
+                self.told.clear();
+            }
             _ => {}
         }
         match self.receiver.push(message) {
-            Some(Received::Outcome { outcome, text, .. }) => show.outcome(outcome, text, true),
+            Some(Received::Outcome {
+                boot,
+                outcome,
+                text,
+            }) => {
+                let is_now = self.boot.is_none_or(|now| now == boot);
+                let told = self.told.iter().position(|told| *told == known(outcome));
+                match told.filter(|_| is_now) {
+                    Some(at) => {
+                        self.told.remove(at);
+                        Ok(())
+                    }
+                    None => show.outcome(outcome, text, true),
+                }
+            }
             // A new receiver begins behind what others had.
             Some(Received::Gap { from, .. }) if from.boot == 0 => Ok(()),
             Some(Received::Gap { from, to }) => show.gap(from, to),
@@ -131,7 +179,7 @@ impl Courier {
                 DeviceMessage::Part(_)
                 | DeviceMessage::Delivered(_)
                 | DeviceMessage::Gap { .. } => Ok(()),
-                message => listener.take(message, show),
+                message => tell(&mut self.told, message, listener, show),
             },
         }
     }
@@ -164,11 +212,31 @@ impl Courier {
         if is_full || UNHEARD_AFTER <= self.unmarked_since.elapsed() {
             self.is_unheard |= !self.unmarked.is_empty();
             while let Some(message) = self.unmarked.pop_front() {
-                listener.take(&message, show)?;
+                tell(&mut self.told, &message, listener, show)?;
             }
         }
         Ok(())
     }
+}
+
+/// Shows what has no mark, and remembers it.
+fn tell(
+    told: &mut VecDeque<Known>,
+    message: &DeviceMessage,
+    listener: &mut Listener,
+    show: &mut impl Show,
+) -> io::Result<()> {
+    let DeviceMessage::Outcome(outcome) = message else {
+        return listener.take(message, show);
+    };
+    // A text with a hole is shown again, whole.
+    if listener.finish(outcome, show)? {
+        told.push_back(known(outcome));
+        if TOLD_MAX < told.len() {
+            told.pop_front();
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::courier::Show;
 use crate::keeper::Record;
 use crate::keeper::report::{json_object, result_name};
+use crate::plain::plain;
 
 /// Prints messages.
 pub(super) struct Lines<W> {
@@ -31,7 +32,8 @@ impl<W: io::Write> Lines<W> {
         if self.json {
             writeln!(self.out, "{object}")?
         } else {
-            writeln!(self.out, "{words}")?
+            // Texts and names are the other side's.
+            writeln!(self.out, "{}", plain(words))?
         }
         self.out.flush()
     }

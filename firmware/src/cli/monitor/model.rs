@@ -13,7 +13,7 @@ use pressel_wire::{
 };
 
 use super::courier::Show;
-use crate::cli::history::plain;
+use crate::plain::plain;
 
 /// Lines of the talk that are kept; older ones have left the screen long ago.
 const ENTRIES_MAX: usize = 500;

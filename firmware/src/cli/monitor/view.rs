@@ -15,6 +15,7 @@ use ratatui::widgets::{Block, Paragraph};
 
 use super::model::{Entry, Model, What};
 use crate::keeper::report::result_name;
+use crate::plain::plain;
 
 /// Rows of the panels below, borders included.
 const PANEL_ROWS: u16 = 9;
@@ -121,10 +122,11 @@ fn hello(model: &Model) -> Line<'static> {
     } else {
         hello.model.as_str()
     };
-    let words = format!(
+    // Names are the other side's.
+    let words = plain(&format!(
         "pressel {major}.{minor}.{patch} on {}, model {model_name}, boot {}",
         hello.board, hello.boot
-    );
+    ));
     Line::from(words)
 }
 

@@ -6,11 +6,14 @@ of acknowledgements and commands to send back. The contract is SPEC.md of the li
     from pressel import Pressel
     uart = machine.UART(1, 115200, rxbuf=1024)
     pressel = Pressel(saved_mark)               # nothing in the brackets if nothing was saved
+    kept = pressel.mark
     while True:
         for event in pressel.push(uart.read() or b""):
             if event["kind"] == "outcome" and event["result"] == "text":
                 print(event["text"])
-        save(pressel.mark)                      # before it is acknowledged
+        if pressel.mark != kept:                # after an outcome or a gap: flash wears
+            kept = pressel.mark
+            save(kept)                          # before it is acknowledged
         uart.write(pressel.acknowledgement())   # empty when none is due
 
 Kinds: `outcome` (the next one, each once and in order, with `text`), `gap` (outcomes that will not
@@ -38,7 +41,7 @@ TRIGGERS = ("ptt", "wake", "voice", "file")
 DROP_REASONS = ("busy", "cancelled", "muted", "miclost", "shutdown", "internal")
 FAIL_CODES = ("modelmissing", "modelfault", "timeout", "workerdied", "badaudio", "workerdown")
 JOB_STATES = ("waiting", "running", "done", "failed", "cancelled", "quarantined", "paused")
-ALERTS = ("safemode", "cpufallback", "journaldown", "vadfallback")
+ALERTS = ("safemode", "cpufallback", "journaldown", "vadfallback", "wakedown")
 COUNTERS = (
     "uptime_s", "utterances", "texts", "no_speech", "dropped", "failed", "overruns",
     "lost_samples", "dropped_blocks", "link_dropped", "link_bad_frames", "worker_restarts"

@@ -162,7 +162,16 @@ pub(super) fn valgrind(program: Program) -> Option<Program> {
 
 /// The receiver in Python under Python 3.
 pub(super) fn python() -> Option<Program> {
-    let script = text(&folder().join("micropython/dump.py"));
+    python_script("dump.py")
+}
+
+/// The example in the head of the receiver in Python, with a port of few lines around it.
+pub(super) fn python_example() -> Option<Program> {
+    python_script("example.py")
+}
+
+fn python_script(name: &str) -> Option<Program> {
+    let script = text(&folder().join("micropython").join(name));
     // Nothing is written beside the sources.
     is_here("python3", "it runs the receiver in Python").then(|| Program {
         words: ["python3".into(), "-B".into(), script].into(),

@@ -133,7 +133,7 @@ impl Traffic {
     /// How the next run begins: two of three acknowledge, the first one too.
     pub(super) fn mode(&mut self) -> Mode {
         self.runs += 1;
-        if self.runs % 3 == 0 {
+        if self.runs.is_multiple_of(3) {
             return Mode::Listen;
         }
         let (boot, next) = (self.small(1_000), self.small(200));

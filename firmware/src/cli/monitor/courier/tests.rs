@@ -6,6 +6,7 @@ use pressel_wire::{Delivered, OutcomeResult, Trigger};
 
 use super::*;
 use crate::cli::monitor::lines::Lines;
+use crate::cli::monitor::model::tests::hello;
 use crate::outcome::Finished;
 
 /// A courier and what it shows.
@@ -73,6 +74,56 @@ fn appliance_that_does_not_hear_the_monitor_is_shown_all_the_same() {
     desk.tell_unheard();
     // From now on at once.
     desk.check(&[plain], 2);
+}
+
+#[test]
+fn outcome_that_was_told_as_unheard_is_not_shown_again_when_it_is_delivered() {
+    let mut desk = Desk::new();
+    desk.courier.receiver = Receiver::resume(Mark { boot: 1, next: 0 });
+    let plain = |sequence| DeviceMessage::Outcome(outcome(sequence));
+    // A slow line: the first two are told before the appliance has heard the monitor.
+    desk.check(&[hello(1), plain(0), plain(1)], 0);
+    desk.courier.unmarked_since -= UNHEARD_AFTER;
+    desk.tell_unheard();
+    desk.check(&[plain(2)], 3);
+    desk.check(&[delivered(0), delivered(1), delivered(2)], 3);
+    // What is new is shown, and each of those was acknowledged.
+    desk.check(&[delivered(3)], 4);
+    assert_eq!(desk.courier.receiver.mark(), Mark { boot: 1, next: 4 });
+    assert!(desk.courier.told.is_empty());
+}
+
+#[test]
+fn outcomes_of_another_start_are_not_taken_for_those_that_were_told() {
+    for (told_in, is_greeted_again) in [(2, false), (1, true)] {
+        let mut desk = Desk::new();
+        desk.courier.receiver = Receiver::resume(Mark { boot: 1, next: 0 });
+        desk.check(&[hello(told_in), DeviceMessage::Outcome(outcome(0))], 0);
+        desk.courier.unmarked_since -= UNHEARD_AFTER;
+        desk.tell_unheard();
+        if is_greeted_again {
+            desk.check(&[hello(2)], 1);
+        }
+        desk.check(&[delivered(0)], 2);
+    }
+}
+
+#[test]
+fn what_was_told_is_bounded_and_a_text_with_a_hole_comes_again() {
+    let mut desk = Desk::new();
+    desk.courier.is_unheard = true;
+    let count = u32::try_from(TOLD_MAX).unwrap() + 9;
+    for sequence in 0..count {
+        desk.check(&[DeviceMessage::Outcome(outcome(sequence))], sequence + 1);
+    }
+    assert_eq!(desk.courier.told.len(), TOLD_MAX);
+    let mut with_hole = outcome(count);
+    with_hole.result = OutcomeResult::Text {
+        bytes: 4,
+        truncated: false,
+    };
+    desk.check(&[DeviceMessage::Outcome(with_hole)], count + 1);
+    assert!(!desk.courier.told.contains(&known(&with_hole)));
 }
 
 #[test]

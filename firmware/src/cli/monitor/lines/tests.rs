@@ -163,6 +163,26 @@ fn text_is_put_together_from_its_parts() {
 }
 
 #[test]
+fn what_the_other_side_says_cannot_move_the_cursor() {
+    let text = "\x1b[2J\nx";
+    let mut messages = parts(1, text);
+    messages.push(outcome(1, of_text(6)));
+    messages.push(DeviceMessage::Hello(Hello {
+        protocol: 1,
+        version: [0, 1, 2],
+        board: pressel_wire::text::name(text),
+        boot: 17,
+        model: pressel_wire::text::name(text),
+    }));
+    let expected = "1   [2J x\n-  pressel 0.1.2 board= [2J x model= [2J x\n";
+    assert_eq!(show(false, &messages), expected);
+    // JSON has signs of its own for them.
+    let printed = show(true, &messages);
+    assert_eq!(printed.lines().count(), 2);
+    assert!(!printed.contains('\x1b'), "{printed}");
+}
+
+#[test]
 fn text_with_a_lost_part_says_so() {
     let text = "x".repeat(400);
     let mut messages = parts(4, &text);

@@ -197,3 +197,24 @@ fn any_size_is_drawn() {
     model.entries.clear();
     rows(&model, 80, 24);
 }
+
+#[test]
+fn what_the_other_side_says_cannot_move_the_cursor() {
+    let text = "\x1b[2J\nx";
+    let mut model = model();
+    model
+        .message(&DeviceMessage::Hello(pressel_wire::Hello {
+            protocol: 1,
+            version: [0, 1, 2],
+            board: pressel_wire::text::name(text),
+            boot: 17,
+            model: pressel_wire::text::name(text),
+        }))
+        .unwrap();
+    model.outcome(&outcome(9, TEXT), text, true).unwrap();
+    for row in rows(&model, 100, 30) {
+        assert!(!row.contains(char::is_control), "{row:?}");
+    }
+    let pieces = ["pressel 0.1.2 on  [2J x, model  [2J x, boot 17", " [2J x"];
+    check(&model, 100, 30, &pieces);
+}

@@ -42,8 +42,9 @@ void loop() {
   if (Serial1.available() <= 0) {
     return;
   }
-  if (pressel_push(&pressel, (uint8_t)Serial1.read()) == PRESSEL_OUTCOME &&
-      pressel.message.u.outcome.result == PRESSEL_TEXT) {
-    obey(pressel.text); // Keep pressel.mark here, if it is kept.
+  enum pressel_event event = pressel_push(&pressel, (uint8_t)Serial1.read());
+  if (event == PRESSEL_OUTCOME && pressel.message.u.outcome.result == PRESSEL_TEXT) {
+    obey(pressel.text);
   }
+  // If pressel.mark is kept: here, after every PRESSEL_OUTCOME and every PRESSEL_GAP.
 }

@@ -34,7 +34,8 @@ impl Lamp {
     /// Begins with nothing: what the appliance still has comes first, and is obeyed in order.
     ///
     /// A machine that keeps its mark over a restart begins with [`Receiver::resume`], and writes
-    /// [`Receiver::mark`] to its flash after each outcome, before the next turn acknowledges it.
+    /// [`Receiver::mark`] to its flash after each outcome and each [`Received::Gap`], before the
+    /// next turn acknowledges it.
     pub const fn new() -> Self {
         Self {
             decoder: Decoder::new(),
