@@ -8,6 +8,7 @@ mod file_jobs;
 pub mod lights;
 mod safe;
 mod signals;
+mod wake;
 
 pub use devices::{BoardOpener, Place};
 pub use file_jobs::file_cut;
@@ -27,7 +28,7 @@ use pressel_models::{places, vad};
 
 use crate::alloc_guard;
 use crate::bell::Bell;
-use crate::config::{Config, LinkMode};
+use crate::config::{Config, LinkMode, Trigger};
 use crate::control::{self, Control, Facts};
 use crate::failure::{Failure, Kind};
 use crate::journal::{self, Folder, Journal, Limits};
@@ -197,7 +198,7 @@ impl Opened {
         let Plan { board, config, .. } = plan;
         let mut setup = worker_setup(board, config)?;
         setup.fault = plan.worker_fault;
-        let ears = load_ears()?;
+        let ears = load_listening_ears(config)?;
         if signals.is_asked() {
             return Ok(None);
         }
@@ -399,6 +400,20 @@ pub fn load_ears() -> Result<Ears, Failure> {
             Ok(Ears::by_level())
         }
     }
+}
+
+/// Loads the ears of the appliance: voice activity, and the wake words where they are the trigger.
+///
+/// # Errors
+/// As [`load_ears`], and [`Kind::Model`] or [`Kind::Usage`] when a wake word cannot be listened for.
+pub fn load_listening_ears(config: &Config) -> Result<Ears, Failure> {
+    let ears = load_ears()?;
+    if config.trigger != Trigger::Wake {
+        return Ok(ears);
+    }
+    let runtime = Runtime::load(&places::onnx_runtime_candidates())
+        .map_err(|error| Failure::new(Kind::Model, error))?;
+    Ok(ears.with_words(wake::load_words(&runtime, &config.wake)?))
 }
 
 fn clock(place: &Place) -> Box<dyn Clock> {

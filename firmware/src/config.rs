@@ -11,15 +11,17 @@ use pressel_hal::Flow;
 use pressel_hal::link::nearest_speed;
 use pressel_models::places;
 use pressel_pipeline::time::samples;
-use pressel_pipeline::{gate, session, utterance, wake};
+use pressel_pipeline::{gate, session, utterance};
 use serde::Deserialize;
 
 use crate::failure::{Failure, Kind};
 use crate::listen::listener::Tuning;
 
 mod recognition;
+mod wake;
 
 pub use recognition::{Recognition, TaskName, language};
+pub use wake::{Wake, WakeWord};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/pressel/pressel.toml";
@@ -44,6 +46,8 @@ pub struct Config {
     pub button: Button,
     /// What an utterance is.
     pub speech: Speech,
+    /// The words that wake it.
+    pub wake: Wake,
     /// The serial line.
     pub link: Link,
     /// The microphone.
@@ -65,6 +69,7 @@ impl Default for Config {
             recognition: Recognition::default(),
             button: Button::default(),
             speech: Speech::default(),
+            wake: Wake::default(),
             link: Link::default(),
             microphone: Microphone::default(),
             jobs: Jobs::default(),
@@ -82,6 +87,8 @@ pub enum Trigger {
     Ptt,
     /// Speech itself, hands-free.
     Voice,
+    /// A wake word.
+    Wake,
 }
 
 /// The speech model.
@@ -332,6 +339,7 @@ impl Config {
             return Err("model.threads is at most 64".into());
         }
         self.recognition.check()?;
+        self.wake.check()?;
         if !(1_000..=3_600_000).contains(&self.button.forgotten_ms) {
             return Err("button.forgotten_ms is between 1000 and 3600000".into());
         }
@@ -403,16 +411,12 @@ impl Config {
                 speech_min: samples(speech.minimum_ms),
                 hangover: samples(speech.endpoint_ms),
             },
-            wake: wake::Tuning {
-                threshold: 0.5,
-                refractory: samples(2_000),
-            },
             utterance: utterance::Tuning {
                 pre_roll: samples(speech.pre_roll_ms),
                 post_roll: samples(speech.post_roll_ms),
                 start_padding: samples(speech.start_padding_ms),
                 end_padding: samples(speech.end_padding_ms),
-                wake_patience: samples(5_000),
+                wake_patience: samples(self.wake.patience_ms),
                 wake_speech_min: samples(300),
                 voice_opens: self.trigger == Trigger::Voice,
             },

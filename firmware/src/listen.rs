@@ -7,6 +7,8 @@
 pub mod ears;
 pub mod listener;
 pub mod thread;
+pub mod words;
 
 pub use ears::Ears;
 pub use listener::Listener;
+pub use words::{Word, Words};

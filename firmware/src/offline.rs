@@ -24,7 +24,7 @@ use crate::outcome::{Finished, of_answer, utterance};
 use crate::slots::{ChunkSlot as _, FileSlot, OfflineSlots, SharedMemory, Slots as _};
 use crate::stream::{Block, Command, Control, ListenEvent};
 use crate::window::Context;
-use crate::worker::message::{Excerpt, Fault};
+use crate::worker::message::{Canary, Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
@@ -82,7 +82,7 @@ impl Offline {
                 return Ok(());
             }
             Some(Answer::CannotLoad { reason }) => reason.as_str().to_owned(),
-            Some(Answer::CanaryFailed) => wrong_canary(&self.setup),
+            Some(Answer::CanaryFailed(canary)) => wrong_canary(&self.setup, canary),
             Some(_) => "the worker answers before it was asked".to_owned(),
             None => "the worker ended while it loaded the model, or did not finish".to_owned(),
         };
@@ -235,14 +235,16 @@ impl Drop for Offline {
 }
 
 /// Says that the model hears a known clip wrong, and what to do.
-fn wrong_canary(setup: &Setup) -> String {
+fn wrong_canary(setup: &Setup, canary: Canary) -> String {
     let model = setup.model.display();
-    let remedy = if setup.cuda {
-        "a board file with `provider = \"cpu\"` tells whether it is the device"
-    } else {
-        "take its files from one export, and `canary` in its pressel.json from what it hears"
+    let remedy = match canary {
+        _ if setup.cuda => "a board file with `provider = \"cpu\"` tells whether it is the device",
+        Canary::OtherWords => {
+            "take its files from one export, and `canary` in its pressel.json from what it hears"
+        }
+        other => other.remedy(),
     };
-    format!("{model}: the model does not recognise the clip that every start tries: {remedy}")
+    format!("{model}: the model {}: {remedy}", canary.problem())
 }
 
 fn no_ears() -> Failure {

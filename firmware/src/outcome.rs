@@ -139,7 +139,7 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
                 }
             };
         }
-        Answer::Ready { .. } | Answer::CannotLoad { .. } | Answer::CanaryFailed => {}
+        Answer::Ready { .. } | Answer::CannotLoad { .. } | Answer::CanaryFailed(_) => {}
     }
     finished
 }

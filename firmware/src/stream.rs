@@ -3,8 +3,10 @@
 //! Main loop -> listen: [`Block`] and [`Command`] and free slot numbers. Listen -> main loop:
 //! [`ListenEvent`]. All are small values; nothing points anywhere.
 
+use core::fmt;
+
 use pressel_pipeline::ahead::Look;
-use pressel_pipeline::limits::BLOCK_SAMPLES;
+use pressel_pipeline::limits::{BLOCK_SAMPLES, WAKE_NAME_BYTES_MAX};
 use pressel_pipeline::time::SampleTime;
 use pressel_pipeline::utterance::CloseReason;
 use pressel_pipeline::waiting::SpeechSpan;
@@ -50,8 +52,8 @@ pub enum ListenEvent {
     SpeechEnd(SampleTime),
     /// A wake word ended at this sample.
     Wake {
-        /// Index of the word in the configuration.
-        word: u8,
+        /// Which one.
+        word: WordName,
         /// Its score, 0 to 1.
         score: f32,
         /// Sample time of its end.
@@ -76,6 +78,8 @@ pub enum ListenEvent {
     Gap(u64),
     /// The VAD's model failed; the level-based detector takes over.
     VadFellBack,
+    /// The wake words' model failed; they are not heard any more.
+    WakeFailed,
     /// Listen's thread panicked, and was rebuilt unless it `ended`.
     ThreadPanicked {
         /// Panics since start.
@@ -83,6 +87,39 @@ pub enum ListenEvent {
         /// It had panicked too often.
         ended: bool,
     },
+}
+
+/// The name of a wake word, short enough to travel with an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct WordName {
+    bytes: [u8; WAKE_NAME_BYTES_MAX],
+    length: u8,
+}
+
+impl WordName {
+    /// Returns the name, or `None` when it is longer than [`WAKE_NAME_BYTES_MAX`].
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; WAKE_NAME_BYTES_MAX];
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
+        let length = u8::try_from(name.len()).ok()?;
+        Some(Self { bytes, length })
+    }
+
+    /// Returns its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // The bytes were those of a str.
+        core::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for WordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 /// A part of an utterance that is still being recorded. The slot stays listen's: what is told of it

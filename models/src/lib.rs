@@ -9,6 +9,12 @@ pub mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod mel;
+#[cfg(feature = "ort")]
+#[cfg_attr(
+    not(feature = "prepare"),
+    allow(dead_code, reason = "nothing writes ONNX files in such a build")
+)]
+mod onnx;
 pub mod places;
 #[cfg(feature = "prepare")]
 pub mod prepare;
@@ -31,6 +37,8 @@ pub use transcriber::{
 pub use vad::Silero;
 pub use vad::{LevelVad, Vad};
 pub use wake_word::WakeWord;
+#[cfg(feature = "ort")]
+pub use wake_word::{Network, OpenWakeWord};
 #[cfg(feature = "ort")]
 pub use whisper::{Canceller, Whisper, WhisperConfig};
 

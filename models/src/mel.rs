@@ -13,6 +13,10 @@ use std::sync::Arc;
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
+mod frame;
+
+pub use frame::MelFrame;
+
 /// Samples per second that the filters are made for.
 pub const RATE_HZ: usize = 16_000;
 /// Samples in one frame. Source: WhisperFeatureExtractor, `n_fft`.

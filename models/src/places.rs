@@ -5,9 +5,9 @@
 //! 2. `/usr/share/pressel/models`, when it is there (the Debian package);
 //! 3. `models/` of the source tree that this binary was built from.
 //!
-//! Inside it: `fetched/onnxruntime/libonnxruntime.so`, `fetched/silero/silero_vad_16k_op15.onnx`
-//! and `builtin/<name>/`. The ONNX Runtime library is also looked for beside the binary and in
-//! `/usr/lib/pressel`.
+//! Inside it: `fetched/onnxruntime/libonnxruntime.so`, `fetched/silero/silero_vad_16k_op15.onnx`,
+//! `builtin/<name>/` and `wake/wake.onnx`. The ONNX Runtime library is also looked for beside the
+//! binary and in `/usr/lib/pressel`.
 //!
 //! A model that was fetched is `<name>/` in a home: the user's, `$XDG_DATA_HOME/pressel/models`
 //! (`~/.local/share/pressel/models`), or the system's, `/var/lib/pressel/models`. A name means the
@@ -65,6 +65,12 @@ pub fn silero() -> PathBuf {
 #[must_use]
 pub fn builtin(name: &str) -> PathBuf {
     models_dir().join("builtin").join(name)
+}
+
+/// Returns the built-in network of wake words.
+#[must_use]
+pub fn wake_words() -> PathBuf {
+    models_dir().join("wake/wake.onnx")
 }
 
 /// Returns the user's home of fetched models, `None` for who has no home folder. It may not exist.

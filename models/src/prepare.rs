@@ -19,7 +19,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Runtime, whisper};
+use crate::{
+    Runtime,
+    onnx::{self, protobuf, tensor},
+    whisper,
+};
 
 mod check;
 mod decoder;
@@ -29,18 +33,15 @@ mod find;
 mod graph;
 mod linear;
 mod names;
-mod onnx;
-mod protobuf;
 mod quantize;
 mod run;
 mod shape;
 mod source;
-mod tensor;
 mod weights;
 mod write;
 
+pub use crate::onnx::protobuf::Bytes;
 pub use error::PrepareError;
-pub use protobuf::Bytes;
 
 use graph::{Builder, Planned};
 use shape::Shape;

@@ -1,9 +1,24 @@
 //! Wake words: how likely each known word has just been said.
 //!
 //! Flow: 1,280-sample frames -> one score for each word. On listen's thread; no allocation in our
-//! code.
+//! code. Two kinds behind one face: networks that this project trains ([`Network`]) and files of
+//! openWakeWord ([`OpenWakeWord`]).
 
 use crate::ModelError;
+
+#[cfg(feature = "ort")]
+mod bound;
+#[cfg(feature = "ort")]
+mod network;
+#[cfg(feature = "ort")]
+mod open_wake_word;
+mod several;
+
+#[cfg(feature = "ort")]
+pub use network::{Network, NetworkFile, NetworkWord};
+#[cfg(feature = "ort")]
+pub use open_wake_word::{EMBEDDING_FILE, OpenWakeWord, SPECTROGRAM_FILE};
+pub use several::Several;
 
 /// Samples in one frame: 80 ms at 16 kHz. Source: openWakeWord.
 pub const FRAME_SAMPLES: usize = 1_280;

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::events::{Said, said};
-use crate::program::{Ran, command, need_models, run};
+use crate::program::{Ran, command, need_models, recordings, run};
 use crate::rig::{Rig, Setting};
-use crate::voice::{Random, babble, clips, noise, silence, wav};
+use crate::voice::{Random, babble, clips, noise, read, silence, wav};
 
 /// Writes a recording and replays it.
 fn replay(file: &Path, samples: &[i16], arguments: &[&str]) -> Ran {
@@ -98,10 +98,93 @@ fn a_button_held_all_the_way_live_and_in_replay_gives_the_same_texts() {
     assert_eq!(live, replayed);
 }
 
+/// A rendered `computer`, and a command right behind it.
+fn woken() -> Vec<i16> {
+    let word = read(&recordings().join("../../models/fixtures/computer.wav"));
+    let mut samples = silence(1.0);
+    for clip in clips().iter().take(2) {
+        samples.extend_from_slice(&word);
+        samples.extend_from_slice(&clip.samples);
+        samples.extend(silence(2.5));
+    }
+    samples.resize(samples.len().next_multiple_of(256), 0);
+    samples
+}
+
+/// The wake words among events: name and second.
+fn wakes(events: &[Value]) -> Vec<(String, f64)> {
+    let wakes = events.iter().filter(|event| event["event"] == "wake");
+    wakes
+        .map(|event| {
+            let word = event["word"].as_str().unwrap().to_owned();
+            assert!(event["score"].as_f64().is_some());
+            (word, event["at"].as_f64().unwrap())
+        })
+        .collect()
+}
+
 #[test]
-fn a_wake_word_is_refused_until_there_is_one() {
+fn a_wake_word_and_a_command_in_one_breath_live_and_in_replay_are_the_same() {
     need_models!();
-    let ran = run(&mut command(&["replay", "--trigger", "wake", "any.wav"]));
-    assert_eq!(ran.status.code(), Some(4));
-    assert!(ran.stderr.contains("--trigger voice"), "{}", ran.stderr);
+    let scene = woken();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("woken.wav");
+    let ran = replay(&file, &scene, &["--trigger", "wake", "--json"]);
+    let lines = ran.stdout.lines();
+    let events: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let heard = wakes(&events);
+    assert_eq!(heard.len(), 2, "{}", ran.stdout);
+    assert!(heard.iter().all(|(word, _)| word == "computer"));
+    // The first word ends 0.51 s after its beginning.
+    assert!((heard[0].1 - 1.51).abs() < 0.2, "{heard:?}");
+    let replayed = said(&events);
+    let texts: Vec<&str> = replayed.iter().map(|said| said.text.as_str()).collect();
+    let expected: Vec<&str> = clips()
+        .iter()
+        .take(2)
+        .map(|clip| clip.text.as_str())
+        .collect();
+    assert_eq!(texts, expected, "{}", ran.stdout);
+
+    let mut rig = Rig::ready(&Setting {
+        arguments: &["--trigger", "wake"],
+        ..Setting::default()
+    });
+    rig.play(&scene);
+    let ended = rig.finish(replayed.len());
+    assert_eq!(said(&ended.events), replayed, "{}", ended.log);
+    assert_eq!(wakes(&ended.events), heard, "{}", ended.log);
+}
+
+#[test]
+fn a_wake_word_that_cannot_be_listened_for_ends_with_one_line() {
+    need_models!();
+    let folder = tempfile::tempdir().unwrap();
+    let start = |words: &str, code: i32, expected: &[&str]| {
+        let config = folder.path().join("pressel.toml");
+        std::fs::write(&config, words).unwrap();
+        let config = config.to_str().unwrap();
+        let ran = run(&mut command(&[
+            "replay",
+            "--config",
+            config,
+            "--trigger",
+            "wake",
+            "any.wav",
+        ]));
+        crate::bad_start::check(&ran, code, expected);
+    };
+    let file = "[[wake.words]]\nname = 'box'\nfile = '/no/such/box.onnx'";
+    start(
+        file,
+        4,
+        &["/no/such/melspectrogram.onnx", "[wake] features"],
+    );
+    start(
+        "[[wake.words]]\nname = 'compjuter'",
+        2,
+        &["does not know `compjuter`", "`computer`"],
+    );
 }

@@ -279,6 +279,10 @@ pub const EVENTS_PER_BLOCK_MAX: usize = 16;
 const _: () = assert!(EVENTS_PER_BLOCK_MAX <= EVENT_RING_EVENTS); // one block's fit into the ring
 /// Wake words that are listened for at once.
 pub const WAKE_WORDS_MAX: usize = 4;
+/// Scores of a wake word that are averaged at most, 80 ms each. More would find it too late.
+pub const WAKE_SMOOTHING_MAX: usize = 8;
+/// Bytes in the name of a wake word; it travels with each event. A longer one is an error.
+pub const WAKE_NAME_BYTES_MAX: usize = 32;
 /// Blocks that the main loop reads in one turn, 256 ms of audio; the rest waits for the next turn.
 pub const BLOCKS_PER_TURN_MAX: usize = 16;
 /// Answers that the main loop takes from the worker in one turn.

@@ -6,13 +6,12 @@ use pressel_boards::Provider;
 use pressel_models::places;
 
 use super::Plan;
-use crate::config::Model;
+use crate::config::{Model, Trigger};
 
 /// Model of the safe mode.
 const MODEL: &str = "nano";
 
-/// Makes a plan safe, and says so. Returns why, and how to leave it. Wake words are not listened
-/// for in any mode yet.
+/// Makes a plan safe, and says so. Returns why, and how to leave it.
 pub(super) fn make_safe(plan: &mut Plan) -> String {
     let folder = places::builtin(MODEL);
     // A package without the built-in model goes on with its own.
@@ -24,6 +23,9 @@ pub(super) fn make_safe(plan: &mut Plan) -> String {
     }
     // A recording may be what brings it down, and texts of another model would be no use.
     plan.jobs_paused = true;
+    if plan.config.trigger == Trigger::Wake {
+        plan.config.trigger = Trigger::Ptt;
+    }
     plan.board.worker.provider = Provider::Cpu;
     let model = plan.config.model.short_name();
     let why = format!(

@@ -193,6 +193,8 @@ pub enum TriggerArgument {
     Ptt,
     /// Speech itself, hands-free.
     Voice,
+    /// The wake words of the configuration.
+    Wake,
 }
 
 impl From<TriggerArgument> for Trigger {
@@ -200,6 +202,7 @@ impl From<TriggerArgument> for Trigger {
         match argument {
             TriggerArgument::Ptt => Self::Ptt,
             TriggerArgument::Voice => Self::Voice,
+            TriggerArgument::Wake => Self::Wake,
         }
     }
 }
@@ -246,7 +249,8 @@ pub struct TranscribeArguments {
 #[command(
     after_help = "Examples:\n  pressel replay day.wav                    hands-free: speech \
                         opens and closes utterances\n  pressel replay --trigger ptt word.wav     \
-                        the button is held for the whole file\n  pressel replay --json day.wav"
+                        the button is held for the whole file\n  pressel replay --trigger wake --json \
+                        day.wav  each wake word with its score and time"
 )]
 pub struct ReplayArguments {
     /// WAV, FLAC, MP3 or OGG files
@@ -270,7 +274,7 @@ pub enum ReplayTrigger {
     Voice,
     /// A button that is held for the whole file.
     Ptt,
-    /// A wake word; this version has no wake-word model yet and says so.
+    /// The wake words of the configuration.
     Wake,
 }
 

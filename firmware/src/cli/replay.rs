@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::args::{ReplayArguments, ReplayTrigger};
-use crate::appliance::{load_ears, worker_setup};
+use crate::appliance::{load_listening_ears, worker_setup};
 use crate::audio_file::AudioFile;
 use crate::config::Trigger;
 use crate::failure::{Failure, Kind};
@@ -19,17 +19,14 @@ use crate::stream::ListenEvent;
 /// # Errors
 /// [`Failure`] of the first file that could not be read; the others are played all the same.
 pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
-    if arguments.trigger == ReplayTrigger::Wake {
-        let why = "this version has no wake-word model yet: use --trigger voice or --trigger ptt";
-        return Err(Failure::new(Kind::Model, why));
-    }
     let mut config = arguments.common.config()?;
     config.trigger = match arguments.trigger {
         ReplayTrigger::Voice => Trigger::Voice,
-        ReplayTrigger::Ptt | ReplayTrigger::Wake => Trigger::Ptt,
+        ReplayTrigger::Ptt => Trigger::Ptt,
+        ReplayTrigger::Wake => Trigger::Wake,
     };
     let setup = worker_setup(&super::desk_board()?, &config)?;
-    let mut offline = Offline::start(load_ears()?, config.tuning(), setup)?;
+    let mut offline = Offline::start(load_listening_ears(&config)?, config.tuning(), setup)?;
     let held = arguments.trigger == ReplayTrigger::Ptt;
     let mut first = Ok(());
     for path in &arguments.files {
@@ -94,9 +91,10 @@ impl Output {
             Played::Event(event) => match event {
                 ListenEvent::SpeechStart(at) => (*at, "speech start".to_owned()),
                 ListenEvent::SpeechEnd(at) => (*at, "speech end".to_owned()),
-                ListenEvent::Wake { word, score, at } => {
-                    (*at, format!("wake word {word} score {score:.2}"))
-                }
+                ListenEvent::Wake { word, score, at } => (
+                    *at,
+                    format!("wake word \"{}\" score {score:.2}", word.as_str()),
+                ),
                 ListenEvent::Opened { id, trigger, start } => {
                     (*start, format!("utterance {id} start ({trigger})"))
                 }
@@ -107,6 +105,7 @@ impl Output {
                 ListenEvent::VadFellBack => {
                     (0, "voice activity model failed, level decides".to_owned())
                 }
+                ListenEvent::WakeFailed => (0, "wake word model failed".to_owned()),
                 ListenEvent::Gap(_)
                 | ListenEvent::Ahead(_)
                 | ListenEvent::Lost(_)

@@ -243,6 +243,9 @@ fn notices(facts: &Facts, now: &Published, watchdog: &Watchdog) -> Vec<Notice> {
                 "the voice activity model failed: the level tells speech from silence until the \
                  next start"
             }
+            Alert::WakeDown => {
+                "the model of the wake words failed: none is heard until the next start; see the log"
+            }
             Alert::Unknown => "see the log",
         }
         .to_owned(),

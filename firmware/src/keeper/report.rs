@@ -87,7 +87,11 @@ fn listen_line(event: &ListenEvent) -> (Level, String) {
         ListenEvent::SpeechEnd(at) => (Level::Debug, format!("speech end at_ms={}", ms(*at))),
         ListenEvent::Wake { word, score, at } => (
             Level::Info,
-            format!("wake word={word} score={score:.2} at_ms={}", ms(*at)),
+            format!(
+                "wake word=\"{}\" score={score:.2} at_ms={}",
+                word.as_str(),
+                ms(*at)
+            ),
         ),
         ListenEvent::Opened { id, trigger, start } => (
             Level::Info,
@@ -125,6 +129,10 @@ fn listen_line(event: &ListenEvent) -> (Level, String) {
         ListenEvent::VadFellBack => (
             Level::Error,
             "voice activity model failed, the level decides now".to_owned(),
+        ),
+        ListenEvent::WakeFailed => (
+            Level::Error,
+            "wake word model failed, no wake word is heard until the next start".to_owned(),
         ),
     }
 }
@@ -248,7 +256,9 @@ fn listen_object(event: &ListenEvent) -> Option<Value> {
         ListenEvent::SpeechStart(at) => json!({"event": "speech_start", "at": seconds(*at)}),
         ListenEvent::SpeechEnd(at) => json!({"event": "speech_end", "at": seconds(*at)}),
         ListenEvent::Wake { word, score, at } => {
-            json!({"event": "wake", "word": word, "score": score, "at": seconds(*at)})
+            json!({
+                "event": "wake", "word": word.as_str(), "score": score, "at": seconds(*at),
+            })
         }
         ListenEvent::Opened { id, trigger, start } => json!({
             "event": "utterance_start", "utterance": id, "trigger": trigger.name(),
@@ -264,6 +274,7 @@ fn listen_object(event: &ListenEvent) -> Option<Value> {
             return None;
         }
         ListenEvent::VadFellBack => json!({"event": "vad_fell_back"}),
+        ListenEvent::WakeFailed => json!({"event": "wake_failed"}),
     })
 }
 

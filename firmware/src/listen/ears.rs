@@ -1,21 +1,24 @@
 //! The ears: the VAD and wake-word models, and what happens when they fail.
 //!
-//! Frames in, probabilities out. Runs on listen. A model call that fails hands over to the
-//! level-based detector for good, and says so once.
+//! Frames in, probabilities out. Runs on listen. A call of the voice activity model that fails
+//! hands over to the level-based detector for good, one of the wake words' model ends these, and
+//! each says so once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pressel_models::vad::{FRAME_SAMPLES, LevelVad};
-use pressel_models::{ModelError, Vad, WakeWord, wake_word};
+use pressel_models::{ModelError, Vad, wake_word};
+use pressel_pipeline::limits::WAKE_WORDS_MAX;
 
+use super::words::{Word, Words};
 use crate::alloc_guard;
 use crate::vitals::{Vitals, Watched};
 
 /// The models that listen owns.
 pub struct Ears {
     voice: Box<dyn Vad + Send>,
-    wake: Option<Box<dyn WakeWord + Send>>,
+    words: Option<Words>,
     fallen_back: bool,
     /// Of the thread `jobs`: where it says that it is alive.
     vitals: Option<Arc<Vitals>>,
@@ -24,10 +27,10 @@ pub struct Ears {
 impl Ears {
     /// Makes the ears from loaded models.
     #[must_use]
-    pub fn new(voice: Box<dyn Vad + Send>, wake: Option<Box<dyn WakeWord + Send>>) -> Self {
+    pub fn new(voice: Box<dyn Vad + Send>, words: Option<Words>) -> Self {
         Self {
             voice,
-            wake,
+            words,
             fallen_back: false,
             vitals: None,
         }
@@ -39,6 +42,13 @@ impl Ears {
         let mut ears = Self::new(Box::new(LevelVad::new()), None);
         ears.fallen_back = true;
         ears
+    }
+
+    /// Makes these listen for wake words as well.
+    #[must_use]
+    pub fn with_words(mut self, words: Words) -> Self {
+        self.words = Some(words);
+        self
     }
 
     /// Returns whether the level tells speech from silence, because there is no model or it failed.
@@ -80,27 +90,28 @@ impl Ears {
         }
     }
 
-    /// Returns the number of wake words, or `None` without a wake-word model.
+    /// Returns the wake words that are listened for.
     #[must_use]
-    pub fn wake_word_count(&self) -> Option<usize> {
-        self.wake.as_ref().map(|wake| wake.word_count())
+    pub fn words(&self) -> &[Word] {
+        self.words.as_ref().map_or(&[], Words::list)
     }
 
-    /// Writes the score of each wake word; a failed model hears nothing.
-    pub fn wake_scores(&mut self, frame: &[i16; wake_word::FRAME_SAMPLES], scores: &mut [f32]) {
-        if let Some(wake) = &mut self.wake
-            && alloc_guard::permit(|| wake.hear(frame, scores)).is_err()
-        {
-            scores.fill(0.0);
-        }
+    /// Writes the score of each wake word. Returns false when their model has just been given up.
+    pub fn wake_scores(
+        &mut self,
+        frame: &[i16; wake_word::FRAME_SAMPLES],
+        scores: &mut [f32; WAKE_WORDS_MAX],
+    ) -> bool {
+        let words = self.words.as_mut();
+        words.is_none_or(|words| words.hear(frame, scores))
     }
 
     /// Forgets what was heard.
     pub fn reset(&mut self) {
         alloc_guard::permit(|| {
             self.voice.reset();
-            if let Some(wake) = &mut self.wake {
-                wake.reset();
+            if let Some(words) = &mut self.words {
+                words.reset();
             }
         });
     }
@@ -129,8 +140,10 @@ impl Vad for OfJobs {
 
 #[cfg(test)]
 mod tests {
+    use pressel_models::WakeWord;
     use pressel_models::fake::{ScriptedVad, ScriptedWakeWord};
 
+    use super::super::words::one_word;
     use super::*;
 
     /// A wake-word model that fails after it has written half an answer.
@@ -184,30 +197,26 @@ mod tests {
     fn ears_without_models_hear_by_level_and_know_no_words() {
         let mut ears = Ears::by_level();
         assert!(0.9 < ears.voice(&loud()).0);
-        assert_eq!(ears.wake_word_count(), None);
-        let mut scores = [0.5];
-        ears.wake_scores(&[0; wake_word::FRAME_SAMPLES], &mut scores);
-        assert_eq!(scores, [0.5]);
+        assert!(ears.words().is_empty());
+        let mut scores = [0.5; WAKE_WORDS_MAX];
+        assert!(ears.wake_scores(&[0; wake_word::FRAME_SAMPLES], &mut scores));
+        assert_eq!(scores, [0.5; WAKE_WORDS_MAX]);
     }
 
     #[test]
-    fn failed_wake_word_model_hears_nothing() {
+    fn failed_wake_word_model_ends_its_words_and_says_so_once() {
         let frame = [0; wake_word::FRAME_SAMPLES];
-        let mut ears = Ears::new(
-            Box::new(ScriptedVad::new(vec![])),
-            Some(Box::new(BrokenWakeWord)),
-        );
-        assert_eq!(ears.wake_word_count(), Some(2));
-        let mut scores = [0.5; 2];
-        ears.wake_scores(&frame, &mut scores);
-        assert_eq!(scores, [0.0; 2]);
+        let silent = || Box::new(ScriptedVad::new(vec![]));
+        let mut ears = Ears::new(silent(), None).with_words(one_word(Box::new(BrokenWakeWord)));
+        assert_eq!(ears.words().len(), 2);
+        let mut scores = [0.0; WAKE_WORDS_MAX];
+        assert!(!ears.wake_scores(&frame, &mut scores));
+        assert!(ears.words().is_empty());
+        assert!(ears.wake_scores(&frame, &mut scores));
 
-        let mut ears = Ears::new(
-            Box::new(ScriptedVad::new(vec![])),
-            Some(Box::new(ScriptedWakeWord::new(vec![0]))),
-        );
-        let mut scores = [0.0];
-        ears.wake_scores(&frame, &mut scores);
-        assert_eq!(scores, [1.0]);
+        let model = Box::new(ScriptedWakeWord::new(vec![0]));
+        let mut ears = Ears::new(silent(), Some(one_word(model)));
+        assert!(ears.wake_scores(&frame, &mut scores));
+        assert_eq!(scores[0], 1.0);
     }
 }

@@ -15,6 +15,7 @@ use pressel_pipeline::{ahead, gate, utterance, wake};
 use pressel_wire::{DropReason, Trigger};
 
 use super::ears::Ears;
+use super::words::Word;
 use crate::slots::Slots;
 use crate::stream::{Ahead, Block, ClosedUtterance, Command, Control, ListenEvent, LostUtterance};
 
@@ -23,8 +24,6 @@ use crate::stream::{Ahead, Block, ClosedUtterance, Command, Control, ListenEvent
 pub struct Tuning {
     /// Speech and silence.
     pub gate: gate::Tuning,
-    /// Wake words.
-    pub wake: wake::Tuning,
     /// What is one utterance.
     pub utterance: utterance::Tuning,
     /// Whether the worker may look at what is being recorded.
@@ -73,7 +72,7 @@ impl<S: Slots> Listener<S> {
             vad_next: 0,
             wake_next: 0,
             gate: gate::State::Silence { run: None },
-            wake: [wake::State::Armed; WAKE_WORDS_MAX],
+            wake: [wake::State::ARMED; WAKE_WORDS_MAX],
             utterance: utterance::State::Closed { since: 0 },
             writing: None,
             id_next: 1,
@@ -158,6 +157,7 @@ impl<S: Slots> Listener<S> {
         self.history.push(block.start, &block.samples);
         self.hear_wake_words(events);
         self.hear_voice(events);
+        self.go_on_behind_wake_word(events);
         self.copy_into_slot();
         self.utter(utterance::Event::Heard(self.history.end()), events);
     }
@@ -194,7 +194,7 @@ impl<S: Slots> Listener<S> {
             since: self.history.end(),
         };
         self.gate = gate::State::Silence { run: None };
-        self.wake = [wake::State::Armed; WAKE_WORDS_MAX];
+        self.wake = [wake::State::ARMED; WAKE_WORDS_MAX];
         self.forget();
     }
 
@@ -226,6 +226,7 @@ impl<S: Slots> Listener<S> {
         self.ears.reset();
         self.vad_next = self.history.end();
         self.wake_next = self.history.end();
+        self.wake = self.wake.map(wake::State::without_scores);
         if let gate::State::Silence { .. } = self.gate {
             self.gate = gate::State::Silence { run: None };
         }
@@ -273,26 +274,53 @@ impl<S: Slots> Listener<S> {
 
     fn hear_wake_words(&mut self, events: &mut Events) {
         const FRAME: u64 = wake_word::FRAME_SAMPLES as u64;
-        let Some(count) = self.ears.wake_word_count() else {
+        if self.ears.words().is_empty() {
             return;
-        };
+        }
         while self.wake_next + FRAME <= self.history.end() {
             let mut frame = [0; wake_word::FRAME_SAMPLES];
             self.history.copy(self.wake_next, &mut frame);
             self.wake_next += FRAME;
             let mut scores = [0.0; WAKE_WORDS_MAX];
-            let count = count.min(WAKE_WORDS_MAX);
-            self.ears.wake_scores(&frame, &mut scores[..count]);
-            for (word, &score) in scores[..count].iter().enumerate() {
-                let at = self.wake_next;
-                let step = wake::step(&self.wake[word], score, at, &self.tuning.wake);
-                self.wake[word] = step.next;
-                if step.heard {
-                    let word = u8::try_from(word).unwrap_or(u8::MAX);
-                    push(events, ListenEvent::Wake { word, score, at });
+            if !self.ears.wake_scores(&frame, &mut scores) {
+                push(events, ListenEvent::WakeFailed);
+            }
+            for (index, score) in scores.into_iter().enumerate() {
+                let Some(&Word { name, tuning }) = self.ears.words().get(index) else {
+                    break;
+                };
+                let step = wake::step(&self.wake[index], score, self.wake_next, &tuning);
+                self.wake[index] = step.next;
+                if let Some(wake::Heard { score, end: at }) = step.heard {
+                    push(
+                        events,
+                        ListenEvent::Wake {
+                            word: name,
+                            score,
+                            at,
+                        },
+                    );
+                    // What is older than the history is gone.
+                    let at = at.max(self.history.start());
                     self.utter(utterance::Event::WakeHeard(at), events);
                 }
             }
+        }
+    }
+
+    /// Whoever speaks on behind the wake word opens no gate: it is open. That counts as speech once
+    /// it is more than the end of the word itself.
+    fn go_on_behind_wake_word(&mut self, events: &mut Events) {
+        if let utterance::State::Open {
+            trigger: Trigger::Wake,
+            start,
+            end: Some(end),
+        } = self.utterance
+            && let gate::State::Speech { last } = self.gate
+            && end == start + self.tuning.utterance.wake_patience
+            && start + self.tuning.utterance.wake_speech_min <= last
+        {
+            self.utter(utterance::Event::SpeechStart(start), events);
         }
     }
 
@@ -425,6 +453,8 @@ impl<S: Slots> Listener<S> {
             end: span.end.min(samples),
         };
         let speech = speech.map(clip).filter(|span| span.start < span.end);
+        // What was heard behind a wake word was the rest of that word.
+        let speech = speech.filter(|_| reason != utterance::CloseReason::NothingSaid);
         let closed_at = self.history.end();
         let closed = ClosedUtterance {
             id,

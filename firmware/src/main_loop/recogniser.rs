@@ -10,6 +10,8 @@
 //! to the worker, and what becomes of it, the arbiter of `pipeline` decides; here are the socket,
 //! the numbers of requests and the deadlines.
 
+use core::fmt::Write as _;
+
 use heapless::{Deque, String};
 use pressel_hal::PollFd;
 use pressel_pipeline::arbiter::{self, Action, Event};
@@ -26,7 +28,7 @@ use super::guesses::{GuessCounts, Guesses, part};
 use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer, short};
 use crate::stream::Ahead;
-use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
+use crate::worker::message::{Canary, Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -412,12 +414,25 @@ impl Recogniser {
                 Some(News::Ready { cuda, load_ms })
             }
             // A model that has never heard it right is the wrong one: the owner is told.
-            Answer::CanaryFailed if !self.was_ready => {
-                let why = "the model does not recognise the clip that every start tries: take its \
-                           files from one export, or try `provider = \"cpu\"` in the board's file";
-                Some(News::CannotLoad(String::try_from(why).unwrap_or_default()))
+            Answer::CanaryFailed(canary) if !self.was_ready => {
+                let mut why = String::new();
+                // What does not fit is left out.
+                write!(
+                    why,
+                    "the model {}: {}, or try `provider = \"cpu\"` in the board's file",
+                    canary.problem(),
+                    canary.remedy()
+                )
+                .ok();
+                Some(News::CannotLoad(why))
             }
-            Answer::CanaryFailed => Some(CANARY),
+            Answer::CanaryFailed(Canary::OtherWords) => Some(CANARY),
+            Answer::CanaryFailed(Canary::NoNumbers) => {
+                Some(News::Lost("it computes numbers that are none"))
+            }
+            Answer::CanaryFailed(Canary::NoAnswer) => {
+                Some(News::Lost("it cannot be run on the known clip"))
+            }
             Answer::CannotLoad { reason } => Some(News::CannotLoad(reason)),
             Answer::Failed {
                 id: NOT_ASKED,

@@ -309,9 +309,8 @@ fn marks_of_listen_are_recorded_and_change_nothing_else() {
     }
     assert_eq!(rig.records.len(), 4);
     // But that the owner should know of the last one.
-    let fell_back = DeviceMessage::Alert {
-        alert: Alert::VadFallback,
-        on: true,
-    };
-    assert_eq!(rig.said, [fell_back]);
+    let alert = |alert| DeviceMessage::Alert { alert, on: true };
+    assert_eq!(rig.said, [alert(Alert::VadFallback)]);
+    rig.event(ListenEvent::WakeFailed);
+    assert_eq!(rig.said[1..], [alert(Alert::WakeDown)]);
 }

@@ -49,6 +49,7 @@ impl MainLoop {
                     }
                 }
                 ListenEvent::VadFellBack => self.alerts.set(Alert::VadFallback, true),
+                ListenEvent::WakeFailed => self.alerts.set(Alert::WakeDown, true),
                 ListenEvent::SpeechStart(_)
                 | ListenEvent::SpeechEnd(_)
                 | ListenEvent::Wake { .. }

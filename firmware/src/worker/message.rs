@@ -121,7 +121,42 @@ pub enum Answer {
         fault: Fault,
     },
     /// The model is loaded and does not recognise the known clip; the worker is not to be used.
-    CanaryFailed,
+    CanaryFailed(Canary),
+}
+
+/// What is wrong with what a model makes of the known clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Canary {
+    /// Words that its folder does not promise.
+    OtherWords,
+    /// Numbers that are none: weights are damaged, or the device computes wrong.
+    NoNumbers,
+    /// Nothing: the run failed.
+    NoAnswer,
+}
+
+impl Canary {
+    /// Returns what is wrong, in words that follow "the model".
+    #[must_use]
+    pub const fn problem(self) -> &'static str {
+        match self {
+            Self::OtherWords => "does not recognise the clip that every start tries",
+            Self::NoNumbers => {
+                "computes numbers that are none (NaN) from the clip that every start tries"
+            }
+            Self::NoAnswer => "cannot be run on the clip that every start tries",
+        }
+    }
+
+    /// Returns what the owner does about it on the CPU.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::OtherWords => "take its files from one export",
+            Self::NoNumbers => "fetch it again and prepare it again",
+            Self::NoAnswer => "look for free memory, and fetch it again",
+        }
+    }
 }
 
 /// Why a request failed, by what the appliance does next.

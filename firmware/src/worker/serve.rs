@@ -29,7 +29,7 @@ use rustix::thread::set_name;
 use super::ahead::{Desk, Job, Kept, Stuck, Task, to_request};
 use super::canary;
 use super::faults::{Faults, Kind};
-use super::message::{Excerpt, Fault, NOT_ASKED};
+use super::message::{Canary, Excerpt, Fault, NOT_ASKED};
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
@@ -111,8 +111,10 @@ fn get_ready(setup: &Setup) -> (Answer, Option<(Whisper, Canceller)>) {
         }
     };
     let is_broken = setup.fault.is_some_and(|plan| plan.kind == Kind::BadCanary);
-    let Ok(Some(canary)) = canary::hear(&mut whisper, is_broken) else {
-        return (Answer::CanaryFailed, None);
+    let canary = match canary::hear(&mut whisper, is_broken) {
+        Ok(Some(canary)) => canary,
+        Ok(None) => return (Answer::CanaryFailed(Canary::OtherWords), None),
+        Err(error) => return (Answer::CanaryFailed(misheard(error)), None),
     };
     let ready = Answer::Ready {
         cuda: whisper.provider() == Provider::Cuda.name(),
@@ -120,6 +122,14 @@ fn get_ready(setup: &Setup) -> (Answer, Option<(Whisper, Canceller)>) {
         canary,
     };
     (ready, Some((whisper, canceller)))
+}
+
+/// Sorts the error of a clip that the model must be able to hear.
+fn misheard(error: ModelError) -> Canary {
+    match error {
+        ModelError::BadOutput => Canary::NoNumbers,
+        _ => Canary::NoAnswer,
+    }
 }
 
 /// Loads the model; the reason why not in words.

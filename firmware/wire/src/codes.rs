@@ -193,5 +193,7 @@ codes! {
         JournalDown = 2, "journaldown";
         /// The voice activity model is missing or failed: the level tells speech from silence.
         VadFallback = 3, "vadfallback";
+        /// The wake words' model failed: none is heard until the next start.
+        WakeDown = 4, "wakedown";
     }
 }

@@ -23,24 +23,6 @@ pub(super) type Found = HashMap<String, Weight>;
 /// Nodes between an int8 product and its bias: a cast and a multiplication.
 const HOPS_MAX: usize = 3;
 
-impl Graph {
-    /// Returns the graphs of all branches.
-    pub(super) fn branches(&self) -> Vec<&Self> {
-        let attributes = self.nodes.iter().flat_map(|node| &node.attributes);
-        attributes
-            .filter_map(|(_, attribute)| match attribute {
-                Attribute::Graph(graph) => Some(graph),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Returns true when `is` says so of any node, also in branches.
-    pub(super) fn any(&self, is: &dyn Fn(&Node) -> bool) -> bool {
-        self.nodes.iter().any(is) || self.branches().iter().any(|graph| graph.any(is))
-    }
-}
-
 /// Finds all parameters of the graph and one of its branches. `positions` is the shape of the table
 /// of positions, which not every exporter names.
 pub(super) fn find(graph: &Graph, branch: Option<&Graph>, positions: [usize; 2]) -> Found {

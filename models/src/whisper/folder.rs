@@ -19,6 +19,8 @@ use crate::{
     mel::{FFT_SAMPLES, FRAMES_MAX, HOP_SAMPLES, RATE_HZ},
 };
 
+mod matching;
+
 /// Names of the encoder and the decoder that were made for this program, without `.onnx`.
 const PREPARED: [&str; 2] = ["encoder", "decoder"];
 /// The same in a stock export.
@@ -32,6 +34,15 @@ pub(crate) const EMBEDDING_FILE: &str = "embedding.bin";
 /// What to do about a folder that is not whole.
 const LAYOUT: &str = "a Whisper folder holds config.json, generation_config.json, tokenizer.json, \
                       encoder_model.onnx and decoder_model_merged.onnx (an optimum export)";
+
+/// The largest sizes that are believed, of which memory is made before a graph is there to compare:
+/// four times those of large-v3, the largest Whisper (1280 wide, 32 layers, 20 heads, 51866
+/// tokens, 448 positions in a transcript).
+const WIDTH_MAX: usize = 4 * 1_280;
+const LAYERS_MAX: usize = 4 * 32;
+const HEADS_MAX: usize = 4 * 20;
+const VOCABULARY_MAX: usize = 4 * 51_866;
+const CONTEXT_MAX: usize = 4 * 448;
 
 /// A model folder whose JSON files are read and agree.
 pub(super) struct Folder {
@@ -118,7 +129,7 @@ impl Folder {
         if files.prepared {
             check_format(&path.join("pressel.json"), own.prepared.as_ref())?;
         }
-        Ok(Self {
+        let folder = Self {
             path: path.into(),
             config,
             generation,
@@ -128,7 +139,9 @@ impl Folder {
             prepared: files.prepared,
             encoder: files.encoder,
             decoder: files.decoder,
-        })
+        };
+        matching::check(&folder)?;
+        Ok(folder)
     }
 
     /// Returns the token that begins a transcript.
@@ -264,6 +277,21 @@ fn check_config(file: &Path, config: &Config) -> Result<(), LoadError> {
             "decoder_layers",
             "or vocab_size or max_target_positions is 0".into(),
         );
+    }
+    for (key, found, most) in [
+        ("d_model", config.d_model, WIDTH_MAX),
+        ("decoder_layers", config.decoder_layers, LAYERS_MAX),
+        ("decoder_attention_heads", heads, HEADS_MAX),
+        ("vocab_size", config.vocab_size, VOCABULARY_MAX),
+        (
+            "max_target_positions",
+            config.max_target_positions,
+            CONTEXT_MAX,
+        ),
+    ] {
+        if most < found {
+            return wrong(key, format!("{found} is more than {most}"));
+        }
     }
     let positions = config.max_source_positions;
     if positions == 0 || FRAMES_MAX / 2 < positions {

@@ -7,7 +7,7 @@
 use ort::session::RunOptions;
 
 use super::{folder::Folder, prepared::Prepared, stock::Stock};
-use crate::{LoadError, ModelError, Runtime, runtime::SessionSettings};
+use crate::{LoadError, ModelError, Runtime, onnx::tensor::OnnxFile, runtime::SessionSettings};
 
 /// Loaded graphs.
 pub(super) enum Graphs {
@@ -18,12 +18,17 @@ pub(super) enum Graphs {
 }
 
 impl Graphs {
-    /// Loads the graphs of the folder and checks their tensors against its configuration.
+    /// Loads the graphs of the folder and checks their weights, and their tensors against its
+    /// configuration.
     pub(super) fn load(
         runtime: &Runtime,
         folder: &Folder,
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
+        let encoder = OnnxFile::open(&folder.encoder)?;
+        check_positions(&encoder, folder.config.max_source_positions)?;
+        encoder.check_finite()?;
+        OnnxFile::open(&folder.decoder)?.check_finite()?;
         if folder.prepared {
             Prepared::load(runtime, folder, settings).map(|graphs| Self::Prepared(Box::new(graphs)))
         } else {
@@ -119,4 +124,20 @@ impl Graphs {
             Self::Prepared(graphs) => graphs.marked_logits(),
         }
     }
+}
+
+/// Checks that the encoder has as many positions as the configuration, where its file tells.
+fn check_positions(encoder: &OnnxFile, expected: usize) -> Result<(), LoadError> {
+    for tensor in encoder.graph.tensors.values() {
+        if let [.., found, _] = tensor.dims[..]
+            && tensor.name.ends_with("embed_positions.weight")
+            && found != expected
+        {
+            let problem = format!(
+                "has {found} positions, config.json has {expected}: take all files from one export"
+            );
+            return Err(encoder.wrong(&tensor.name, problem));
+        }
+    }
+    Ok(())
 }

@@ -76,15 +76,11 @@ impl Prepared {
             context: config.max_target_positions,
             positions: config.max_source_positions,
         };
-        let count = sizes.heads * sizes.positions * sizes.head;
-        let cross: Cross = (0..2 * sizes.layers)
-            .map(|_| Shared::new::<f32>(count))
-            .collect();
         let embedding = Embedding::open(&folder.path.join(EMBEDDING_FILE), sizes)?;
         // The larger file first: reading it takes more memory than keeping it, and that is least
         // while nothing else is there.
-        let theirs = cross.clone();
-        let decoder = Decoder::load(runtime, &folder.decoder, sizes, theirs, embedding, settings)?;
+        let decoder = Decoder::load(runtime, &folder.decoder, sizes, embedding, settings)?;
+        let cross = decoder.cross();
         Ok(Self {
             encoder: Encoder::load(runtime, &folder.encoder, sizes, cross, settings)?,
             decoder,

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Language;
+use crate::onnx::{finite::damage, tensor::Tensor};
 use crate::testing::{fixtures, golden, number, runtime, signal};
 
 const CONFIG: WhisperConfig = WhisperConfig {
@@ -394,6 +395,118 @@ fn values_that_do_not_fit_are_named() {
             "suppress_tokens",
             "9999 is outside",
         ],
+    );
+}
+
+#[test]
+fn sizes_that_no_whisper_has_are_refused_before_memory_is_made() {
+    for (key, most) in [
+        ("d_model", 5_120),
+        ("decoder_layers", 128),
+        ("decoder_attention_heads", 80),
+        ("vocab_size", 207_464),
+        ("max_target_positions", 1_792),
+    ] {
+        for size in [most + 8, 600_000_000_000_u64] {
+            check_broken(
+                |folder| {
+                    let file = folder.join("config.json");
+                    if key == "decoder_attention_heads" {
+                        set(file.clone(), "d_model", Some(size.into()));
+                    }
+                    set(file, key, Some(size.into()));
+                },
+                &["config.json", "is more than"],
+            );
+        }
+    }
+    check_broken(
+        |folder| {
+            let dynamic = folder.join("encoder_dynamic.onnx");
+            fs::rename(dynamic, folder.join("encoder_model.onnx")).unwrap();
+            let config = folder.join("config.json");
+            set(config, "max_source_positions", Some(750.into()));
+        },
+        &[
+            "encoder_model.onnx",
+            "has 1500 positions",
+            "config.json has 750",
+        ],
+    );
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_named_when_the_model_is_loaded() {
+    for file in ["encoder_model.onnx", "decoder_model_merged.onnx"] {
+        check_broken(
+            |folder| {
+                let is_vector = |tensor: &Tensor| tensor.dims == [24];
+                let names = damage(&folder.join(file), f32::NAN, &is_vector);
+                assert!(!names.is_empty());
+            },
+            &[file, "tensor", "NaN or infinity", "fetch the model again"],
+        );
+    }
+}
+
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let generation = |folder: &Path| folder.join("generation_config.json");
+    let expected = ["tokenizer.json", "take all files from one export"];
+    for (key, other, token) in [
+        (
+            "eos_token_id",
+            Value::from(7),
+            "<|endoftext|> is 256 here, but 7",
+        ),
+        (
+            "eos_token_id",
+            vec![7, 8].into(),
+            "<|endoftext|> is 256 here, but 7",
+        ),
+        (
+            "decoder_start_token_id",
+            Value::from(7),
+            "<|startoftranscript|> is 257 here, but 7",
+        ),
+        (
+            "no_timestamps_token_id",
+            Value::from(7),
+            "<|notimestamps|> is 263 here, but 7",
+        ),
+        (
+            "task_to_id",
+            serde_json::json!({"transcribe": 7}),
+            "<|transcribe|> is 261 here, but 7",
+        ),
+        (
+            "lang_to_id",
+            serde_json::json!({"<|en|>": 7}),
+            "<|en|> is 258 here, but 7",
+        ),
+    ] {
+        check_broken(
+            |folder| set(generation(folder), key, Some(other.clone())),
+            &[expected[0], expected[1], key, token],
+        );
+    }
+    // More tokens are missing than Whisper has timestamps.
+    check_broken(
+        |folder| set(folder.join("config.json"), "vocab_size", Some(1_766.into())),
+        &["tokenizer.json", "has 264 tokens", "at least 265"],
+    );
+    check_broken(
+        |folder| {
+            let mut tokenizer: Value =
+                serde_json::from_slice(&fs::read(folder.join("tokenizer.json")).unwrap()).unwrap();
+            let vocabulary = &mut tokenizer["model"]["vocab"];
+            vocabulary
+                .as_object_mut()
+                .unwrap()
+                .retain(|_, id| *id != 65);
+            fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+        },
+        &["tokenizer.json", "has 263 tokens", "at least 264"],
     );
 }
 

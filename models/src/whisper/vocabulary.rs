@@ -31,6 +31,8 @@ pub(super) struct Vocabulary {
     bytes: Vec<u8>,
     /// Where in `bytes` each token is; empty for numbers that are no token.
     places: Vec<Place>,
+    /// Numbers that are tokens.
+    count: usize,
     /// Tokens that were added to the vocabulary.
     added: HashSet<u32>,
     /// Those of them that are never text.
@@ -75,10 +77,16 @@ impl Vocabulary {
                 problem: format!("goes up to token {highest}, config.json has {vocab_size} tokens"),
             });
         }
+        let mut is_token = vec![false; highest as usize + 1];
+        let ids = words.places.iter().map(|&(id, _)| id);
+        for id in ids.chain(added.iter().map(|token| token.id)) {
+            is_token[id as usize] = true;
+        }
         let mut vocabulary = Self {
             file: file.into(),
             bytes: words.bytes,
             places: vec![Place::default(); highest as usize + 1],
+            count: is_token.iter().filter(|&&is_token| is_token).count(),
             added: added.iter().map(|token| token.id).collect(),
             special: HashSet::new(),
             tokenizer: OnceCell::new(),
@@ -101,6 +109,11 @@ impl Vocabulary {
         let reads = |id: &u32| self.bytes_of(*id) == text.as_bytes();
         let added = self.added.iter().copied().find(reads);
         added.or_else(|| (0..self.places.len() as u32).find(|id| reads(id) && !text.is_empty()))
+    }
+
+    /// Returns how many tokens there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
     /// Returns the tokens that were added to the vocabulary: those that steer, and timestamps.

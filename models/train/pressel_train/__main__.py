@@ -148,6 +148,9 @@ def _parser():
     one.add_argument("--out", required=True)
     one.add_argument("--check", action="store_true")
     add("smoke", command_smoke, "train for seconds on a few clips and check the export")
+    from .wake.commands import add_commands
+
+    add_commands(commands.add_parser("wake", help="wake words: the same steps for phrases"))
     return parser
 
 

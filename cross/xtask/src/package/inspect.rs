@@ -12,7 +12,7 @@ use crate::fetch::Arch;
 use crate::{Fallible, process};
 
 /// What the package must have.
-const FILES: [&str; 20] = [
+const FILES: [&str; 21] = [
     "./usr/bin/pressel",
     "./usr/lib/pressel/libonnxruntime.so",
     "./usr/lib/systemd/system/pressel.service",
@@ -20,6 +20,7 @@ const FILES: [&str; 20] = [
     "./etc/pressel/pressel.toml",
     "./usr/share/pressel/models/builtin/nano/encoder_model.onnx",
     "./usr/share/pressel/models/builtin/nano/tokenizer.json",
+    "./usr/share/pressel/models/wake/wake.onnx",
     "./usr/share/pressel/models/fetched/silero/silero_vad_16k_op15.onnx",
     "./usr/share/pressel/boards/rpi-5.toml",
     "./usr/share/pressel/boards/README.md",

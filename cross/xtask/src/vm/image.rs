@@ -90,6 +90,7 @@ pub(super) fn write(contents: &Contents, prepared: &Prepared, to: &Path) -> Fall
         &format!("{MODELS}/builtin/nano"),
         &root.join("models/builtin/nano"),
     )?;
+    archive.copy(&format!("{MODELS}/wake"), &root.join("models/wake"))?;
     for folder in ["onnxruntime", "silero"] {
         let from = contents.fetched.join(folder);
         archive.copy(&format!("{MODELS}/fetched/{folder}"), &from)?;

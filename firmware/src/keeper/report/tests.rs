@@ -7,7 +7,7 @@ use pressel_pipeline::utterance::CloseReason;
 use pressel_wire::{Counters, DeviceState, DropReason, FailCode, Provider, State, Timing, Trigger};
 
 use super::*;
-use crate::stream::{ClosedUtterance, LostUtterance};
+use crate::stream::{ClosedUtterance, LostUtterance, WordName};
 
 const SECRET: &str = "my secret words";
 
@@ -128,15 +128,15 @@ fn what_listen_finds_is_told_in_sample_time() {
         Some(json!({"event": "speech_end", "at": 1.5})),
     );
     let wake = ListenEvent::Wake {
-        word: 1,
+        word: WordName::new("hey pressel").unwrap(),
         score: 0.75,
         at: 16_000,
     };
     listen(
         wake,
         Level::Info,
-        "wake word=1 score=0.75 at_ms=1000",
-        Some(json!({"event": "wake", "word": 1, "score": 0.75, "at": 1.0})),
+        "wake word=\"hey pressel\" score=0.75 at_ms=1000",
+        Some(json!({"event": "wake", "word": "hey pressel", "score": 0.75, "at": 1.0})),
     );
     listen(
         ListenEvent::Gap(3_200),
@@ -149,6 +149,12 @@ fn what_listen_finds_is_told_in_sample_time() {
         Level::Error,
         "voice activity model failed, the level decides now",
         Some(json!({"event": "vad_fell_back"})),
+    );
+    listen(
+        ListenEvent::WakeFailed,
+        Level::Error,
+        "wake word model failed, no wake word is heard until the next start",
+        Some(json!({"event": "wake_failed"})),
     );
 }
 

@@ -2,13 +2,15 @@
 //!
 //! A test is a list of blocks and commands, and the events that they must give.
 
-use pressel_models::{ModelError, Vad, vad};
+use pressel_models::fake::ScriptedWakeWord;
+use pressel_models::{ModelError, Vad, WakeWord, vad};
 use pressel_pipeline::trim;
 use pressel_pipeline::utterance::CloseReason;
 
 use std::slice;
 use std::vec::Vec;
 
+use super::super::words::one_word;
 use super::*;
 use crate::config::{Config, Trigger as Opens};
 use crate::outcome;
@@ -409,4 +411,104 @@ fn nothing_is_told_ahead_where_that_is_off_or_there_is_no_speech_or_no_slot() {
         let (_, told) = play_ahead(&mut listener, 64_000, slice::from_ref(&speech));
         assert_eq!(told, []);
     }
+}
+
+/// A listener whose wake word is found in these frames of 80 ms, and ends with each.
+fn waking(frames: &[u64]) -> Listener<TestSlots> {
+    let config = Config {
+        trigger: Opens::Wake,
+        ..Config::default()
+    };
+    let words = one_word(Box::new(ScriptedWakeWord::new(frames.to_vec())));
+    let ears = Ears::new(Box::new(LoudVad), Some(words));
+    Listener::new(config.tuning(), ears, TestSlots::new(2))
+}
+
+/// Where the word of frame 12 ends.
+const WORD_END: SampleTime = 13 * 1_280;
+
+#[test]
+fn what_is_said_behind_the_wake_word_without_a_pause_is_the_utterance() {
+    let mut listener = waking(&[12]);
+    let events = play(&mut listener, 96_000, 4_096..48_128);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert_eq!(utterance.trigger, Trigger::Wake);
+    assert_eq!(utterance.start, WORD_END);
+    assert_eq!(utterance.reason, CloseReason::Endpoint);
+    let end = utterance.start + u64::from(utterance.samples);
+    assert!((48_128..=48_128 + 2 * 4_800).contains(&end), "{end}");
+    // Not a sample is missing, and none of the word is in it.
+    let memory = listener.slots().memory(utterance.slot);
+    for (offset, &sample) in memory[..4_096].iter().enumerate() {
+        let time = WORD_END + offset as u64;
+        assert_eq!(sample, 2_000 + i16::try_from(time % 1_000).unwrap());
+    }
+}
+
+#[test]
+fn speech_behind_the_wake_word_may_last_longer_than_the_patience() {
+    let mut listener = waking(&[12]);
+    let events = play(&mut listener, 200_000, 4_096..150_016);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert_eq!(utterance.reason, CloseReason::Endpoint);
+    assert!(150_016 <= utterance.start + u64::from(utterance.samples));
+}
+
+#[test]
+fn a_wake_word_alone_ends_without_speech() {
+    let mut listener = waking(&[12]);
+    // The word goes on a little behind its end.
+    let events = play(&mut listener, 128_000, 8_192..18_432);
+    let [utterance] = closed(&events)[..] else {
+        panic!("one utterance: {events:?}")
+    };
+    assert_eq!(utterance.reason, CloseReason::NothingSaid);
+    assert_eq!(utterance.speech, None);
+}
+
+#[test]
+fn a_wake_word_that_is_found_twice_in_its_refractory_time_counts_once() {
+    let heard = |frames: &[u64]| {
+        let events = play(&mut waking(frames), 160_000, 0..0);
+        let wakes = events
+            .iter()
+            .filter(|event| matches!(event, ListenEvent::Wake { .. }));
+        wakes.count()
+    };
+    assert_eq!(heard(&[12, 13, 20]), 1);
+    assert_eq!(heard(&[12, 13, 60]), 2);
+}
+
+#[test]
+fn a_wake_model_that_fails_is_told_once_and_the_rest_goes_on() {
+    struct Broken;
+    impl WakeWord for Broken {
+        fn word_count(&self) -> usize {
+            1
+        }
+        fn hear(
+            &mut self,
+            _: &[i16; wake_word::FRAME_SAMPLES],
+            _: &mut [f32],
+        ) -> Result<(), ModelError> {
+            Err(ModelError::Reload)
+        }
+        fn reset(&mut self) {}
+    }
+    let config = Config::default();
+    let ears = Ears::new(Box::new(LoudVad), Some(one_word(Box::new(Broken))));
+    let mut listener = Listener::new(config.tuning(), ears, TestSlots::new(1));
+    let events = play(&mut listener, 64_000, 8_192..32_768);
+    let failed = events
+        .iter()
+        .filter(|event| **event == ListenEvent::WakeFailed);
+    assert_eq!(failed.count(), 1);
+    let speech = events
+        .iter()
+        .filter(|event| matches!(event, ListenEvent::SpeechStart(_)));
+    assert_eq!(speech.count(), 1);
 }

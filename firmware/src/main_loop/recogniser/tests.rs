@@ -754,7 +754,7 @@ fn worker_that_hears_the_known_clip_in_another_way_is_lost() {
         assert_eq!(desk.lost.len(), lost);
         assert_eq!(desk.recogniser.is_ready(), lost == 0);
     }
-    desk.answer(&Answer::CanaryFailed);
+    desk.answer(&Answer::CanaryFailed(Canary::OtherWords));
     assert_eq!(desk.lost[0].0, "it does not recognise the known clip");
     // At the very first start it is the model that is wrong.
     let mut desk = Desk::new();
@@ -762,10 +762,45 @@ fn worker_that_hears_the_known_clip_in_another_way_is_lost() {
     desk.worker
         .as_mut()
         .unwrap()
-        .send(&Answer::CanaryFailed)
+        .send(&Answer::CanaryFailed(Canary::OtherWords))
         .unwrap();
     let news = desk.recogniser.receive(desk.now);
-    assert!(matches!(news, Some(News::CannotLoad(_))));
+    assert!(matches!(news, Some(News::CannotLoad(why)) if why.contains("does not recognise")));
+}
+
+#[test]
+fn model_that_computes_no_numbers_is_not_called_one_of_another_export() {
+    for (canary, at_first, later) in [
+        (
+            Canary::NoNumbers,
+            "(NaN)",
+            "it computes numbers that are none",
+        ),
+        (
+            Canary::NoAnswer,
+            "cannot be run",
+            "it cannot be run on the known clip",
+        ),
+    ] {
+        let mut desk = Desk::new();
+        desk.start_worker();
+        let worker = desk.worker.as_mut().unwrap();
+        worker.send(&Answer::CanaryFailed(canary)).unwrap();
+        let Some(News::CannotLoad(why)) = desk.recogniser.receive(desk.now) else {
+            panic!("such a model is not to be worked with");
+        };
+        assert!(
+            why.contains(at_first) && why.contains(canary.remedy()),
+            "{why}"
+        );
+        assert!(
+            why.ends_with("board's file") && !why.contains("one export"),
+            "{why}"
+        );
+        let mut desk = Desk::ready();
+        desk.answer(&Answer::CanaryFailed(canary));
+        assert_eq!(desk.lost[0].0, later);
+    }
 }
 
 #[test]

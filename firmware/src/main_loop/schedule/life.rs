@@ -29,6 +29,7 @@ use crate::journal::{Journal, Limits};
 use crate::keeper::{Delivery, Doors, Errand};
 use crate::listen::listener::Events;
 use crate::listen::thread::{Bells, Room};
+use crate::listen::words::one_word;
 use crate::listen::{Ears, Listener};
 use crate::main_loop::tests::Wire;
 use crate::main_loop::tests::rig::{TestClock, Time, pins};
@@ -107,7 +108,7 @@ fn sealed<T>(work: impl FnOnce() -> T) -> T {
 }
 
 fn room(config: &Config, ends: rings::ListenEnds, memory: &SharedMemory, bells: Bells) -> Room {
-    let ears = Ears::new(Box::new(Level), Some(Box::new(Level)));
+    let ears = Ears::new(Box::new(Level), Some(one_word(Box::new(Level))));
     let slots = LiveSlots::new(memory.writer().unwrap(), ends.free);
     Room {
         listener: Listener::new(config.tuning(), ears, slots),

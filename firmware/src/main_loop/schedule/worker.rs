@@ -11,7 +11,7 @@ use super::air::{Dice, text_of};
 use crate::main_loop::tests::rig::READY;
 use crate::slots::SlotReader;
 use crate::window::Heard;
-use crate::worker::message::{Excerpt, Fault, NOT_ASKED};
+use crate::worker::message::{Canary, Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
 
@@ -83,7 +83,11 @@ impl PlayedWorker {
         if self.ready_at.is_some_and(|at| at <= now) {
             self.ready_at = None;
             let fails = !calm && dice.chance(10) && self.may_fail;
-            let answer = if fails { Answer::CanaryFailed } else { READY };
+            let answer = if fails {
+                Answer::CanaryFailed(Canary::OtherWords)
+            } else {
+                READY
+            };
             self.socket.send(&answer).ok();
         }
         loop {

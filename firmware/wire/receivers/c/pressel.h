@@ -142,7 +142,8 @@ enum pressel_alert_code {
     PRESSEL_ALERT_SAFE_MODE = 0,
     PRESSEL_ALERT_CPU_FALLBACK = 1,
     PRESSEL_ALERT_JOURNAL_DOWN = 2,
-    PRESSEL_ALERT_VAD_FALLBACK = 3
+    PRESSEL_ALERT_VAD_FALLBACK = 3,
+    PRESSEL_ALERT_WAKE_DOWN = 4
 };
 
 /* The stable name of a code, "unknown" for one that is newer than this file. */
@@ -161,7 +162,8 @@ PRESSEL_NAMES(pressel_fail_code_name, "modelmissing", "modelfault", "timeout", "
               "badaudio", "workerdown")
 PRESSEL_NAMES(pressel_job_state_name, "waiting", "running", "done", "failed", "cancelled",
               "quarantined", "paused")
-PRESSEL_NAMES(pressel_alert_name, "safemode", "cpufallback", "journaldown", "vadfallback")
+PRESSEL_NAMES(pressel_alert_name, "safemode", "cpufallback", "journaldown", "vadfallback",
+              "wakedown")
 
 /* UTF-8 inside a message; not ended by a zero. */
 struct pressel_words {

@@ -41,7 +41,7 @@ TRIGGERS = ("ptt", "wake", "voice", "file")
 DROP_REASONS = ("busy", "cancelled", "muted", "miclost", "shutdown", "internal")
 FAIL_CODES = ("modelmissing", "modelfault", "timeout", "workerdied", "badaudio", "workerdown")
 JOB_STATES = ("waiting", "running", "done", "failed", "cancelled", "quarantined", "paused")
-ALERTS = ("safemode", "cpufallback", "journaldown", "vadfallback")
+ALERTS = ("safemode", "cpufallback", "journaldown", "vadfallback", "wakedown")
 COUNTERS = (
     "uptime_s", "utterances", "texts", "no_speech", "dropped", "failed", "overruns",
     "lost_samples", "dropped_blocks", "link_dropped", "link_bad_frames", "worker_restarts"

@@ -74,12 +74,14 @@ impl Decoder {
         runtime: &Runtime,
         file: &Path,
         sizes: Sizes,
-        cross: Cross,
         embedding: Embedding,
         settings: SessionSettings,
     ) -> Result<Self, LoadError> {
         let session = runtime.session_as_it_is(file, settings)?;
         check(&session, sizes, file)?;
+        // Memory is made when the file has the sizes that config.json tells.
+        let count = sizes.heads * sizes.positions * sizes.head;
+        let cross = (0..2 * sizes.layers).map(|_| Shared::new::<f32>(count));
         let foreign = |error: ort::Error| LoadError::Onnx {
             file: file.into(),
             problem: one_line(error.message()),
@@ -96,7 +98,7 @@ impl Decoder {
             },
             bound,
             sizes,
-            cross,
+            cross: cross.collect(),
             embedding,
             cross_names: names::caches("cross", sizes.layers),
             prompt_shape: (0, 0),
@@ -107,6 +109,11 @@ impl Decoder {
         };
         decoder.bind_fixed().map_err(foreign)?;
         Ok(decoder)
+    }
+
+    /// Returns the memory of the keys and values of the audio, which the encoder writes.
+    pub(super) fn cross(&self) -> Cross {
+        self.cross.clone()
     }
 
     /// Binds what stays bound: the caches of the tokens, and the tensors of one token.

@@ -69,7 +69,13 @@ impl Embedding {
         let at = (numbers * number_bytes) as u64;
         file.read_exact_at(&mut bytes, at).map_err(broken)?;
         let mut positions = vec![0.0; sizes.context * sizes.width];
-        singles(&bytes, &mut positions);
+        if !singles(&bytes, &mut positions) {
+            return Err(fault(
+                "has a position row that is no number: prepare the model again with `pressel \
+                 models prepare`"
+                    .into(),
+            ));
+        }
         // What is not in memory yet is read ahead while the graphs load; a disk that cannot is
         // slow.
         fadvise(&file, 0, None, Advice::WillNeed).ok();
@@ -110,25 +116,40 @@ impl Embedding {
         self.file
             .read_exact_at(&mut self.bytes, at)
             .map_err(|_| ModelError::Reload)?;
-        if self.number_bytes == HALF_BYTES {
-            halves(&self.bytes, &mut self.row);
+        let are_finite = if self.number_bytes == HALF_BYTES {
+            halves(&self.bytes, &mut self.row)
         } else {
-            singles(&self.bytes, &mut self.row);
+            singles(&self.bytes, &mut self.row)
+        };
+        if are_finite {
+            Ok(())
+        } else {
+            Err(ModelError::BadOutput)
         }
-        Ok(())
     }
 }
 
-fn singles(bytes: &[u8], into: &mut [f32]) {
+/// Reads numbers of single precision. Returns whether all are finite.
+fn singles(bytes: &[u8], into: &mut [f32]) -> bool {
+    let mut endless = false;
     for (number, bytes) in into.iter_mut().zip(bytes.as_chunks::<SINGLE_BYTES>().0) {
         *number = f32::from_le_bytes(*bytes);
+        endless |= !number.is_finite();
     }
+    !endless
 }
 
-fn halves(bytes: &[u8], into: &mut [f32]) {
+/// Reads numbers of half precision. Returns whether all are finite.
+fn halves(bytes: &[u8], into: &mut [f32]) -> bool {
+    /// All ones in a number that is none.
+    const EXPONENT: u16 = 0x7c00;
+    let mut endless = false;
     for (number, bytes) in into.iter_mut().zip(bytes.as_chunks::<HALF_BYTES>().0) {
-        *number = half(u16::from_le_bytes(*bytes));
+        let bits = u16::from_le_bytes(*bytes);
+        *number = half(bits);
+        endless |= bits & EXPONENT == EXPONENT;
     }
+    !endless
 }
 
 /// Returns a finite number of half precision. Without a branch, so that a row is done at once.
@@ -202,6 +223,43 @@ mod tests {
             embedding.write(1, 1, &mut row).unwrap();
             assert_eq!(row, [30.0, 39.0]);
             assert_eq!(embedding.product(2, &[4.0, -1.0]), Ok(1.5));
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_no_number_is_a_bad_output_and_a_position_names_the_file() {
+        let break_at = |single: bool, at: usize, with: &[u8]| {
+            let file = file_of(single);
+            let mut bytes = fs::read(file.path()).unwrap();
+            bytes[at..][..with.len()].copy_from_slice(with);
+            fs::write(file.path(), bytes).unwrap();
+            file
+        };
+        for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let file = break_at(true, 3 * SINGLE_BYTES, &number.to_le_bytes());
+            let mut embedding = Embedding::open(file.path(), SIZES).unwrap();
+            let found = embedding.product(1, &[1.0, 1.0]);
+            assert_eq!(found, Err(ModelError::BadOutput));
+            let found = embedding.write(1, 0, &mut [0.0; 2]);
+            assert_eq!(found, Err(ModelError::BadOutput));
+            assert!(embedding.product(0, &[1.0, 1.0]).is_ok());
+            for (single, rows) in [(true, 6 * SINGLE_BYTES), (false, 6 * HALF_BYTES)] {
+                let file = break_at(single, rows + SINGLE_BYTES, &number.to_le_bytes());
+                let error = Embedding::open(file.path(), SIZES).err().unwrap();
+                let error = error.to_string();
+                let name = file.path().display().to_string();
+                assert!(
+                    error.contains(&name) && error.contains("models prepare"),
+                    "{error}"
+                );
+            }
+        }
+        for bits in [0x7c00_u16, 0xfc00, 0x7e00, 0x7c01] {
+            let file = break_at(false, 3 * HALF_BYTES, &bits.to_le_bytes());
+            let mut embedding = Embedding::open(file.path(), SIZES).unwrap();
+            let found = embedding.product(1, &[1.0, 1.0]);
+            assert_eq!(found, Err(ModelError::BadOutput), "{bits:04x}");
+            assert!(embedding.product(2, &[1.0, 1.0]).is_ok());
         }
     }
 

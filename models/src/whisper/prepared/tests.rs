@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Provider,
+    onnx::finite::damage,
     prepare::{self, Options},
     testing::{fixtures, runtime},
 };
@@ -317,6 +318,27 @@ fn damaged_files_are_named() {
             },
             &expected,
         );
+    }
+}
+
+#[test]
+fn every_damaged_weight_is_named() {
+    let good = folder();
+    for name in ["encoder.onnx", "decoder.onnx"] {
+        let names = damage(&good.path().join(name), 0.5, &|_| true);
+        assert!(10 < names.len(), "{names:?}");
+        for tensor in names.iter().step_by(5) {
+            for number in [f32::NAN, f32::INFINITY] {
+                let breakage = |folder: &Path| {
+                    damage(&folder.join(name), number, &|one| one.name == *tensor);
+                };
+                let tensor = format!("tensor {tensor} ");
+                check_broken(
+                    breakage,
+                    &[name, &tensor, "NaN or infinity", "prepare it again"],
+                );
+            }
+        }
     }
 }
 

@@ -1,13 +1,18 @@
 //! The parts of an ONNX file that a Whisper is found in.
 //!
 //! Flow: bytes -> [`Graph`]: nodes, and tensors by name with the place of their data, which is not
-//! read here. On the thread that prepares a model. Nothing is believed: see [`protobuf`].
+//! read here. On the thread that prepares a model, or loads one. Nothing is believed: see
+//! [`protobuf`].
 //!
 //! Source: onnx.proto of ONNX 1.23 (field numbers).
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{
+pub(crate) mod finite;
+pub(crate) mod protobuf;
+pub(crate) mod tensor;
+
+use self::{
     protobuf::{Broken, Bytes, Reader, Value},
     tensor::{Data, Kind, Tensor},
 };
@@ -19,25 +24,25 @@ const DIMS_MAX: usize = 8;
 
 /// A graph.
 #[derive(Debug, Default)]
-pub(super) struct Graph {
-    pub(super) nodes: Vec<Node>,
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
     /// Initializers by name.
-    pub(super) tensors: HashMap<String, Tensor>,
+    pub(crate) tensors: HashMap<String, Tensor>,
 }
 
 /// A node.
 #[derive(Debug, Default)]
-pub(super) struct Node {
-    pub(super) operator: String,
-    pub(super) name: String,
-    pub(super) inputs: Vec<String>,
-    pub(super) outputs: Vec<String>,
-    pub(super) attributes: Vec<(String, Attribute)>,
+pub(crate) struct Node {
+    pub(crate) operator: String,
+    pub(crate) name: String,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) attributes: Vec<(String, Attribute)>,
 }
 
 /// An attribute of a kind that matters here.
 #[derive(Debug)]
-pub(super) enum Attribute {
+pub(crate) enum Attribute {
     Number(i64),
     Numbers(Vec<i64>),
     Float(f32),
@@ -47,13 +52,13 @@ pub(super) enum Attribute {
 
 impl Node {
     /// Returns the attribute of that name.
-    pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&Attribute> {
         let found = self.attributes.iter().find(|(found, _)| found == name);
         found.map(|(_, attribute)| attribute)
     }
 
     /// Returns the number of that name, or 0.
-    pub(super) fn number(&self, name: &str) -> i64 {
+    pub(crate) fn number(&self, name: &str) -> i64 {
         match self.attribute(name) {
             Some(&Attribute::Number(number)) => number,
             _ => 0,
@@ -61,8 +66,26 @@ impl Node {
     }
 }
 
+impl Graph {
+    /// Returns the graphs of all branches.
+    pub(crate) fn branches(&self) -> Vec<&Self> {
+        let attributes = self.nodes.iter().flat_map(|node| &node.attributes);
+        attributes
+            .filter_map(|(_, attribute)| match attribute {
+                Attribute::Graph(graph) => Some(graph),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Returns true when `is` says so of any node, also in branches.
+    pub(crate) fn any(&self, is: &dyn Fn(&Node) -> bool) -> bool {
+        self.nodes.iter().any(is) || self.branches().iter().any(|graph| graph.any(is))
+    }
+}
+
 /// Reads the graph of an ONNX file. An error follows the file's name in a sentence.
-pub(super) fn read(bytes: &dyn Bytes) -> Result<Graph, Broken> {
+pub(crate) fn read(bytes: &dyn Bytes) -> Result<Graph, Broken> {
     let mut reader = Reader::new(bytes)?;
     let mut rest = reader.whole();
     let mut graph = None;
@@ -187,8 +210,9 @@ fn read_tensor(reader: &mut Reader<'_>, mut rest: Range<u64>) -> Result<Tensor, 
             (1, value) => read_numbers(reader, value, &mut dims)?,
             (2, Value::Number(number)) => kind = number,
             (4 | 9, Value::Place(place)) => data = Some(Data::Here(place)),
-            (5, Value::Place(place)) => data = Some(Data::Numbers(place)),
-            (4 | 5, _) => return Err("holds a tensor that is not packed".into()),
+            // int32_data, and int64_data.
+            (5 | 7, Value::Place(place)) => data = Some(Data::Numbers(place)),
+            (4 | 5 | 7, _) => return Err("holds a tensor that is not packed".into()),
             (8, Value::Place(place)) => name = reader.text(place)?,
             (13, Value::Place(place)) => outside.read(reader, place)?,
             (14, Value::Number(number)) => is_outside = number == 1,

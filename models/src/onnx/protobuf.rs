@@ -1,9 +1,9 @@
 //! The wire format of Protocol Buffers, as far as ONNX needs it.
 //!
 //! Flow in: bytes at places of a file -> fields of messages, in file order; large fields are told
-//! by their place and not read. Flow out: fields -> bytes. On the thread that prepares a model.
-//! What is read is not trusted: lengths stay inside their message, and what is kept in memory comes
-//! off a budget.
+//! by their place and not read. Flow out: fields -> bytes. On the thread that prepares a model, or
+//! loads one. What is read is not trusted: lengths stay inside their message, and what is kept in
+//! memory comes off a budget.
 //!
 //! Source: protobuf.dev, "Encoding".
 
@@ -58,11 +58,11 @@ impl Bytes for &[u8] {
 }
 
 /// Why a message cannot be read, in words that follow the file's name in a sentence.
-pub(super) type Broken = String;
+pub(crate) type Broken = String;
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A number.
     Number(u64),
     /// Four bytes.
@@ -74,7 +74,7 @@ pub(super) enum Value {
 }
 
 /// Reads fields.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a dyn Bytes,
     length: u64,
     window: Vec<u8>,
@@ -83,7 +83,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a dyn Bytes) -> Result<Self, Broken> {
+    pub(crate) fn new(bytes: &'a dyn Bytes) -> Result<Self, Broken> {
         let length = bytes.length().map_err(|error| error.to_string())?;
         Ok(Self {
             bytes,
@@ -95,12 +95,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the place of the outermost message: all bytes.
-    pub(super) fn whole(&self) -> Range<u64> {
+    pub(crate) fn whole(&self) -> Range<u64> {
         0..self.length
     }
 
     /// Takes the next field of the message whose rest is `rest`; `None` at its end.
-    pub(super) fn field(&mut self, rest: &mut Range<u64>) -> Result<Option<(u32, Value)>, Broken> {
+    pub(crate) fn field(&mut self, rest: &mut Range<u64>) -> Result<Option<(u32, Value)>, Broken> {
         if rest.start == rest.end {
             return Ok(None);
         }
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the next number of a packed list.
-    pub(super) fn number(&mut self, rest: &mut Range<u64>) -> Result<u64, Broken> {
+    pub(crate) fn number(&mut self, rest: &mut Range<u64>) -> Result<u64, Broken> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte(rest)?;
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a text.
-    pub(super) fn text(&mut self, place: Range<u64>) -> Result<String, Broken> {
+    pub(crate) fn text(&mut self, place: Range<u64>) -> Result<String, Broken> {
         let length = place.end - place.start;
         if TEXT_BYTES_MAX < length {
             return Err(format!("has a name of {length} bytes"));
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes memory for one more thing off the budget.
-    pub(super) fn charge(&mut self, bytes: u64) -> Result<(), Broken> {
+    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), Broken> {
         let left = self.budget.checked_sub(bytes.saturating_add(THING_BYTES));
         self.budget = left.ok_or("has more nodes than any Whisper")?;
         Ok(())
@@ -198,42 +198,42 @@ fn skip(rest: &mut Range<u64>, bytes: u64) -> Result<(), Broken> {
 
 /// Writes fields behind those that are there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
     /// Returns what was written.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Writes a number.
-    pub(super) fn number(&mut self, field: u32, value: u64) -> &mut Self {
+    pub(crate) fn number(&mut self, field: u32, value: u64) -> &mut Self {
         self.raw(u64::from(field) << 3).raw(value)
     }
 
     /// Writes a 32-bit float.
-    pub(super) fn float(&mut self, field: u32, value: f32) -> &mut Self {
+    pub(crate) fn float(&mut self, field: u32, value: f32) -> &mut Self {
         self.raw(u64::from(field) << 3 | 5);
         self.bytes.extend(value.to_le_bytes());
         self
     }
 
     /// Writes a text.
-    pub(super) fn text(&mut self, field: u32, value: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, field: u32, value: &str) -> &mut Self {
         self.raw_bytes(field, value.as_bytes())
     }
 
     /// Writes bytes.
-    pub(super) fn raw_bytes(&mut self, field: u32, value: &[u8]) -> &mut Self {
+    pub(crate) fn raw_bytes(&mut self, field: u32, value: &[u8]) -> &mut Self {
         self.raw(u64::from(field) << 3 | 2).raw(value.len() as u64);
         self.bytes.extend(value);
         self
     }
 
     /// Writes a message in the message.
-    pub(super) fn message(&mut self, field: u32, value: &Self) -> &mut Self {
+    pub(crate) fn message(&mut self, field: u32, value: &Self) -> &mut Self {
         self.raw_bytes(field, &value.bytes)
     }
 

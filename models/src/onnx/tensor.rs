@@ -1,7 +1,7 @@
 //! Tensors of an ONNX file: where their data lies, and the data as numbers, piece by piece.
 //!
-//! Flow: [`Tensor`] and a range of its elements -> `f32`. On the thread that prepares a model. Only
-//! the piece that was asked for is in memory.
+//! Flow: [`Tensor`] and a range of its elements -> `f32`. On the thread that prepares a model, or
+//! loads one. Only the piece that was asked for is in memory.
 
 use std::{
     cell::RefCell,
@@ -12,14 +12,14 @@ use std::{
 };
 
 use super::{
-    onnx::{self, Graph},
+    Graph,
     protobuf::{Broken, Bytes, Reader},
 };
 use crate::LoadError;
 
 /// The kind of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     F32,
     U8,
     I8,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Returns the kind that ONNX numbers so (`TensorProto.DataType`).
-    pub(super) fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         match number {
             1 => Self::F32,
             2 => Self::U8,
@@ -47,7 +47,7 @@ impl Kind {
     }
 
     /// Returns the number of the kind in ONNX.
-    pub(super) fn number(self) -> u64 {
+    pub(crate) fn number(self) -> u64 {
         match self {
             Self::F32 => 1,
             Self::U8 => 2,
@@ -61,7 +61,7 @@ impl Kind {
     }
 
     /// Returns the bytes of an element; 0 for a kind without weights.
-    pub(super) fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::U8 | Self::I8 => 1,
             Self::F16 | Self::BF16 => 2,
@@ -74,7 +74,7 @@ impl Kind {
 
 /// Where the data of a tensor lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Data {
+pub(crate) enum Data {
     /// In the ONNX file, little-endian.
     Here(Range<u64>),
     /// In the ONNX file, each element a protobuf number.
@@ -89,16 +89,16 @@ pub(super) enum Data {
 
 /// A tensor: its shape, and where its data lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tensor {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) dims: Vec<usize>,
-    data: Data,
+pub(crate) struct Tensor {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) dims: Vec<usize>,
+    pub(super) data: Data,
 }
 
 impl Tensor {
     /// Makes a tensor whose data is as long as its shape says, as far as can be told here.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         kind: Kind,
         dims: Vec<usize>,
@@ -131,15 +131,15 @@ impl Tensor {
     }
 
     /// Returns the number of its elements.
-    pub(super) fn elements(&self) -> usize {
+    pub(crate) fn elements(&self) -> usize {
         self.dims.iter().product()
     }
 }
 
 /// An ONNX file, read as far as its graph.
-pub(super) struct OnnxFile {
-    pub(super) path: PathBuf,
-    pub(super) graph: Graph,
+pub(crate) struct OnnxFile {
+    pub(crate) path: PathBuf,
+    pub(crate) graph: Graph,
     file: File,
     /// Files with data outside, by their names in the ONNX file.
     outside: RefCell<HashMap<String, File>>,
@@ -147,13 +147,13 @@ pub(super) struct OnnxFile {
 
 impl OnnxFile {
     /// Reads the graph.
-    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         let broken = |problem: String| LoadError::Onnx {
             file: path.into(),
             problem,
         };
         let file = File::open(path).map_err(|error| broken(error.to_string()))?;
-        let graph = onnx::read(&file).map_err(broken)?;
+        let graph = super::read(&file).map_err(broken)?;
         Ok(Self {
             path: path.into(),
             graph,
@@ -163,7 +163,7 @@ impl OnnxFile {
     }
 
     /// Returns the paths of the file and of those that hold data of it outside.
-    pub(super) fn files(&self) -> Result<Vec<PathBuf>, LoadError> {
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>, LoadError> {
         let mut files = vec![self.path.clone()];
         let graphs = [&self.graph].into_iter().chain(self.graph.branches());
         for tensor in graphs.flat_map(|graph| graph.tensors.values()) {
@@ -189,7 +189,7 @@ impl OnnxFile {
     }
 
     /// Reads the elements `range` of the tensor as `f32`, into `values`.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         tensor: &Tensor,
         range: Range<usize>,
@@ -203,7 +203,7 @@ impl OnnxFile {
     }
 
     /// Returns the error of a bad tensor.
-    pub(super) fn wrong(&self, tensor: &str, problem: String) -> LoadError {
+    pub(crate) fn wrong(&self, tensor: &str, problem: String) -> LoadError {
         LoadError::Tensor {
             file: self.path.clone(),
             name: tensor.into(),
@@ -218,25 +218,40 @@ impl OnnxFile {
         values: &mut Vec<f32>,
     ) -> Result<(), Broken> {
         values.clear();
-        let size = tensor.kind.bytes() as u64;
-        let first = range.start as u64 * size;
+        if let Data::Numbers(place) = &tensor.data {
+            return read_numbers(&self.file, place.clone(), tensor, range, values);
+        }
         let mut bytes = vec![0; range.len() * tensor.kind.bytes()];
+        self.read_bytes(tensor, range.start, &mut bytes)?;
+        decode(tensor.kind, &bytes, values)
+    }
+
+    /// Returns the bytes of the ONNX file itself.
+    pub(super) fn bytes(&self) -> &dyn Bytes {
+        &self.file
+    }
+
+    /// Reads elements from `first` on, as they lie in the file, until `bytes` is full.
+    pub(super) fn read_bytes(
+        &self,
+        tensor: &Tensor,
+        first: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), Broken> {
+        let first = first as u64 * tensor.kind.bytes() as u64;
         match &tensor.data {
             Data::Here(place) => {
-                let read = self.file.read_at(place.start + first, &mut bytes);
-                read.map_err(|error| format!("cannot be read ({error})"))?;
+                let read = self.file.read_at(place.start + first, bytes);
+                read.map_err(|error| format!("cannot be read ({error})"))
             }
             Data::Outside {
                 location, offset, ..
             } => {
                 let at = offset.checked_add(first).ok_or("lies nowhere")?;
-                self.read_outside(location, at, &mut bytes)?;
+                self.read_outside(location, at, bytes)
             }
-            Data::Numbers(place) => {
-                return read_numbers(&self.file, place.clone(), tensor, range, values);
-            }
+            Data::Numbers(_) => Err("is not stored as bytes".into()),
         }
-        decode(tensor.kind, &bytes, values)
     }
 
     fn read_outside(&self, location: &str, at: u64, bytes: &mut [u8]) -> Result<(), Broken> {
@@ -284,7 +299,7 @@ fn decode(kind: Kind, bytes: &[u8], values: &mut Vec<f32>) -> Result<(), Broken>
 }
 
 /// Returns the value of an IEEE 754 half, little-endian.
-pub(super) fn half(bytes: [u8; 2]) -> f32 {
+pub(crate) fn half(bytes: [u8; 2]) -> f32 {
     let bits = u32::from(u16::from_le_bytes(bytes));
     let (sign, exponent, fraction) = (bits >> 15 << 31, bits >> 10 & 0x1f, bits & 0x3ff);
     match exponent {
@@ -297,7 +312,7 @@ pub(super) fn half(bytes: [u8; 2]) -> f32 {
 }
 
 /// Returns the nearest half, little-endian, the even one of two; what is too large is infinity.
-pub(super) fn to_half(value: f32) -> [u8; 2] {
+pub(crate) fn to_half(value: f32) -> [u8; 2] {
     let bits = value.to_bits();
     let (sign, rest) = (bits >> 16 & 0x8000, bits & 0x7fff_ffff);
     let magnitude = if rest < 113 << 23 {

@@ -1,0 +1,101 @@
+//! Logarithms of mel power for one frame at a time, of a stream that never ends.
+//!
+//! Flow: the last 25 ms -> power -> the filters of [`super::Mel`] -> logarithm. On listen's thread;
+//! nothing is allocated after construction. Unlike [`super::Mel`] it needs no end: a frame ends with
+//! its newest sample, and nothing is scaled by what comes later.
+
+use std::sync::Arc;
+
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+
+use super::{FFT_SAMPLES, Filter, HALF, log10, slaney_filters};
+
+/// The transform of one frame.
+pub struct MelFrame {
+    /// Periodic Hann window, divided by the full scale of i16.
+    window: Vec<f32>,
+    filters: Vec<Filter>,
+    fft: Arc<dyn RealToComplex<f32>>,
+    frame: Vec<f32>,
+    spectrum: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+    power: Vec<f32>,
+}
+
+impl MelFrame {
+    /// Makes the filters of `bins` mel bins.
+    #[must_use]
+    pub fn new(bins: usize) -> Self {
+        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FFT_SAMPLES);
+        let hann = |n: usize| {
+            let turn = std::f64::consts::TAU * n as f64 / FFT_SAMPLES as f64;
+            ((0.5 - 0.5 * turn.cos()) / 32_768.0) as f32
+        };
+        Self {
+            window: (0..FFT_SAMPLES).map(hann).collect(),
+            filters: slaney_filters(bins),
+            frame: fft.make_input_vec(),
+            spectrum: fft.make_output_vec(),
+            scratch: fft.make_scratch_vec(),
+            power: vec![0.0; HALF + 1],
+            fft,
+        }
+    }
+
+    /// Returns the number of mel bins.
+    #[must_use]
+    pub fn bins(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// Writes the logarithm to base 10 of the power in each bin into `logs`, one value a bin.
+    ///
+    /// # Panics
+    /// When `logs` has another length than there are bins: a fault of the caller.
+    pub fn logs(&mut self, samples: &[i16; FFT_SAMPLES], logs: &mut [f32]) {
+        assert!(logs.len() == self.filters.len());
+        for ((slot, window), &sample) in self.frame.iter_mut().zip(&self.window).zip(samples) {
+            *slot = f32::from(sample) * window;
+        }
+        let done =
+            self.fft
+                .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
+        assert!(done.is_ok(), "the buffers were made by this transform");
+        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
+            *power = bin.norm_sqr();
+        }
+        for (log, filter) in logs.iter_mut().zip(&self.filters) {
+            let power = &self.power[filter.first..][..filter.weights.len()];
+            let sum: f32 = power.iter().zip(&filter.weights).map(|(p, w)| p * w).sum();
+            *log = log10(sum);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mel::{HOP_SAMPLES, Mel};
+
+    #[test]
+    fn a_frame_alone_is_the_frame_of_the_whole_spectrogram() {
+        let bins = 80;
+        let audio: Vec<i16> = (0..8_000_i32)
+            .map(|n| i16::try_from((n * n / 37) % 20_001 - 10_000).unwrap())
+            .collect();
+        let frames = audio.len() / HOP_SAMPLES;
+        let mut whole = vec![0.0; bins * frames];
+        Mel::new(bins).compute(&audio, frames, 1.0, &mut whole);
+        let mut alone = MelFrame::new(bins);
+        let mut logs = vec![0.0; bins];
+        // Frame 10 of the centred ones has its middle at sample 1,600.
+        let first = 10 * HOP_SAMPLES - HALF;
+        alone.logs(audio[first..][..FFT_SAMPLES].try_into().unwrap(), &mut logs);
+        let loudest = whole.iter().copied().fold(f32::MIN, f32::max);
+        for (bin, log) in logs.iter().enumerate() {
+            let expected = whole[bin * frames + 10];
+            let found = ((log + 4.0) / 4.0).max(loudest - 2.0);
+            assert!((found - expected).abs() < 1e-5, "{bin}: {found} {expected}");
+        }
+    }
+}

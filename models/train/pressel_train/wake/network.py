@@ -1,0 +1,119 @@
+"""The streaming network: log-mel frames in, a score of each word for every 40 ms out.
+
+One convolution makes steps of four frames, then residual blocks of a depthwise dilated convolution and a
+mixing of channels, all causal. `step` does the same for 8 frames (80 ms) with a state: all that the
+blocks remember, side by side in one tensor. `step` is what is exported.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import features
+
+TAPS = 5
+FRONT_TAPS, STRIDE = 6, 4
+FRONT_MEMORY = FRONT_TAPS - STRIDE
+STEP_FRAMES = 8
+LOG_FLOOR = -5.0  # below it is silence, whatever the microphone: also a recording of zeros
+
+
+def filters(bins, warp=1.0):
+    """Slaney filters as in models/src/mel.rs, for any number of bins."""
+    before = features.MEL_BINS
+    features.MEL_BINS = bins
+    try:
+        return features.mel_filters(warp)
+    finally:
+        features.MEL_BINS = before
+
+
+_WINDOW = torch.hann_window(features.FFT_SAMPLES)
+
+
+def log_mel(audio, mel_filters):
+    """[clips, samples] to [clips, bins, samples / 160]; a frame ends with its last 10 ms."""
+    history = features.FFT_SAMPLES - features.HOP_SAMPLES
+    padded = torch.nn.functional.pad(audio, (history, 0))
+    frames = padded.unfold(1, features.FFT_SAMPLES, features.HOP_SAMPLES) * _WINDOW
+    power = torch.view_as_real(torch.fft.rfft(frames)).square().sum(-1)
+    logs = (power @ mel_filters.T).clamp(min=1e-30).log10().clamp(min=LOG_FLOOR)
+    return ((logs + 4.0) / 4.0).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Depthwise over time, then over channels."""
+
+    def __init__(self, width, dilation, dropout):
+        super().__init__()
+        self.memory = (TAPS - 1) * dilation
+        self.depth = nn.Conv1d(width, width, TAPS, dilation=dilation, groups=width, bias=False)
+        self.depth_norm = nn.BatchNorm1d(width)
+        self.mix = nn.Conv1d(width, width, 1, bias=False)
+        self.mix_norm = nn.BatchNorm1d(width)
+        self.dropout = nn.Dropout1d(dropout)
+
+    def forward(self, x, past=None):
+        """Returns the output, and what the next call must know."""
+        past = x.new_zeros(x.shape[0], x.shape[1], self.memory) if past is None else past
+        longer = torch.cat([past, x], 2)
+        mixed = self.mix_norm(self.mix(self.depth_norm(self.depth(longer))))
+        return torch.relu(x + self.dropout(mixed)), longer[:, :, longer.shape[2] - self.memory :]
+
+
+class WakeNetwork(nn.Module):
+    """All words share everything but the last sums."""
+
+    def __init__(self, config, words):
+        super().__init__()
+        self.bins, width = config["mel_bins"], config["width"]
+        self.front = nn.Conv1d(self.bins, width, FRONT_TAPS, stride=STRIDE, bias=False)
+        self.front_norm = nn.BatchNorm1d(width)
+        self.blocks = nn.ModuleList(
+            Block(width, dilation, config["dropout"]) for dilation in config["dilations"]
+        )
+        self.head = nn.Conv1d(width, words, 1)
+        nn.init.constant_(self.head.bias, -3.0)
+
+    def state_frames(self):
+        """Steps of 40 ms that all blocks remember together."""
+        return sum(block.memory for block in self.blocks)
+
+    def forward(self, mel):
+        """[clips, bins, frames] to logits [clips, words, frames / 4]."""
+        x = torch.nn.functional.pad(mel, (FRONT_MEMORY, 0))
+        x = torch.relu(self.front_norm(self.front(x)))
+        for block in self.blocks:
+            x, _ = block(x)
+        return self.head(x)
+
+    def step(self, mel, front, state):
+        """One step: (scores [1, words], front_next, state_next)."""
+        x = torch.cat([front, mel], 2)
+        front_next = x[:, :, x.shape[2] - FRONT_MEMORY :]
+        x = torch.relu(self.front_norm(self.front(x)))
+        at, memories = 0, []
+        for block in self.blocks:
+            x, memory = block(x, state[:, :, at : at + block.memory])
+            at += block.memory
+            memories.append(memory)
+        scores = torch.sigmoid(self.head(x)).amax(2)
+        return scores, front_next, torch.cat(memories, 2)
+
+
+def stream_scores(network, mel):
+    """Scores [words, steps] of one recording: the highest of each step, as `step` gives them."""
+    with torch.no_grad():
+        logits = network(mel[None])[0]
+    per_step = STEP_FRAMES // STRIDE
+    steps = logits.shape[1] // per_step
+    logits = logits[:, : steps * per_step]
+    return torch.sigmoid(logits).reshape(logits.shape[0], steps, -1).amax(2).numpy()
+
+
+def smoothed(scores, count):
+    """The mean of the last `count` scores, as the appliance takes it."""
+    if count <= 1:
+        return scores
+    padded = np.concatenate([np.zeros((scores.shape[0], count - 1), np.float32), scores], 1)
+    return np.stack([padded[:, i : i + scores.shape[1]] for i in range(count)]).mean(0)

@@ -1,0 +1,147 @@
+"""Trains the network on shards of windows; goes on from its last state.
+
+In: shards, perhaps still being written. Out: `state.pt` in the run's folder, with the running mean
+of the weights, which is what is exported. A word must be found within 240 ms of its end, anywhere
+else nothing may be found.
+"""
+
+import json
+import math
+import time
+
+import numpy as np
+import torch
+from torch.nn.functional import softplus
+
+from . import network
+
+EARLY, LATE = 2, 6           # steps of 40 ms around the end of a word in which it may be found
+DEAF_BEFORE, DEAF_BEHIND = 5, 14
+MEAN_DECAY = 0.998
+SAVE_SECONDS = 60
+
+
+def loss_of(logits, word, end):
+    """logits [n, words, steps]; word [n], -1 for none; end [n] in steps."""
+    count, words, steps = logits.shape
+    at = torch.arange(steps)[None]
+    end = end[:, None]
+    mine = torch.nn.functional.one_hot(word.clamp(min=0), words).bool() & (word >= 0)[:, None]
+    found = ((at >= end - EARLY) & (at <= end + LATE))[:, None] & mine[:, :, None]
+    doubtful = ((at >= end - DEAF_BEFORE) & (at <= end + DEAF_BEHIND))[:, None] & mine[:, :, None]
+    best = logits.masked_fill(~found, -1e4).logsumexp(2) - math.log(4)
+    positive = (softplus(-best) * mine).sum() / mine.sum().clamp(min=1)
+    silent = logits.masked_fill(doubtful, -1e4)
+    worst = softplus(silent.amax(2))
+    negative = worst.mean() * 3 + softplus(silent).mean() * 2
+    return positive + negative, positive.detach(), worst.mean().detach()
+
+
+class Trainer:
+    """One run."""
+
+    def __init__(self, config, shards, run, minutes, threads=1):
+        torch.set_num_threads(threads)
+        torch.manual_seed(config["seed"])
+        self.config, self.shards, self.run = config, shards, run
+        self.seconds = minutes * 60
+        run.mkdir(parents=True, exist_ok=True)
+        self.network = network.WakeNetwork(config["network"], len(config["words"]))
+        self.mean = network.WakeNetwork(config["network"], len(config["words"]))
+        self.mean.load_state_dict(self.network.state_dict())
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-2)
+        self.facts = {"steps": 0, "windows": 0, "seconds": 0.0, "starts": 0}
+        path = run / "state.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=False)
+            self.network.load_state_dict(state["network"])
+            self.mean.load_state_dict(state["mean"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.facts = state["facts"]
+        self.facts["starts"] += 1
+
+    def save(self):
+        part = self.run / "state.part"
+        torch.save(
+            {
+                "network": self.network.state_dict(), "mean": self.mean.state_dict(),
+                "optimizer": self.optimizer.state_dict(), "facts": self.facts,
+            },
+            part,
+        )
+        part.rename(self.run / "state.pt")
+
+    def rate(self):
+        """Rises, then falls to nothing at the end of the time."""
+        schedule = self.config["schedule"]
+        warm = min(1.0, (self.facts["steps"] + 1) / schedule["warmup_steps"])
+        spent = min(1.0, self.facts["seconds"] / self.seconds)
+        return schedule["rate"] * warm * (0.5 + 0.5 * math.cos(math.pi * spent)) + 1e-6
+
+    def step(self, mel, word, end):
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        loss, positive, worst = loss_of(self.network(mel), word, end)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        decay = min(MEAN_DECAY, 1 - 1 / (self.facts["steps"] + 2))
+        with torch.no_grad():
+            own = self.network.state_dict()
+            for name, value in self.mean.state_dict().items():
+                if value.dtype.is_floating_point:
+                    value.lerp_(own[name], 1 - decay)
+                else:
+                    value.copy_(own[name])
+        self.facts["steps"] += 1
+        self.facts["windows"] += len(mel)
+        return float(loss.detach()), float(positive), float(worst)
+
+    def masked(self, rng, mel):
+        """Bands and times that are missing, and another level."""
+        mel = mel + (rng.uniform(-0.15, 0.1, (len(mel), 1, 1))).astype(np.float32)
+        for one in mel:
+            if rng.random() < 0.4:
+                low = rng.integers(0, self.network.bins - 6)
+                one[low : low + rng.integers(1, 7)] = one.mean()
+            if rng.random() < 0.3:
+                at = rng.integers(0, mel.shape[2] - 12)
+                one[:, at : at + rng.integers(1, 9)] = one.min()
+        return np.maximum(mel, (network.LOG_FLOOR + 4) / 4)
+
+    def run_all(self, steps_max=None):
+        """Trains until the time is over; returns the facts."""
+        rng = np.random.default_rng(self.config["seed"] + self.facts["steps"])
+        batch, losses, saved = self.config["schedule"]["batch"], [], time.monotonic()
+        while self.facts["seconds"] < self.seconds:
+            there = sorted(self.shards.glob("shard_*.npz"))
+            if not there:
+                raise SystemExit(f"{self.shards}: no shards; `wake windows` writes them")
+            data = np.load(there[rng.integers(len(there))])
+            order, mels = rng.permutation(len(data["word"])), data["mel"]
+            word = torch.from_numpy(data["word"].astype(np.int64))
+            end = torch.from_numpy(data["end"].astype(np.int64)) // network.STRIDE
+            for first in range(0, len(order) - batch + 1, batch):
+                start, some = time.process_time(), order[first : first + batch]
+                mel = torch.from_numpy(self.masked(rng, mels[some].astype(np.float32)))
+                losses.append(self.step(mel, word[some], end[some]))
+                self.facts["seconds"] += time.process_time() - start
+                if len(losses) % 50 == 0:
+                    self.log(losses[-50:])
+                if steps_max and self.facts["steps"] >= steps_max:
+                    self.save()
+                    return self.facts, losses
+                if self.facts["seconds"] >= self.seconds:
+                    break
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        return self.facts, losses
+
+    def log(self, losses):
+        line = dict(zip(("loss", "missed", "false"), np.mean(losses, 0).round(4).tolist()))
+        line |= {"steps": self.facts["steps"], "seconds": round(self.facts["seconds"], 1)}
+        with open(self.run / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
