@@ -9,10 +9,6 @@
 //! needs the end of the utterance (the last frames, the loudest value, the gain) is left to
 //! [`Mel::compute`].
 
-use std::sync::Arc;
-
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
-
 mod frame;
 
 pub use frame::MelFrame;
@@ -42,14 +38,7 @@ const RANGE: f32 = 8.0;
 /// A log-mel spectrogram of a fixed number of bins.
 pub struct Mel {
     bins: usize,
-    /// Periodic Hann window, divided by the full scale of i16.
-    window: Vec<f32>,
-    filters: Vec<Filter>,
-    fft: Arc<dyn RealToComplex<f32>>,
-    frame: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
-    power: Vec<f32>,
+    frame: MelFrame,
     /// What was listened to.
     heard: Vec<i16>,
     /// Logarithms of its power, `[frames, bins]`, before gain and scale.
@@ -70,20 +59,9 @@ impl Mel {
     /// Makes the filters of `bins` mel bins: 80, or 128 for Whisper large v3.
     #[must_use]
     pub fn new(bins: usize) -> Self {
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FFT_SAMPLES);
-        let hann = |n: usize| {
-            let turn = std::f64::consts::TAU * n as f64 / FFT_SAMPLES as f64;
-            ((0.5 - 0.5 * turn.cos()) / 32_768.0) as f32
-        };
         Self {
             bins,
-            window: (0..FFT_SAMPLES).map(hann).collect(),
-            filters: slaney_filters(bins),
-            frame: fft.make_input_vec(),
-            spectrum: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            power: vec![0.0; HALF + 1],
-            fft,
+            frame: MelFrame::new(bins),
             heard: Vec::with_capacity(FRAMES_MAX * HOP_SAMPLES),
             logs: vec![0.0; FRAMES_MAX * bins],
             done: 0,
@@ -116,8 +94,7 @@ impl Mel {
         self.heard.truncate(known);
         self.heard.extend_from_slice(&audio[known..]);
         for at in self.done..whole_frames(audio.len()) {
-            self.transform(audio, usize::MAX, at);
-            self.write_logs(at);
+            self.write_frame(audio, usize::MAX, at);
             self.done = at + 1;
         }
     }
@@ -148,8 +125,7 @@ impl Mel {
         // Frames of padding alone are the floor; no transform is needed to know it.
         let sounding = (audio.len() + HALF).div_ceil(HOP_SAMPLES).min(frames);
         for at in self.done..sounding {
-            self.transform(audio, frames, at);
-            self.write_logs(at);
+            self.write_frame(audio, frames, at);
         }
         let logs = &self.logs[..sounding * self.bins];
         // A factor on the samples is one on the power, squared, and a sum on its logarithm.
@@ -167,31 +143,15 @@ impl Mel {
         }
     }
 
-    /// Writes the logarithms of frame `at`, whose power spectrum is in `self.power`.
-    fn write_logs(&mut self, at: usize) {
-        self.written = self.written.max(at + 1);
-        let logs = &mut self.logs[at * self.bins..][..self.bins];
-        for (log, filter) in logs.iter_mut().zip(&self.filters) {
-            let power = &self.power[filter.first..][..filter.weights.len()];
-            *log = power.iter().zip(&filter.weights).map(|(p, w)| p * w).sum();
-        }
-        for log in logs {
-            *log = log10(*log);
-        }
-    }
-
-    /// Writes the power spectrum of frame `at` into `self.power`.
-    fn transform(&mut self, audio: &[i16], frames: usize, at: usize) {
+    /// Writes the logarithms of frame `at`.
+    fn write_frame(&mut self, audio: &[i16], frames: usize, at: usize) {
         let first = (at * HOP_SAMPLES).checked_sub(HALF);
-        let whole = first.and_then(|first| audio.get(first..first + FFT_SAMPLES));
-        let slots = self.frame.iter_mut().zip(&self.window);
+        let whole = first.and_then(|first| audio.get(first..)?.first_chunk());
         if let Some(samples) = whole {
-            for ((slot, window), &sample) in slots.zip(samples) {
-                *slot = f32::from(sample) * window;
-            }
+            self.frame.take(samples);
         } else {
             let end = frames.saturating_mul(HOP_SAMPLES);
-            for (n, (slot, window)) in slots.enumerate() {
+            self.frame.take_each(|n| {
                 // The frame is centred on its time: samples before 0 and after the end mirror.
                 let index = (at * HOP_SAMPLES + n).abs_diff(HALF);
                 let index = if index < end {
@@ -199,19 +159,12 @@ impl Mel {
                 } else {
                     2 * (end - 1) - index
                 };
-                *slot = audio
-                    .get(index)
-                    .map_or(0.0, |&sample| f32::from(sample) * window);
-            }
+                audio.get(index).copied()
+            });
         }
-        let lengths = "the buffers were made by this transform";
-        let done =
-            self.fft
-                .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
-        assert!(done.is_ok(), "{lengths}");
-        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
-            *power = bin.norm_sqr();
-        }
+        self.written = self.written.max(at + 1);
+        self.frame
+            .write(&mut self.logs[at * self.bins..][..self.bins]);
     }
 }
 

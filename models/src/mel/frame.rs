@@ -54,9 +54,26 @@ impl MelFrame {
     /// When `logs` has another length than there are bins: a fault of the caller.
     pub fn logs(&mut self, samples: &[i16; FFT_SAMPLES], logs: &mut [f32]) {
         assert!(logs.len() == self.filters.len());
+        self.take(samples);
+        self.write(logs);
+    }
+
+    /// Takes 25 ms, all of which are there.
+    pub(super) fn take(&mut self, samples: &[i16; FFT_SAMPLES]) {
         for ((slot, window), &sample) in self.frame.iter_mut().zip(&self.window).zip(samples) {
             *slot = f32::from(sample) * window;
         }
+    }
+
+    /// Takes 25 ms whose sample `n` is `sample(n)`; none is silence.
+    pub(super) fn take_each(&mut self, sample: impl Fn(usize) -> Option<i16>) {
+        for (n, (slot, window)) in self.frame.iter_mut().zip(&self.window).enumerate() {
+            *slot = sample(n).map_or(0.0, |sample| f32::from(sample) * window);
+        }
+    }
+
+    /// Writes the logarithms of what was taken, one value a bin.
+    pub(super) fn write(&mut self, logs: &mut [f32]) {
         let done =
             self.fft
                 .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
@@ -66,8 +83,11 @@ impl MelFrame {
         }
         for (log, filter) in logs.iter_mut().zip(&self.filters) {
             let power = &self.power[filter.first..][..filter.weights.len()];
-            let sum: f32 = power.iter().zip(&filter.weights).map(|(p, w)| p * w).sum();
-            *log = log10(sum);
+            *log = power.iter().zip(&filter.weights).map(|(p, w)| p * w).sum();
+        }
+        // In a loop of its own: several at once.
+        for log in logs {
+            *log = log10(*log);
         }
     }
 }
