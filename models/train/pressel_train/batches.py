@@ -98,17 +98,24 @@ def collate(group, tokens, rng, size, filters, hardness):
     labels = np.stack([e.frame_labels(frames, stretch) for e in group])
     sequences = [e.phones if 2 * len(e.phones) < frames else [] for e in group]
     return {
-        "mel": mel, "labels": torch.from_numpy(labels), **_texts(group, tokens),
+        "mel": mel, "labels": torch.from_numpy(labels), **_texts(group, tokens, rng, stretch, size.get("timed_share", 0)),
         "phones": torch.tensor([p for s in sequences for p in s], dtype=torch.long),
         "phone_counts": torch.tensor([len(s) for s in sequences], dtype=torch.long),
     }
 
 
-def _texts(group, tokens):
+def _texts(group, tokens, rng, stretch, timed_share):
     """Decoder input and targets; what is not speech of the vocabulary ends at once."""
     rows, targets = [], []
     for example in group:
         ids = tokens.encode(example.text)
+        if rng.random() < timed_share:
+            begin, end = (tokens.timestamp(s * stretch) for s in example.span_s)
+            first = begin if ids else tokens.no_speech
+            spoken = [*ids, end] if ids else []
+            rows.append([tokens.start, begin, *spoken])
+            targets.append([first, *spoken, tokens.end])
+            continue
         first = tokens.no_timestamps if ids else tokens.no_speech
         rows.append([*tokens.prefix, *ids])
         targets.append([first, *ids, tokens.end])

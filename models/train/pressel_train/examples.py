@@ -28,6 +28,7 @@ class Example:
     ends_s: np.ndarray
     phones: list
     silent: bool = False
+    span_s: tuple = (0.0, 0.0)  # from the first sound of the text to its last
 
     def frame_labels(self, frames, stretch=1.0):
         """Returns one class per 20 ms frame, UNKNOWN where nothing is known."""
@@ -67,6 +68,15 @@ def speech_bounds(audio):
     if len(loud) == 0:
         return 0, len(audio)
     return int(loud[0] * 160), int((loud[-1] + 1) * 160)
+
+
+def _span(example, audio):
+    """When the first sound of a clip begins and its last one ends, in seconds."""
+    sounding = np.flatnonzero(example.classes > phones.SILENCE)
+    if len(sounding):
+        ends = np.concatenate([[0], example.ends_s])
+        return ends[sounding[0]], ends[sounding[-1] + 1]
+    return tuple(sample / 16000 for sample in speech_bounds(audio))
 
 
 class Source:
@@ -206,6 +216,8 @@ class ExampleMaker:
                 audio = augment.colour(rng, audio, hardness)
             audio = audio * (10 ** (rng.uniform(-32, -2) / 20) / (np.abs(audio).max() + 1e-6))
         lead = min(int(rng.exponential(0.1) * 16000), 12000)
+        if example.text:
+            example.span_s = tuple(lead / 16000 + s for s in _span(example, audio))
         tail = min(int(rng.exponential(0.1) * 16000), 16000)
         audio = np.concatenate([np.zeros(lead, np.float32), audio, np.zeros(tail, np.float32)])
         if len(example.ends_s):

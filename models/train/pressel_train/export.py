@@ -119,13 +119,13 @@ def generation_config(config, tokens):
         "decoder_start_token_id": tokens.start,
         "forced_decoder_ids": [[1, tokens.no_timestamps]],
         "is_multilingual": False,
-        "max_initial_timestamp_index": 0,
+        "max_initial_timestamp_index": 1500,
         "max_length": config["network"]["target_positions"],
         "no_timestamps_token_id": tokens.no_timestamps,
         "return_timestamps": False,
         "begin_suppress_tokens": [],
         "suppress_tokens": [
-            i for i in range(tokens.end + 1, tokens.count)
+            i for i in range(tokens.end + 1, tokens.first_timestamp)
         ],
     }
 

@@ -1,7 +1,8 @@
 """The tokenizer: byte-level BPE with Whisper's special tokens, in the Hugging Face format.
 
 In: texts of the grammar. Out: tokenizer.json. Text tokens come first, special tokens last, as in
-Whisper. The network is English only, so the prefix is <|startoftranscript|><|notimestamps|>.
+Whisper. The network is English only, so the prefix is <|startoftranscript|><|notimestamps|>,
+or the first timestamp behind <|startoftranscript|>.
 """
 
 import json
@@ -17,6 +18,8 @@ NO_SPEECH = "<|nospeech|>"
 NO_TIMESTAMPS = "<|notimestamps|>"
 SPECIAL = [END, START, "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>",
            NO_SPEECH, NO_TIMESTAMPS]
+TIMESTAMP_S = 0.02
+TIMESTAMPS = [f"<|{i * TIMESTAMP_S:.2f}|>" for i in range(1501)]
 
 
 def train_tokenizer(size, path, grammar, texts=20000):
@@ -31,7 +34,7 @@ def train_tokenizer(size, path, grammar, texts=20000):
         vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator(lines, trainer)
-    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_special_tokens(SPECIAL + TIMESTAMPS)
     tokenizer.save(str(path))
 
 
@@ -54,7 +57,7 @@ def extend_tokenizer(old, path, words):
             pieces[at : at + 2] = [best.replace(" ", "")]
     model["merges"] = merges
     tokenizer = Tokenizer.from_str(json.dumps(data))
-    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_special_tokens(SPECIAL + TIMESTAMPS)
     tokenizer.save(str(path))
 
 
@@ -66,12 +69,17 @@ class Tokens:
         number = self.tokenizer.token_to_id
         self.end, self.start = number(END), number(START)
         self.no_speech, self.no_timestamps = number(NO_SPEECH), number(NO_TIMESTAMPS)
+        self.first_timestamp = number(TIMESTAMPS[0])
         self.count = self.tokenizer.get_vocab_size()
         self.prefix = [self.start, self.no_timestamps]
 
     def encode(self, text):
         """Text tokens of a text; like Whisper's, each word begins with a blank."""
         return self.tokenizer.encode(" " + text).ids if text else []
+
+    def timestamp(self, seconds):
+        """The token of a moment in the window."""
+        return self.first_timestamp + min(max(round(seconds / TIMESTAMP_S), 0), len(TIMESTAMPS) - 1)
 
     def decode(self, ids):
         """The text of token numbers; special tokens are left out."""
