@@ -103,14 +103,16 @@ disk_in() {
     mkdir -p /mnt/state /mnt/spool /run/pressel
 }
 
-# start OPTIONS: the appliance, with its allocations counted in /tmp/count.PID.
+# start OPTIONS: the appliance, with its allocations counted in /tmp/count.PID. PROGRAM, where it is set, is
+# another build of it.
 start() {
     rm -f /tmp/code /tmp/count.* /tmp/log /tmp/pid
     (
         [ -e /lib/vm/count.so ] && export COUNT_FILE=/tmp/count LD_PRELOAD=/lib/vm/count.so
+        export PROGRAM
         sh -c '
             echo $$ >/tmp/pid
-            exec pressel run --state-dir /mnt/state --spool /mnt/spool -v "$@"
+            exec "${PROGRAM:-pressel}" run --state-dir /mnt/state --spool /mnt/spool -v "$@"
         ' pressel "$@"
         echo $? >/tmp/code
     ) >/dev/null 2>/tmp/log &

@@ -17,13 +17,28 @@ use crate::{Fallible, console, packages, process, toolchain};
 /// # Errors
 /// A package, a compiler or a library is missing and cannot be had, or the program does not build.
 pub(crate) fn build(arch: Arch, rust: crate::cross::Rust) -> Fallible<PathBuf> {
-    if Arch::of_this_machine()? == arch {
-        return build_here();
-    }
-    let toolchain = Toolchain::get(arch, rust)?;
+    build_with(arch, rust, "")
+}
+
+/// Builds `pressel` for `arch` with these features, separated by commas; in the place of the one
+/// without.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_with(
+    arch: Arch,
+    rust: crate::cross::Rust,
+    features: &str,
+) -> Fallible<PathBuf> {
     let mut command = process::cargo();
-    toolchain.configure(&mut command);
-    run(command, &format!("builds pressel for {}", arch.debian()))
+    if Arch::of_this_machine()? == arch {
+        packages::require(packages::FOR_BUILD)?;
+        toolchain::announce()?;
+    } else {
+        Toolchain::get(arch, rust)?.configure(&mut command);
+    }
+    let what = format!("builds pressel for {}", arch.debian());
+    run(command, features, &what)
 }
 
 /// Builds `pressel` for this machine.
@@ -33,14 +48,17 @@ pub(crate) fn build(arch: Arch, rust: crate::cross::Rust) -> Fallible<PathBuf> {
 pub(crate) fn build_here() -> Fallible<PathBuf> {
     packages::require(packages::FOR_BUILD)?;
     toolchain::announce()?;
-    run(process::cargo(), "builds pressel")
+    run(process::cargo(), "", "builds pressel")
 }
 
 /// Builds with a cargo that is set up, and returns the path of the program, as cargo tells it.
-fn run(mut command: Command, what: &str) -> Fallible<PathBuf> {
+fn run(mut command: Command, features: &str, what: &str) -> Fallible<PathBuf> {
     console::say(&format!("{what}; the first time this takes some minutes"));
     let words = ["--release", "--package", "pressel", "--bin", "pressel"];
-    command.arg("build").args(words);
+    command
+        .arg("build")
+        .args(words)
+        .args(["--features", features]);
     command
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped());

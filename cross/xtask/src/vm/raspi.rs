@@ -3,9 +3,11 @@
 //! In: the arm64 program, Debian's arm64 kernel and the device tree of the Zero 2 W. Out: what the
 //! appliance reads from its pins and shows on them, seen from outside: pins are set and read in the
 //! registers of QEMU's chip, behind the kernel's back. QEMU's chip raises no interrupt at an edge,
-//! so a press while the appliance runs cannot be tried here; levels at the start can.
+//! so through the driver only levels at the start can be tried. A build with rppal looks at the
+//! levels itself, 200 times a second: there the button is pressed.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use super::guest::Guest;
 use super::image::{self, Contents, Placed, Sentence};
 use super::qemu::{LOOK, Qemu};
 use super::uart::{LIMIT, Uart};
-use super::{Folders, Report, board, debs};
+use super::{Folders, Report, board, debs, failed};
 use crate::cross::{self, Rust};
 use crate::fetch::{self, Arch};
 use crate::{Fallible, packages, process, program};
@@ -41,6 +43,9 @@ const LIBRARIES: [&str; 9] = [
 const SET: u32 = 0x3f20_001c;
 const CLEAR: u32 = 0x3f20_0028;
 const LEVEL: u32 = 0x3f20_0034;
+/// The build with rppal, in the emulated board, and its board file.
+const RPPAL_PROGRAM: &str = "usr/bin/pressel-rppal";
+const RPPAL_BOARD: &str = "boards/rpi-zero-2w-rppal.toml";
 /// Lines of boards/rpi-zero-2w.toml.
 const BUTTON: u32 = 17;
 const MUTE: u32 = 27;
@@ -58,42 +63,73 @@ pub(super) fn run(folders: &Folders, report: &mut Report) -> Fallible<()> {
     let here = report.value("program", || {
         program::build_here().map(|program| (program, "for this end of the line".to_owned()))
     })?;
+    // The second build takes the place of the first one, which is a copy by then.
     let foreign = report.value("arm64", || {
         let program = program::build(Arch::Aarch64, Rust::Auto)?;
+        let program = stripped(&program, &folders.work.join("pressel-arm64"))?;
         Ok((program, "pressel for arm64".to_owned()))
+    })?;
+    let rppal = report.value("arm64-rppal", || {
+        let program = program::build_with(Arch::Aarch64, Rust::Auto, "rpi")?;
+        let program = stripped(&program, &folders.work.join("pressel-arm64-rppal"))?;
+        Ok((program, "the same with the feature `rpi`".to_owned()))
     })?;
     let prepared = report.value("kernel", || {
         let prepared = debs::prepare(Arch::Aarch64, &folders.work)?;
         Ok((prepared, "Debian's arm64 kernel and device tree".to_owned()))
     })?;
     let image = report.value("image", || {
-        let image = image_of(&foreign, &prepared, folders)?;
+        let image = image_of(&foreign, &rppal, &prepared, folders)?;
         Ok((image, "the arm64 program and its libraries".to_owned()))
     })?;
     let mut pi = report.value("boot", || Pi::boot(&here, &prepared, &image, folders))?;
     report.step("mute", || pi.mute())?;
     report.step("speech", || pi.speech())?;
+    report.step("rppal", || pi.rppal())?;
     report.step("off", || pi.off())
 }
 
+/// Writes a program without what debuggers want.
+fn stripped(program: &Path, to: &Path) -> Fallible<PathBuf> {
+    let mut strip = cross::tool(Arch::Aarch64, "strip")?;
+    process::output(strip.arg("-o").arg(to).arg(program))?;
+    Ok(to.to_owned())
+}
+
 /// Makes the image.
-fn image_of(foreign: &Path, prepared: &Prepared, folders: &Folders) -> Fallible<PathBuf> {
+fn image_of(
+    foreign: &Path,
+    rppal: &Path,
+    prepared: &Prepared,
+    folders: &Folders,
+) -> Fallible<PathBuf> {
     let fetched = folders.work.join("fetched-arm64");
     fetch::run(Arch::Aarch64, &fetched)?;
-    let (stripped, image) = (
-        folders.work.join("pressel-arm64"),
-        folders.work.join("initrd-arm64"),
-    );
-    let mut strip = cross::tool(Arch::Aarch64, "strip")?;
-    process::output(strip.arg("-o").arg(&stripped).arg(foreign))?;
+    let image = folders.work.join("initrd-arm64");
     let contents = Contents {
-        program: &stripped,
+        program: foreign,
         fetched: &fetched,
         libraries: libraries(&cross::sysroot())?,
-        others: Vec::new(),
+        others: vec![
+            (RPPAL_PROGRAM.to_owned(), rppal.to_owned()),
+            (RPPAL_BOARD.to_owned(), rppal_board(&folders.work)?),
+        ],
     };
     image::write(&contents, prepared, &image)?;
     Ok(image)
+}
+
+/// Writes the board's file as one that wants rppal writes it.
+fn rppal_board(work: &Path) -> Fallible<PathBuf> {
+    let path = crate::root().join("boards/rpi-zero-2w.toml");
+    let board = fs::read_to_string(&path).map_err(|error| failed("read", &path, &error))?;
+    let changed = board.replace("backend = \"linux\"", "backend = \"rpi\"");
+    if changed == board {
+        return Err(format!("{} names no backend", path.display()));
+    }
+    let to = work.join("rpi-zero-2w-rppal.toml");
+    fs::write(&to, changed).map_err(|error| failed("write", &to, &error))?;
+    Ok(to)
 }
 
 /// The libraries in a folder with arm64's packages.
@@ -166,7 +202,7 @@ impl<'a> Pi<'a> {
     fn mute(&mut self) -> Fallible<String> {
         self.fingers.let_go(BUTTON)?;
         self.fingers.push(MUTE)?;
-        let mut uart = self.start("")?;
+        let mut uart = self.start("", "")?;
         uart.wait("the mute", BOOT, |event| event["muted"] == true)?;
         let state = self.guest.run("capture_state")?.join(" ");
         if state != "closed" {
@@ -183,12 +219,52 @@ impl<'a> Pi<'a> {
     /// Speech, and the LEDs in the chip's own register.
     fn speech(&mut self) -> Fallible<String> {
         self.fingers.let_go(MUTE)?;
-        let mut uart = self.start("--trigger voice")?;
+        let mut uart = self.start("", "--trigger voice")?;
         uart.wait("a worker that is ready", BOOT, board::is_ready)?;
         let sentence = self.sentences[0].clone();
         self.guest
             .run(&format!("play {} >/dev/null 2>&1 &", sentence.file))?;
-        let mut lit = 0;
+        self.hears(&mut uart, &sentence, 0)?;
+        self.stop()?;
+        Ok(format!(
+            "\"{}\"; LEDs 22, 23 and 24 were lit in the chip, then dark",
+            sentence.text
+        ))
+    }
+
+    /// The build with rppal: a press, speech and the LEDs, all in the chip's registers.
+    fn rppal(&mut self) -> Fallible<String> {
+        self.fingers.let_go(BUTTON)?;
+        self.fingers.let_go(MUTE)?;
+        let options = format!("--board-file /{RPPAL_BOARD}");
+        let mut uart = self.start(&format!("/{RPPAL_PROGRAM}"), &options)?;
+        uart.wait("a worker that is ready", BOOT, board::is_ready)?;
+        let held = self.guest.run("held_lines")?.join(" ");
+        if held != "0" {
+            return Err(format!("the kernel's driver lends {held} lines to it"));
+        }
+        self.fingers.push(BUTTON)?;
+        let (start, listening) = (Instant::now(), 1 << LEDS[0].0);
+        while self.fingers.levels()? & listening == 0 {
+            if LIMIT < start.elapsed() {
+                return Err("the button is down, and the LED `listening` is dark".to_owned());
+            }
+            thread::sleep(LOOK / 5);
+        }
+        let sentence = self.sentences[0].clone();
+        self.guest.run(&format!("play {}", sentence.file))?;
+        self.fingers.let_go(BUTTON)?;
+        self.hears(&mut uart, &sentence, listening)?;
+        self.stop()?;
+        Ok(format!(
+            "pressed, \"{}\", let go; no line of the driver is held, LEDs 22, 23 and 24 were lit",
+            sentence.text
+        ))
+    }
+
+    /// Waits for the text of a sentence, and until every LED was lit and is dark again; those in
+    /// `lit` were seen.
+    fn hears(&mut self, uart: &mut Uart, sentence: &Sentence, mut lit: u32) -> Fallible<()> {
         let start = Instant::now();
         let outcome = loop {
             lit |= self.fingers.levels()?;
@@ -218,20 +294,16 @@ impl<'a> Pi<'a> {
         if !dark {
             return Err("the LEDs stay lit".to_owned());
         }
-        self.stop()?;
-        Ok(format!(
-            "\"{}\"; LEDs 22, 23 and 24 were lit in the chip, then dark",
-            sentence.text
-        ))
+        Ok(())
     }
 
     /// The appliance on the board that the device tree names, on the mini UART.
-    fn start(&mut self, options: &str) -> Fallible<Uart> {
+    fn start(&mut self, program: &str, options: &str) -> Fallible<Uart> {
         let terminal = self.qemu.terminal("port")?;
         let log = self.folders.log.join("port.jsonl");
         let mut uart = Uart::listen(self.program, &terminal, &log)?;
         self.guest.run(&format!(
-            "start --mic plughw:Loopback,1,0 --uart /dev/ttyS1 {options}"
+            "PROGRAM={program}; start --mic plughw:Loopback,1,0 --uart /dev/ttyS1 {options}"
         ))?;
         uart.wait("hello", BOOT, |event| event["event"] == "hello")?;
         Ok(uart)
