@@ -382,6 +382,7 @@ pub fn worker_setup(board: &Board, config: &Config) -> Result<Setup, Failure> {
         cores: board.cores.worker.clone(),
         cuda,
         recognition: config.recognition.clone(),
+        commands: config.commands.clone(),
         fault: None,
     })
 }

@@ -17,9 +17,11 @@ use serde::Deserialize;
 use crate::failure::{Failure, Kind};
 use crate::listen::listener::Tuning;
 
+mod commands;
 mod recognition;
 mod wake;
 
+pub use commands::{Command, Commands};
 pub use recognition::{Recognition, TaskName, language};
 pub use wake::{Wake, WakeWord};
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub model: Model,
     /// How speech becomes text.
     pub recognition: Recognition,
+    /// The closed list of what may be said.
+    pub commands: Commands,
     /// The button.
     pub button: Button,
     /// What an utterance is.
@@ -67,6 +71,7 @@ impl Default for Config {
             control_socket: PathBuf::from("/run/pressel/control"),
             model: Model::default(),
             recognition: Recognition::default(),
+            commands: Commands::default(),
             button: Button::default(),
             speech: Speech::default(),
             wake: Wake::default(),
@@ -339,6 +344,7 @@ impl Config {
             return Err("model.threads is at most 64".into());
         }
         self.recognition.check()?;
+        self.commands.check()?;
         self.wake.check()?;
         if !(1_000..=3_600_000).contains(&self.button.forgotten_ms) {
             return Err("button.forgotten_ms is between 1000 and 3600000".into());

@@ -166,10 +166,7 @@ impl Offline {
             let said = chunk
                 .speech
                 .map(|_| self.recognise(&chunk.utterance(id, 0)));
-            let is_heard = |said: &&Finished| {
-                let result = said.outcome.result;
-                matches!(result, OutcomeResult::Text { .. } | OutcomeResult::NoSpeech)
-            };
+            let is_heard = |said: &&Finished| said.outcome.result.is_heard();
             if let Some(said) = said.as_ref().filter(is_heard) {
                 chunk.next = chunks.heard(said.heard.samples);
                 context.learn(&said.text, said.language, said.heard.forgets);
@@ -306,9 +303,8 @@ fn wait_for(socket: &mut WorkerSocket, ms: u64) -> Option<Answer> {
 #[must_use]
 pub fn is_loss(result: &OutcomeResult) -> bool {
     match result {
-        OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => false,
         OutcomeResult::Dropped(reason) => *reason != DropReason::Cancelled,
-        _ => true,
+        result => !result.is_heard(),
     }
 }
 
@@ -341,7 +337,7 @@ mod tests {
             id,
             text: heapless::String::try_from("lights on").unwrap(),
             truncated: false,
-            no_speech: false,
+            sense: crate::worker::message::Sense::Words,
             language: *b"en",
             confidence: 90,
             encode_ms: 1,

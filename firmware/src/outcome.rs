@@ -15,7 +15,7 @@ use pressel_wire::{
 use crate::stream::{ClosedUtterance, LostUtterance};
 use crate::window::Heard;
 use crate::worker::Answer;
-use crate::worker::message::Fault;
+use crate::worker::message::{Fault, Sense};
 
 /// An outcome on its way to the link.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
         Answer::Done {
             text,
             truncated,
-            no_speech,
+            sense,
             language,
             confidence,
             encode_ms,
@@ -123,11 +123,22 @@ pub fn of_answer(utterance: &Utterance, answer: Answer, sent_at: Millis, now: Mi
             finished.heard = heard;
             finished.outcome.timing.encode_ms = encode_ms;
             finished.outcome.timing.decode_ms = decode_ms;
-            if !no_speech && !text.is_empty() {
-                let bytes = u16::try_from(text.len()).unwrap_or(u16::MAX);
-                finished.outcome.result = OutcomeResult::Text { bytes, truncated };
-                finished.outcome.confidence = confidence;
-                finished.text = text;
+            match sense {
+                Sense::Words if !text.is_empty() => {
+                    let bytes = u16::try_from(text.len()).unwrap_or(u16::MAX);
+                    finished.outcome.result = OutcomeResult::Text { bytes, truncated };
+                    finished.outcome.confidence = confidence;
+                    finished.text = text;
+                }
+                Sense::Command(command) => {
+                    finished.outcome.result = OutcomeResult::Command { command };
+                    finished.outcome.confidence = confidence;
+                }
+                // A piece of a recording has text or none.
+                Sense::Unknown if utterance.trigger != Trigger::File => {
+                    finished.outcome.result = OutcomeResult::Unknown;
+                }
+                Sense::Words | Sense::NoSpeech | Sense::Unknown => {}
             }
         }
         Answer::Failed { fault, .. } => {

@@ -153,6 +153,7 @@ impl Transcriber for ScriptedTranscriber {
             pass_count: 1,
             encode_ms: 0,
             decode_ms: 0,
+            nearest: None,
         })
     }
 

@@ -5,7 +5,7 @@
 
 use core::sync::atomic::AtomicBool;
 
-use crate::ModelError;
+use crate::{ModelError, whisper::Nearest};
 
 mod language;
 mod options;
@@ -92,4 +92,7 @@ pub struct Transcription {
     pub encode_ms: u32,
     /// Milliseconds in the decoder.
     pub decode_ms: u32,
+    /// The nearest phrase of the closed list, when it was asked for and one is near; an utterance
+    /// that is heard in pieces has none.
+    pub nearest: Option<Nearest>,
 }

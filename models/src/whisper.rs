@@ -27,6 +27,7 @@ mod folder;
 mod graphs;
 mod languages;
 mod pauses;
+mod phrases;
 mod prepared;
 mod prompt;
 mod rules;
@@ -41,10 +42,12 @@ use decode::Job;
 use folder::Folder;
 #[cfg(feature = "prepare")]
 pub(crate) use folder::{EMBEDDING_FILE, PREPARED_FORMAT};
-pub use folder::{has_timestamps, is_prepared};
+pub use folder::{has_timestamps, is_prepared, learnt_on_windows};
 use graphs::Graphs;
 use languages::Languages;
 pub use pauses::quietest;
+use phrases::Phrases;
+pub use phrases::{Nearest, Phrase};
 use prompt::{Beginning, Prompt};
 use rules::Rules;
 use timestamps::Stretch;
@@ -86,6 +89,8 @@ pub struct Whisper {
     stretches: Vec<Stretch>,
     provider: Provider,
     canary: Option<String>,
+    unknown_below: Option<f32>,
+    phrases: Phrases,
     /// Where it was loaded from, for messages.
     folder: PathBuf,
     run: Arc<RunOptions>,
@@ -153,6 +158,8 @@ impl Whisper {
             folder: folder.path,
             provider: config.provider,
             canary: folder.canary,
+            unknown_below: folder.unknown_below,
+            phrases: Phrases::default(),
             run: Arc::new(RunOptions::new().map_err(foreign)?),
             vocabulary: folder.vocabulary,
             graphs,
@@ -170,6 +177,14 @@ impl Whisper {
     #[must_use]
     pub fn canary(&self) -> Option<&str> {
         self.canary.as_deref()
+    }
+
+    /// Returns the mean probability of tokens below which a text is not believed, by the key
+    /// `unknown_below` of its `pressel.json`: a model that knows a vocabulary only has it, and makes
+    /// nothing, or unlikely words, of speech outside it. `None` is a model for all words.
+    #[must_use]
+    pub fn unknown_below(&self) -> Option<f32> {
+        self.unknown_below
     }
 
     /// Returns true when the graphs were made for this program with `pressel models prepare`; a
@@ -272,6 +287,7 @@ impl Whisper {
             pass_count: 0,
             encode_ms: 0,
             decode_ms: 0,
+            nearest: None,
         };
         let (mut logprob_sum, mut chosen, mut from) = (0.0, 0, 0);
         for piece in pauses::cut(audio, self.window.speech_samples_max()) {
@@ -283,6 +299,10 @@ impl Whisper {
                 all.temperature = all.temperature.max(pass.temperature);
                 all.token_count += self.tokens.len() as u32;
                 let heard = self.write(piece.len(), from, job, &pass, transcript)?;
+                if job.options.nearest && piece.len() == audio.len() {
+                    let free = pass.mean_logprob * pass.choices as f32;
+                    all.nearest = self.nearest(free, job)?;
+                }
                 if heard < piece.len() {
                     all.heard_samples = (from + heard) as u32;
                     break;

@@ -264,7 +264,7 @@ impl State {
         let Some(request) = self.at_worker.take() else {
             return;
         };
-        let is_done = matches!(result, OutcomeResult::Text { .. } | OutcomeResult::NoSpeech);
+        let is_done = result.is_heard();
         let result = match request.fate {
             Fate::Verdict(verdict) => verdict,
             // A fault may be the cancelling's own: what is wrong with it shows the next time.

@@ -277,6 +277,10 @@ pub const RECENT_OUTCOMES_MAX: usize = 16;
 /// Events that one block gives at most: marks of one frame, closes and opens, two commands.
 pub const EVENTS_PER_BLOCK_MAX: usize = 16;
 const _: () = assert!(EVENTS_PER_BLOCK_MAX <= EVENT_RING_EVENTS); // one block's fit into the ring
+/// Phrases in the closed list of commands. Each costs the search a few bytes and no time.
+pub const COMMAND_PHRASES_MAX: usize = 500;
+/// Bytes in one of them.
+pub const COMMAND_PHRASE_BYTES_MAX: usize = 200;
 /// Wake words that are listened for at once.
 pub const WAKE_WORDS_MAX: usize = 4;
 /// Scores of a wake word that are averaged at most, 80 ms each. More would find it too late.

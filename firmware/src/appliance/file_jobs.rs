@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use pressel_models::whisper::has_timestamps;
+use pressel_models::whisper::{has_timestamps, learnt_on_windows};
 use pressel_pipeline::limits::JOB_MODEL_BYTES_MAX;
 use pressel_wire::text::cut;
 
@@ -49,11 +49,13 @@ pub(super) fn start(
     })
 }
 
-/// Returns how recordings are cut. Windows want a model that says when it heard what.
+/// Returns how recordings are cut. Windows want a model that says when it heard what; unasked, one
+/// that learnt on them.
 pub fn file_cut(config: &Config) -> Cut {
     let folder = config.model.folder();
     match config.files.cut {
-        FileCut::Auto | FileCut::Windows if has_timestamps(&folder) => Cut::Windows,
+        FileCut::Windows if has_timestamps(&folder) => Cut::Windows,
+        FileCut::Auto if has_timestamps(&folder) && learnt_on_windows(&folder) => Cut::Windows,
         FileCut::Windows => {
             let model = config.model.short_name();
             log::warn!("{model} has no timestamps: recordings are cut at pauses, not by windows");

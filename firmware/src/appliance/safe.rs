@@ -20,6 +20,8 @@ pub(super) fn make_safe(plan: &mut Plan) -> String {
             name: MODEL.to_owned(),
             ..Model::default()
         };
+        // It may not know the words of a list that is meant for another model.
+        plan.config.commands.list.clear();
     }
     // A recording may be what brings it down, and texts of another model would be no use.
     plan.jobs_paused = true;
@@ -30,8 +32,8 @@ pub(super) fn make_safe(plan: &mut Plan) -> String {
     let model = plan.config.model.short_name();
     let why = format!(
         "it crashed three times within a minute: model {model} on the processor, no wake word, \
-         jobs wait; see the log before this start. It ends with the first start after an end in \
-         order or a minute later than the last, or with `pressel run --no-safe-mode`"
+         no closed list, jobs wait; see the log before this start. It ends with the first start after \
+         an end in order or a minute later than the last, or with `pressel run --no-safe-mode`"
     );
     log::warn!("safe mode: {why}");
     why

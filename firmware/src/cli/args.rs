@@ -16,7 +16,7 @@ use clap::builder::{OsStringValueParser, RangedI64ValueParser, TypedValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pressel_models::Language;
 
-use crate::config::{FileCut, Recognition, TaskName, Trigger, language};
+use crate::config::{Commands, FileCut, Recognition, TaskName, Trigger, language};
 use crate::transcript::Format;
 use crate::vitals::Watched;
 use crate::worker::Setup;
@@ -381,9 +381,16 @@ pub struct WorkerArguments {
     /// Names and jargon to expect.
     #[arg(long, default_value = "")]
     pub prompt: String,
+    /// The closed list of what may be said, as JSON.
+    #[arg(long, value_parser = commands_of_json)]
+    pub commands: Option<Commands>,
     /// Fail in this way.
     #[arg(long)]
     pub fault: Option<Plan>,
+}
+
+fn commands_of_json(text: &str) -> Result<Commands, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 impl WorkerArguments {
@@ -400,6 +407,7 @@ impl WorkerArguments {
                 task: self.task,
                 prompt: self.prompt.clone(),
             },
+            commands: self.commands.clone().unwrap_or_default(),
             fault: self.fault,
         }
     }

@@ -37,7 +37,10 @@ impl Core {
         let Some(hand) = &mut self.hand else { return };
         let Some(chunk) = &mut hand.chunk else { return };
         match finished.outcome.result {
-            OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => {
+            OutcomeResult::Text { .. }
+            | OutcomeResult::NoSpeech
+            | OutcomeResult::Command { .. }
+            | OutcomeResult::Unknown => {
                 let heard = finished.heard.samples;
                 let Some(next) = hand.reader.as_mut().map(|reader| reader.heard(heard)) else {
                     return;

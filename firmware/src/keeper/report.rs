@@ -167,6 +167,8 @@ pub fn result_name(result: &OutcomeResult) -> String {
         OutcomeResult::NoSpeech => "nospeech".to_owned(),
         OutcomeResult::Dropped(reason) => format!("dropped/{reason}"),
         OutcomeResult::Failed(code) => format!("failed/{code}"),
+        OutcomeResult::Command { command } => format!("command/{command}"),
+        OutcomeResult::Unknown => "unknown".to_owned(),
     }
 }
 

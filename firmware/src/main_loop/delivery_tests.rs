@@ -67,6 +67,7 @@ impl Life {
                 cores: Vec::new(),
                 cuda: false,
                 recognition: crate::config::Recognition::default(),
+                commands: crate::config::Commands::default(),
                 fault: None,
             },
             memory: SharedMemory::create().unwrap(),

@@ -25,10 +25,10 @@ impl Ledger {
     /// Counts an outcome.
     pub fn enter(&mut self, result: &OutcomeResult) {
         let counter = match result {
-            OutcomeResult::Text { .. } => &mut self.counters.texts,
-            OutcomeResult::NoSpeech => &mut self.counters.no_speech,
+            OutcomeResult::Text { .. } | OutcomeResult::Command { .. } => &mut self.counters.texts,
+            OutcomeResult::NoSpeech | OutcomeResult::Unknown => &mut self.counters.no_speech,
             OutcomeResult::Dropped(_) => &mut self.counters.dropped,
-            _ => &mut self.counters.failed,
+            OutcomeResult::Failed(_) => &mut self.counters.failed,
         };
         *counter = counter.saturating_add(1);
     }

@@ -188,7 +188,7 @@ impl MainLoop {
         match finished.outcome.result {
             OutcomeResult::Failed(_) => self.view.failed_at = Some(finished.done_at),
             OutcomeResult::Dropped(_) => self.view.dropped_at = Some(finished.done_at),
-            OutcomeResult::Text { .. } | OutcomeResult::NoSpeech => {}
+            _ => {}
         }
         self.recogniser.forget(finished.outcome.utterance);
         self.ledger.enter(&finished.outcome.result);

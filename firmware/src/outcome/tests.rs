@@ -54,12 +54,12 @@ fn answered(answer: Answer) -> Finished {
     of_answer(&utterance, answer, 950, 1_400)
 }
 
-fn done(text: &str, no_speech: bool) -> Answer {
+fn done(text: &str, sense: Sense) -> Answer {
     Answer::Done {
         id: 7,
         text: String::try_from(text).unwrap(),
         truncated: true,
-        no_speech,
+        sense,
         language: *b"en",
         confidence: 88,
         encode_ms: 40,
@@ -70,7 +70,7 @@ fn done(text: &str, no_speech: bool) -> Answer {
 
 #[test]
 fn text_has_its_length_confidence_and_times() {
-    let finished = answered(done("grün", false));
+    let finished = answered(done("grün", Sense::Words));
     let result = OutcomeResult::Text {
         bytes: 5,
         truncated: true,
@@ -94,13 +94,30 @@ fn text_has_its_length_confidence_and_times() {
 
 #[test]
 fn no_speech_and_no_text_are_the_same_and_carry_neither_text_nor_confidence() {
-    for (text, no_speech) in [("", false), ("", true), ("thank you", true)] {
-        let finished = answered(done(text, no_speech));
+    for (text, sense) in [
+        ("", Sense::Words),
+        ("", Sense::NoSpeech),
+        ("thank you", Sense::NoSpeech),
+    ] {
+        let finished = answered(done(text, sense));
         assert_eq!(finished.outcome.result, OutcomeResult::NoSpeech);
         assert_eq!(finished.outcome.confidence, CONFIDENCE_UNKNOWN);
         assert_eq!(finished.text.as_str(), "");
         assert_eq!(finished.outcome.timing.decode_ms, 60);
     }
+}
+
+#[test]
+fn a_command_has_its_number_and_what_is_unknown_nothing() {
+    let finished = answered(done("lights on", Sense::Command(7)));
+    let command = OutcomeResult::Command { command: 7 };
+    assert_eq!(finished.outcome.result, command);
+    assert_eq!(finished.outcome.confidence, 88);
+    assert_eq!(finished.text.as_str(), "");
+    let finished = answered(done("lights", Sense::Unknown));
+    assert_eq!(finished.outcome.result, OutcomeResult::Unknown);
+    assert_eq!(finished.outcome.confidence, CONFIDENCE_UNKNOWN);
+    assert_eq!(finished.text.as_str(), "");
 }
 
 #[test]

@@ -7,11 +7,11 @@ use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BY
 use serde::{Deserialize, Serialize};
 
 use super::faults::Plan;
-use crate::config::Recognition;
+use crate::config::{Commands, Recognition};
 use crate::window::Heard;
 
 /// What the worker is told at its start, as arguments of its command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
     /// Folder of the speech model.
     pub model: std::path::PathBuf,
@@ -23,6 +23,8 @@ pub struct Setup {
     pub cuda: bool,
     /// How speech becomes text.
     pub recognition: Recognition,
+    /// The closed list of what may be said.
+    pub commands: Commands,
     /// What it is to do wrong, for proofs.
     pub fault: Option<Plan>,
 }
@@ -96,12 +98,12 @@ pub enum Answer {
     Done {
         /// Number of the request.
         id: u32,
-        /// The text; empty when `no_speech`.
+        /// The text; it counts when `sense` says so.
         text: heapless::String<TEXT_BYTES_MAX>,
         /// The text was longer and was cut.
         truncated: bool,
-        /// The model heard no speech.
-        no_speech: bool,
+        /// What became of the words.
+        sense: Sense,
         /// Two-letter code of the language.
         language: [u8; 2],
         /// Percent, 0 to 100: the mean probability of the chosen tokens.
@@ -122,6 +124,19 @@ pub enum Answer {
     },
     /// The model is loaded and does not recognise the known clip; the worker is not to be used.
     CanaryFailed(Canary),
+}
+
+/// What became of the words of an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sense {
+    /// They are its text.
+    Words,
+    /// The model heard no speech.
+    NoSpeech,
+    /// They are a phrase of the closed list, with this number.
+    Command(u16),
+    /// They are none of the closed list, or none that the model knows.
+    Unknown,
 }
 
 /// What is wrong with what a model makes of the known clip.
@@ -226,7 +241,7 @@ mod tests {
             id: u32::MAX,
             text,
             truncated: true,
-            no_speech: false,
+            sense: Sense::Words,
             language: [255; 2],
             confidence: 100,
             encode_ms: u32::MAX,

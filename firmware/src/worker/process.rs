@@ -9,6 +9,8 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::{Setup, WorkerSocket};
+use serde_json::json;
+
 use crate::config::{Recognition, TaskName};
 
 /// A worker process that was started and not yet waited for.
@@ -85,6 +87,9 @@ fn arguments(setup: &Setup, slots: RawFd) -> Vec<OsString> {
     if !prompt.is_empty() {
         arguments.push(format!("--prompt={prompt}").into());
     }
+    if !setup.commands.list.is_empty() {
+        arguments.push(format!("--commands={}", json!(setup.commands)).into());
+    }
     if let Some(plan) = setup.fault {
         arguments.push("--fault".into());
         arguments.push(plan.to_string().into());
@@ -98,13 +103,14 @@ mod tests {
     use pressel_models::Language;
 
     use super::*;
-    use crate::cli::args::{Arguments, Command};
+    use crate::cli::args::{Arguments, Command as Subcommand};
+    use crate::config::{Command, Commands};
 
     fn check(setup: &Setup) {
         let mut line = vec![OsString::from("pressel")];
         line.extend(arguments(setup, 7));
         match Arguments::try_parse_from(line).unwrap().command {
-            Command::Worker(worker) => assert_eq!((&worker.setup(), worker.slots), (setup, 7)),
+            Subcommand::Worker(worker) => assert_eq!((&worker.setup(), worker.slots), (setup, 7)),
             other => panic!("{other:?}"),
         }
     }
@@ -117,6 +123,7 @@ mod tests {
             cores: vec![2, 3],
             cuda: false,
             recognition: Recognition::default(),
+            commands: Commands::default(),
             fault: None,
         };
         check(&plain);
@@ -127,6 +134,13 @@ mod tests {
                 language: Language::of_code("yue"),
                 task: TaskName::Translate,
                 prompt: "--slots 9, \"Grüße\"".to_owned(),
+            },
+            commands: Commands {
+                margin: 1.5,
+                list: vec![Command {
+                    id: 7,
+                    say: vec!["lights \"on\"".to_owned(), "--go".to_owned()],
+                }],
             },
             ..plain
         });

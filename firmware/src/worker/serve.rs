@@ -19,7 +19,7 @@ use pressel_models::{
     DecodeOptions, Language, ModelError, Transcriber as _, Transcript, Transcription, places,
 };
 use pressel_pipeline::limits::{
-    CONTEXT_BYTES_MAX, REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX,
+    CONTEXT_BYTES_MAX, FILE_SLOT, REASON_BYTES_MAX, TEXT_BYTES_MAX, UTTERANCE_SAMPLES_MAX,
 };
 use pressel_pipeline::time::millis;
 use pressel_wire::text::cut;
@@ -29,7 +29,7 @@ use rustix::thread::set_name;
 use super::ahead::{Desk, Job, Kept, Stuck, Task, to_request};
 use super::canary;
 use super::faults::{Faults, Kind};
-use super::message::{Canary, Excerpt, Fault, NOT_ASKED};
+use super::message::{Canary, Excerpt, Fault, NOT_ASKED, Sense};
 use super::socket::Received;
 use super::{Answer, Request, Setup, WorkerSocket};
 use crate::levels;
@@ -71,12 +71,14 @@ pub fn serve(setup: &Setup, slots: RawFd) -> io::Result<()> {
     let desk = Arc::new(Desk::new(Box::new(end_run)));
     let theirs = Arc::clone(&desk);
     let options = setup.recognition.options();
+    let margin = (!setup.commands.list.is_empty()).then_some(setup.commands.margin);
     std::thread::Builder::new()
         .name("recognise".into())
         .spawn(move || {
             let mut room = Room {
                 whisper: &mut whisper,
                 options: &options,
+                margin,
                 faults: &mut faults,
                 slots: &slots,
                 desk: &theirs,
@@ -146,10 +148,13 @@ fn load(setup: &Setup) -> Result<(Whisper, Canceller), String> {
         spin: false,
         provider,
     };
-    let whisper =
+    let mut whisper =
         Whisper::load(&runtime, &setup.model, &config).map_err(|error| error.to_string())?;
     whisper
         .check(&setup.recognition.options())
+        .map_err(|error| error.to_string())?;
+    whisper
+        .set_phrases(&setup.commands.phrases())
         .map_err(|error| error.to_string())?;
     let canceller = whisper.canceller();
     Ok((whisper, canceller))
@@ -176,6 +181,8 @@ fn read_requests(requests: &mut WorkerSocket, desk: &Desk) -> Result<(), Stuck> 
 struct Room<'a> {
     whisper: &'a mut Whisper,
     options: &'a DecodeOptions,
+    /// Of the closed list, if there is one.
+    margin: Option<f32>,
     faults: &'a mut Faults,
     slots: &'a SlotReader,
     desk: &'a Desk,
@@ -270,6 +277,8 @@ impl Room<'_> {
             language: Language::of_wire(language),
             context: &self.context,
         });
+        // Recordings are not made of commands.
+        let margin = self.margin.filter(|_| part.slot != FILE_SLOT);
         let (audio, transcript) = (&self.audio, &mut self.transcript);
         // Known at the end only: what was prepared ahead holds with any.
         self.whisper.set_gain(levels::gain(audio));
@@ -278,7 +287,7 @@ impl Room<'_> {
             self.whisper,
             self.options,
             audio,
-            window,
+            (window, margin),
             cancel,
             transcript,
         )
@@ -328,7 +337,7 @@ fn answer(
     whisper: &mut Whisper,
     options: &DecodeOptions,
     audio: &[i16],
-    window: Option<Window<'_>>,
+    (window, margin): (Option<Window<'_>>, Option<f32>),
     cancel: &AtomicBool,
     transcript: &mut Transcript,
 ) -> Answer {
@@ -340,6 +349,9 @@ fn answer(
         options.language = options.language.or(window.language);
         context = window.context;
     }
+    if margin.is_some() {
+        options.to_mut().nearest = true;
+    }
     let mut result = whisper.transcribe(audio, &options, context, cancel, transcript);
     if let Err(ModelError::Transient) = result
         && !cancel.load(Ordering::SeqCst)
@@ -347,7 +359,11 @@ fn answer(
         result = whisper.transcribe(audio, &options, context, cancel, transcript);
     }
     match result {
-        Ok(transcription) => done(NOT_ASKED, &transcription, transcript, window.is_some()),
+        Ok(transcription) => {
+            let is_window = window.is_some();
+            let sense = sense(&transcription, margin, whisper.unknown_below(), is_window);
+            done(sense, &transcription, transcript, is_window)
+        }
         Err(error) => Answer::Failed {
             id: NOT_ASKED,
             fault: Fault::from(error),
@@ -355,8 +371,34 @@ fn answer(
     }
 }
 
+/// Says what became of the words of an utterance, or of a window of a recording. `margin` is that of
+/// the closed list, if there is one.
+fn sense(
+    transcription: &Transcription,
+    margin: Option<f32>,
+    unknown_below: Option<f32>,
+    is_window: bool,
+) -> Sense {
+    let near = margin.zip(transcription.nearest);
+    if let Some((margin, nearest)) = near
+        && nearest.margin <= margin
+    {
+        return Sense::Command(nearest.command);
+    }
+    // The gate heard speech, and a model that knows a vocabulary only found none of it.
+    let is_odd = |least: f32| transcription.no_speech || transcription.mean_logprob < least.ln();
+    let is_unknown = unknown_below.is_some_and(is_odd) && !is_window;
+    if is_unknown || (margin.is_some() && !transcription.no_speech) {
+        return Sense::Unknown;
+    }
+    if transcription.no_speech {
+        return Sense::NoSpeech;
+    }
+    Sense::Words
+}
+
 fn done(
-    id: u32,
+    sense: Sense,
     transcription: &Transcription,
     transcript: &Transcript,
     is_window: bool,
@@ -369,12 +411,15 @@ fn done(
         Heard::of(transcript, cut.len(), samples, forgets)
     });
     Answer::Done {
-        id,
+        id: NOT_ASKED,
         text: heapless::String::try_from(cut).unwrap_or_default(),
         truncated: cut.len() < text.len(),
-        no_speech: transcription.no_speech,
+        sense,
         language: transcription.language.map_or([0; 2], Language::wire),
-        confidence: percent(transcription.mean_logprob),
+        confidence: percent(match (sense, transcription.nearest) {
+            (Sense::Command(_), Some(nearest)) => nearest.mean_logprob,
+            _ => transcription.mean_logprob,
+        }),
         encode_ms: transcription.encode_ms,
         decode_ms: transcription.decode_ms,
         heard: heard.unwrap_or_default(),
@@ -402,7 +447,50 @@ fn milliseconds(since: Instant) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use pressel_models::whisper::Nearest;
+
     use super::*;
+
+    #[test]
+    fn phrases_words_and_silence_are_told_apart() {
+        let heard = |no_speech: bool, probability: f32, margin: Option<f32>| Transcription {
+            no_speech,
+            language: None,
+            language_probability: 1.0,
+            heard_samples: 16_000,
+            mean_logprob: probability.ln(),
+            temperature: 0.0,
+            token_count: 3,
+            pass_count: 1,
+            encode_ms: 1,
+            decode_ms: 1,
+            nearest: margin.map(|margin| Nearest {
+                command: 7,
+                margin,
+                mean_logprob: -0.1,
+            }),
+        };
+        let list = Some(3.0);
+        let small = Some(0.5);
+        for (heard, margin, unknown_below, expected) in [
+            (heard(false, 0.4, None), None, None, Sense::Words),
+            (heard(true, 0.9, None), None, None, Sense::NoSpeech),
+            (heard(false, 0.6, None), None, small, Sense::Words),
+            (heard(false, 0.4, None), None, small, Sense::Unknown),
+            (heard(true, 0.9, None), None, small, Sense::Unknown),
+            (heard(false, 0.9, Some(2.0)), list, None, Sense::Command(7)),
+            (heard(false, 0.4, Some(2.0)), list, small, Sense::Command(7)),
+            (heard(false, 0.9, Some(4.0)), list, None, Sense::Unknown),
+            (heard(false, 0.9, None), list, None, Sense::Unknown),
+            (heard(true, 0.9, None), list, None, Sense::NoSpeech),
+            (heard(true, 0.9, Some(9.0)), list, small, Sense::Unknown),
+        ] {
+            let found = sense(&heard, margin, unknown_below, false);
+            assert_eq!(found, expected, "{heard:?} {margin:?} {unknown_below:?}");
+        }
+        let window = sense(&heard(false, 0.1, None), None, small, true);
+        assert_eq!(window, Sense::Words);
+    }
 
     #[test]
     fn confidence_is_a_percentage_whatever_the_model_says() {

@@ -57,6 +57,20 @@ pub enum DeviceLine<'a> {
     },
     /// `COUNTERS uptime_s=60 utterances=3 ...`
     Counters(Counters),
+    /// `COMMAND 13 7 93`: utterance, number of the phrase, confidence in percent.
+    Command {
+        /// Number of the utterance.
+        utterance: u32,
+        /// The number that the closed list gives the phrase.
+        command: u16,
+        /// Units: percent.
+        confidence: u8,
+    },
+    /// `UNKNOWN 13`
+    Unknown {
+        /// Number of the utterance.
+        utterance: u32,
+    },
     /// `PONG 7`
     Pong {
         /// The number from the ping.
@@ -107,6 +121,12 @@ impl<'a> DeviceLine<'a> {
             OutcomeResult::NoSpeech => Self::NoSpeech { utterance },
             OutcomeResult::Dropped(reason) => Self::Dropped { utterance, reason },
             OutcomeResult::Failed(code) => Self::Failed { utterance, code },
+            OutcomeResult::Command { command } => Self::Command {
+                utterance,
+                command,
+                confidence: outcome.confidence,
+            },
+            OutcomeResult::Unknown => Self::Unknown { utterance },
         }
     }
 
@@ -140,6 +160,14 @@ impl<'a> DeviceLine<'a> {
                 utterance: number(&mut words)?,
                 code: FailCode::from_name(words.next()?),
             },
+            "COMMAND" => Self::Command {
+                utterance: number(&mut words)?,
+                command: words.next()?.parse().ok()?,
+                confidence: words.next()?.parse().ok()?,
+            },
+            "UNKNOWN" => Self::Unknown {
+                utterance: number(&mut words)?,
+            },
             "COUNTERS" => Self::Counters(parse_counters(words)?),
             "PONG" => Self::Pong {
                 nonce: number(&mut words)?,
@@ -172,6 +200,12 @@ impl fmt::Display for DeviceLine<'_> {
             Self::NoSpeech { utterance } => write!(f, "NOSPEECH {utterance}"),
             Self::Dropped { utterance, reason } => write!(f, "DROPPED {utterance} {reason}"),
             Self::Failed { utterance, code } => write!(f, "FAILED {utterance} {code}"),
+            Self::Command {
+                utterance,
+                command,
+                confidence,
+            } => write!(f, "COMMAND {utterance} {command} {confidence}"),
+            Self::Unknown { utterance } => write!(f, "UNKNOWN {utterance}"),
             Self::Counters(counters) => {
                 f.write_str("COUNTERS")?;
                 counters

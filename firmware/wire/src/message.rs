@@ -224,6 +224,20 @@ pub enum OutcomeResult {
     Dropped(DropReason),
     /// It could not be recognised.
     Failed(FailCode),
+    /// It was a phrase of the owner's closed list.
+    Command {
+        /// The number that the list gives the phrase.
+        command: u16,
+    },
+    /// Somebody spoke, and it is no phrase of the closed list, or no words that the model knows.
+    Unknown,
+}
+
+impl OutcomeResult {
+    /// Returns true for an utterance that was heard to its end, whatever was in it.
+    pub fn is_heard(&self) -> bool {
+        !matches!(self, Self::Dropped(_) | Self::Failed(_))
+    }
 }
 
 /// Where an utterance's time went. Units: milliseconds.

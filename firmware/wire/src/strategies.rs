@@ -78,6 +78,8 @@ fn results() -> impl Strategy<Value = OutcomeResult> {
         Just(OutcomeResult::NoSpeech),
         select(DropReason::ALL).prop_map(OutcomeResult::Dropped),
         select(FailCode::ALL).prop_map(OutcomeResult::Failed),
+        any::<u16>().prop_map(|command| OutcomeResult::Command { command }),
+        Just(OutcomeResult::Unknown),
     ]
 }
 

@@ -68,6 +68,9 @@ pub struct DecodeOptions {
     /// Tokens of text at most for each second of audio in a short window, three times as many in
     /// the full one: the guard against endless repetition. This one is Pressel's own.
     pub tokens_per_second_max: u32,
+    /// Whether the nearest phrase of [`Whisper::set_phrases`](crate::whisper::Whisper::set_phrases)
+    /// is looked for, too. This one is Pressel's own.
+    pub nearest: bool,
 }
 
 impl Default for DecodeOptions {
@@ -88,6 +91,7 @@ impl Default for DecodeOptions {
             logprob_threshold: -1.0,
             no_speech_threshold: 0.6,
             tokens_per_second_max: 8,
+            nearest: false,
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn go_on(&self) -> Result<(), ModelError> {
+    pub(super) fn go_on(&self) -> Result<(), ModelError> {
         if self.cancel.load(Ordering::SeqCst) {
             return Err(ModelError::Cancelled);
         }

@@ -53,6 +53,8 @@ pub(super) struct Folder {
     pub(super) window: WindowPolicy,
     /// See [`Whisper::canary`](super::Whisper::canary).
     pub(super) canary: Option<String>,
+    /// See [`Whisper::unknown_below`](super::Whisper::unknown_below).
+    pub(super) unknown_below: Option<f32>,
     /// Whether the ONNX files were made for this program.
     pub(super) prepared: bool,
     /// The ONNX file of the encoder.
@@ -136,6 +138,7 @@ impl Folder {
             vocabulary,
             window,
             canary: own.canary,
+            unknown_below: own.unknown_below,
             prepared: files.prepared,
             encoder: files.encoder,
             decoder: files.decoder,
@@ -216,6 +219,15 @@ pub fn has_timestamps(folder: &Path) -> bool {
     let quiet = generation.no_timestamps_token_id;
     let first = quiet.and_then(|quiet| usize::try_from(quiet).ok()?.checked_add(1));
     first.is_some_and(|first| first < config.vocab_size)
+}
+
+/// Returns whether the model in `folder` learnt on Whisper's windows of 30 s: its `pressel.json`
+/// names no shorter speech. Loads nothing; true for a folder that cannot be read.
+#[must_use]
+pub fn learnt_on_windows(folder: &Path) -> bool {
+    let own = optional_json::<PresselFile>(&folder.join("pressel.json"));
+    let policy = WindowPolicy::new(&own.ok().flatten().unwrap_or_default());
+    FRAMES_MAX <= policy.speech_frames_max
 }
 
 /// Returns whether `folder` holds graphs that `pressel models prepare` made. Loads nothing.

@@ -125,6 +125,13 @@ impl Rules {
         Ok(Some((logits[token] - top).exp() / sum))
     }
 
+    /// Returns the tokens that end the transcript.
+    pub(super) fn ends(&self) -> impl Iterator<Item = u32> {
+        self.end
+            .iter()
+            .filter_map(|&token| u32::try_from(token).ok())
+    }
+
     /// Returns true when `token` ends the transcript.
     pub(super) fn is_end(&self, token: u32) -> bool {
         self.end.contains(&i64::from(token))

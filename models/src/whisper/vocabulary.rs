@@ -146,6 +146,11 @@ impl Vocabulary {
         Some(encoded.get_ids().to_vec())
     }
 
+    /// Gives back what [`Vocabulary::encode`] loaded.
+    pub(super) fn forget_tokenizer(&mut self) {
+        self.tokenizer.take();
+    }
+
     fn bytes_of(&self, token: u32) -> &[u8] {
         let place = self.places.get(token as usize).copied().unwrap_or_default();
         let place: Range<usize> = place.start as usize..place.end as usize;

@@ -31,8 +31,8 @@ const SPEECH_FRAMES_LEAST: usize = 100;
 ///
 /// A model folder may say otherwise in `pressel.json`:
 /// `{"window_floor_frames": 200, "window_margin_frames": 60, "speech_frames_max": 800}`; a missing
-/// key is the stock value. Its other keys: [`Whisper::canary`](super::Whisper::canary), and
-/// `prepared`, which `pressel models prepare` writes. An encoder whose ONNX file has a fixed number
+/// key is the stock value. Its other keys: [`Whisper::canary`](super::Whisper::canary),
+/// [`Whisper::unknown_below`](super::Whisper::unknown_below), and `prepared`, which `pressel models prepare` writes. An encoder whose ONNX file has a fixed number
 /// of frames always gets that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPolicy {
@@ -55,6 +55,7 @@ pub(super) struct PresselFile {
     window_margin_frames: Option<usize>,
     speech_frames_max: Option<usize>,
     pub(super) canary: Option<String>,
+    pub(super) unknown_below: Option<f32>,
     pub(super) prepared: Option<Preparation>,
 }
 

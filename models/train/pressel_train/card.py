@@ -24,7 +24,9 @@ LIMITS = [
     "English as adults; children, strong accents and several people at once were not tested.",
     "Sentences were judged with rendered voices only: no recordings of people saying whole "
     "commands were at hand. Expect more errors from people.",
-    "No timestamps, no other language, no punctuation, no capital letters.",
+    "No other language, no punctuation, no capital letters.",
+    "Its timestamps say where the first and the last sound of a short clip are, no more: recordings "
+    "are cut at pauses before it hears them.",
     "It hears what fits in one window; it was trained on clips of up to about 8 seconds. A window "
     "much longer than the speech costs accuracy (see the windows of 10 s and 30 s); "
     "`pressel.json` keeps it short.",
@@ -149,6 +151,11 @@ def score_lines(scores):
             lines.append(f"| {title}: text was invented | {_percent(score['share'])} of "
                          f"{score['pieces']} (95 %: {_percent(score['low'])} to "
                          f"{_percent(score['high'])}) |")
+    if "timestamps" in scores:
+        score = scores["timestamps"]
+        begin, end = (f"{1000 * one:.0f} ms" for one in score["median_s"])
+        lines.append(f"| Timestamps of {score['clips']} espeak-ng clips: error, median | begin {begin}, "
+                     f"end {end}; none given for {score['none']} |")
     for window, score in scores.get("windows", {}).items():
         lines.append(f"| Every fourth of the single words in a window of {float(window):g} s | "
                      f"{_share(score)} |")
@@ -185,7 +192,7 @@ def card_text(facts):
         f"{network['decoder_layers']} decoder layers, width {network['width']}, "
         f"{network['heads']} heads, {network['mel_bins']} mel bins, byte-level BPE; "
         f"{facts['file_bytes'] / 1e6:.1f} MB of ONNX. English only: the prefix is "
-        "`<|startoftranscript|><|notimestamps|>`. Where there is nothing to transcribe, the "
+        "`<|startoftranscript|><|notimestamps|>`, or the first timestamp. Where there is nothing to transcribe, the "
         "first prediction (after `<|startoftranscript|>`) is `<|nospeech|>` and the text ends at "
         "once. The encoder takes any even number of frames up to 3000.", "",
         "## Training", "",

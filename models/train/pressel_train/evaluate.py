@@ -11,12 +11,14 @@ import numpy as np
 
 from .export import OnnxRecogniser
 from .grammar import ONES
+from .phones import SILENCE
 from .pool import Pool
-from .scoring import Noisy, summarise, transcribe_clips, wilson
+from .scoring import Noisy, features_of, summarise, transcribe_clips, wilson
 from .tokens import Tokens
 
 TWENTY = set("yes no up down left right on off stop go".split()) | set(ONES)
 RENDERED = ("natural_test", "espeak_test", "flite_test")
+TIMED = "espeak_test"  # its sounds have exact times
 STRING_GAP_S = (0.05, 0.25)
 PIECE_S = 3.0
 
@@ -99,6 +101,21 @@ def noisy_scores(recogniser, tokens, pools, snr_db):
     return scores
 
 
+def time_errors(recogniser, tokens, pool):
+    """How far the two timestamps of a clip are from its first and its last sound."""
+    errors, missing = [], 0
+    for clip in pool.clips:
+        spoken = [i for i, (sound, _) in enumerate(clip["sounds"]) if sound > SILENCE]
+        ends = [end / 1000 for _, end in clip["sounds"]]
+        expected = (ends[spoken[0] - 1] if spoken[0] else 0.0, ends[spoken[-1]])
+        heard = recogniser.times(features_of(pool.samples(clip)), tokens)[0]
+        missing += heard is None
+        if heard is not None:
+            errors.append([abs(a - b) for a, b in zip(expected, heard)])
+    middle, most = np.quantile(np.array(errors), [0.5, 0.9], axis=0).round(3).tolist()
+    return {"clips": len(pool.clips), "none": missing, "median_s": middle, "ninth_decile_s": most}
+
+
 def people_scores(recogniser, tokens, folder):
     """Single words and digit strings of recorded speakers that training never heard."""
     pool = Pool(folder)
@@ -145,6 +162,8 @@ def evaluate(exported, pools, windows=(), noise_db=None):
         expected += [c["text"] for c in pool.clips]
         heard += texts
     scores["rendered"]["all"] = summarise(expected, heard)
+    if (pools / TIMED).exists():
+        scores["timestamps"] = time_errors(recogniser, tokens, Pool(pools / TIMED))
     for name in ("reading_test", "other_test", "noise_test"):
         if (pools / name).exists():
             pool = Pool(pools / name)

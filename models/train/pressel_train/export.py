@@ -17,7 +17,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import PreTrainedTokenizerFast
 
 from .network import Network, whisper_config
-from .tokens import Tokens
+from .tokens import TIMESTAMP_S, Tokens
 
 OPSET = 18
 CANARY = "turn on the kitchen light"
@@ -173,9 +173,20 @@ class OnnxRecogniser:
 
     def transcribe(self, mel, tokens, length_max=24):
         """Greedy texts, clip by clip, with caches."""
-        return [self._one(one[None], tokens, length_max) for one in mel.numpy()]
+        return [tokens.decode(self._one(one[None], tokens, tokens.prefix, length_max))
+                for one in mel.numpy()]
 
-    def _one(self, mel, tokens, length_max):
+    def times(self, mel, tokens, length_max=24):
+        """(begin, end) of the text in seconds, clip by clip; None where the model gives none."""
+        found = []
+        for one in mel.numpy():
+            heard = self._one(one[None], tokens, [tokens.start], length_max, timed=True)
+            moments = [i - tokens.first_timestamp for i in heard if i >= tokens.first_timestamp]
+            whole = len(moments) == 2 and heard[-1] >= tokens.first_timestamp
+            found.append(tuple(m * TIMESTAMP_S for m in moments) if whole else None)
+        return found
+
+    def _one(self, mel, tokens, prefix, length_max, timed=False):
         states = self.encoder.run(None, {"input_features": mel})[0]
         empty = np.zeros((1, self.heads, 0, self.head), np.float32)
         past = {
@@ -184,7 +195,7 @@ class OnnxRecogniser:
             for side in ("decoder", "encoder")
             for part in ("key", "value")
         }
-        ids, heard, first = list(tokens.prefix), [], True
+        ids, heard, first = list(prefix), [], True
         for _ in range(length_max):
             found = dict(zip(self.outputs, self.decoder.run(None, {
                 "input_ids": np.array([ids], np.int64), "encoder_hidden_states": states,
@@ -193,9 +204,15 @@ class OnnxRecogniser:
             for name in past:
                 if first or ".decoder." in name:
                     past[name] = found[name.replace("past_key_values", "present")]
-            best = int(found["logits"][0, -1].argmax())
+            logits = found["logits"][0, -1]
+            moments = logits[tokens.first_timestamp:] if timed else logits[:0]
+            # Whisper's rule: a timestamp where all of them together are likelier than any text.
+            if len(moments) and (first or np.logaddexp.reduce(moments) > logits.max()):
+                best = tokens.first_timestamp + int(moments.argmax())
+            else:
+                best = int(logits.argmax())
             if best == tokens.end:
                 break
             heard.append(best)
             ids, first = [best], False
-        return tokens.decode(heard)
+        return heard

@@ -380,7 +380,7 @@ fn packets() -> Vec<Vec<u8>> {
             id: 1,
             text: "turn on the light".try_into().expect("it is short"),
             truncated: false,
-            no_speech: false,
+            sense: pressel::worker::message::Sense::Words,
             language: *b"en",
             confidence: 90,
             encode_ms: 20,

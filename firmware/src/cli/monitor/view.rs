@@ -193,6 +193,14 @@ fn said(outcome: &Outcome, text: &str, complete: bool) -> (String, Style) {
             (format!("{text}{cut}{lost}"), style)
         }
         OutcomeResult::NoSpeech => ("[nospeech]".to_owned(), DIM),
+        OutcomeResult::Unknown => ("[unknown]".to_owned(), DIM),
+        OutcomeResult::Command { command } => {
+            let style = Style::new().add_modifier(Modifier::BOLD);
+            (
+                format!("command {command} ({} %)", outcome.confidence),
+                style,
+            )
+        }
         result => (format!("[{}]", result_name(&result)), WRONG),
     }
 }

@@ -91,6 +91,7 @@ fn start_with(
         cores: Vec::new(),
         cuda: false,
         recognition: crate::config::Recognition::default(),
+        commands: crate::config::Commands::default(),
         fault: None,
     };
     let tools = Tools {

@@ -207,7 +207,7 @@ fn said(id: u32, text: &str) -> Answer {
         id,
         text: String::try_from(text).unwrap(),
         truncated: false,
-        no_speech: text.is_empty(),
+        sense: crate::worker::message::Sense::Words,
         language: *b"en",
         confidence: 90,
         encode_ms: 11,

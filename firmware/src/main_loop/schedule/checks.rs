@@ -138,6 +138,7 @@ impl Checks {
                 assert_eq!(text, expected, "utterance {id}");
                 "text"
             }
+            OutcomeResult::Command { .. } | OutcomeResult::Unknown => "never asked for",
             OutcomeResult::NoSpeech => {
                 assert_eq!((text, expected), ("", ""), "utterance {id}");
                 "no_speech"

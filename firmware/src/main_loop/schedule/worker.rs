@@ -215,7 +215,7 @@ impl PlayedWorker {
             Ending::Death => return false,
             Ending::Text | Ending::Never => Answer::Done {
                 id,
-                no_speech: text.is_empty(),
+                sense: crate::worker::message::Sense::Words,
                 text: heapless::String::try_from(text.as_str()).unwrap(),
                 truncated: false,
                 language: *b"en",

@@ -30,7 +30,7 @@ fn done(id: u32, words: &str) -> Answer {
         id,
         text: heapless::String::try_from(words).unwrap(),
         truncated: false,
-        no_speech: false,
+        sense: crate::worker::message::Sense::Words,
         language: *b"en",
         confidence: 90,
         encode_ms: 30_000,

@@ -37,6 +37,12 @@ static void put_outcome(const struct pressel_outcome *outcome) {
     case PRESSEL_DROPPED:
         printf("dropped %s", pressel_drop_reason_name(outcome->why));
         break;
+    case PRESSEL_COMMAND:
+        printf("command %u", outcome->command);
+        break;
+    case PRESSEL_UNKNOWN:
+        printf("unknown");
+        break;
     default:
         printf("failed %s", pressel_fail_code_name(outcome->why));
         break;

@@ -111,7 +111,9 @@ enum pressel_result {
     PRESSEL_TEXT = 0,
     PRESSEL_NO_SPEECH = 1,
     PRESSEL_DROPPED = 2,
-    PRESSEL_FAILED = 3
+    PRESSEL_FAILED = 3,
+    PRESSEL_COMMAND = 4,
+    PRESSEL_UNKNOWN = 5
 };
 enum pressel_drop_reason {
     PRESSEL_DROP_BUSY = 0,
@@ -207,6 +209,7 @@ struct pressel_outcome {
     uint8_t trigger;
     uint8_t result;
     uint8_t why;    /* of Dropped the reason, of Failed the code, else 0 */
+    uint16_t command; /* of Command: the phrase's number in the owner's list, else 0 */
     uint16_t bytes; /* of Text: length of the whole text, else 0 */
     bool truncated; /* of Text: more was said than fits */
     uint8_t confidence;
@@ -424,7 +427,9 @@ static inline void pressel_read_outcome(struct pressel_reader *r, struct pressel
             outcome->truncated = pressel_read_bool(r);
         } else if (result == PRESSEL_DROPPED || result == PRESSEL_FAILED) {
             outcome->why = pressel_read_u8(r);
-        } else if (result != PRESSEL_NO_SPEECH) {
+        } else if (result == PRESSEL_COMMAND) {
+            outcome->command = pressel_read_u16(r);
+        } else if (result != PRESSEL_NO_SPEECH && result != PRESSEL_UNKNOWN) {
             r->ok = false;
         }
     }

@@ -20,6 +20,8 @@ def quoted(text):
 def result(event):
     if event["result"] == "text":
         return "text %d %d" % (event["bytes"], event["truncated"])
+    if "command" in event:
+        return "command %d" % event["command"]
     if "why" in event:
         return "%s %s" % (event["result"], event["why"])
     return event["result"]

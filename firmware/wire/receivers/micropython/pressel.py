@@ -200,6 +200,11 @@ class _Reader:
         elif result == 3:
             event["result"] = "failed"
             event["why"] = self.code(FAIL_CODES)
+        elif result == 4:
+            event["result"] = "command"
+            event["command"] = self.u16()
+        elif result == 5:
+            event["result"] = "unknown"
         else:
             raise _BadMessage()
         event["confidence"] = self.u8()

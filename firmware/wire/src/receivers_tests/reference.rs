@@ -178,6 +178,8 @@ fn fields(outcome: &Outcome) -> String {
         OutcomeResult::NoSpeech => "nospeech".into(),
         OutcomeResult::Dropped(reason) => format!("dropped {reason}"),
         OutcomeResult::Failed(code) => format!("failed {code}"),
+        OutcomeResult::Command { command } => format!("command {command}"),
+        OutcomeResult::Unknown => "unknown".into(),
     };
     let times = outcome.timing;
     format!(

@@ -273,6 +273,8 @@ fn cases_of_outcomes() -> Vec<Made> {
         OutcomeResult::NoSpeech,
         OutcomeResult::Dropped(DropReason::Internal),
         OutcomeResult::Failed(FailCode::WorkerDown),
+        OutcomeResult::Command { command: 40_000 },
+        OutcomeResult::Unknown,
     ];
     for (next, result) in (4..).zip(all) {
         results.extend(ended(mark(17, next), result, from));

@@ -16,6 +16,7 @@ from ..grammar import Grammar
 from ..pool import PoolWriter
 
 WORD_TEST_SHARE = 0.3
+PCD_TEST_SHARE = 0.5
 TALK_TEST_SHARE = 0.5
 SECONDS_MAX = 40.0
 FLITE_SHARE = 0.15
@@ -106,13 +107,15 @@ def render_natural(config, out, side, count, seed, folder):
     voices = held if side == "test" else [n for n in network.styles if n not in held]
     near = [(None, text) for word in config["words"] for text in word["near"]]
     while done < count:
-        voice = rng.choice(voices)
+        voice, other = rng.choice(voices), rng.choice(voices)
+        share = rng.random() if side == "train" and rng.random() < 0.6 else 1.0
+        style = network.styles[voice] * share + network.styles[other] * (1 - share)
         texts = [(i, rng.choice(word["render"])) for i, word in enumerate(config["words"])]
         texts.append(rng.choice(near))
         rng.shuffle(texts)
         accent = "en" if voice.startswith("b") else "en-us"
         ipa = [engine.to_ipa(text, accent) for _, text in texts]
-        said = network.speak(ipa, rng.choice(".!,?"), network.styles[voice], rng.uniform(0.8, 1.3))
+        said = network.speak(ipa, rng.choice(".!,?"), style, rng.uniform(0.75, 1.35))
         for (word, text), one in zip(texts, said):
             if one is None or np.abs(one[0]).max(initial=0) < 0.01:
                 continue
@@ -162,8 +165,8 @@ def word_of(config, row):
 def use_of(config, row):
     """Returns (pool, side) of a line of the manifest, or None when it is not used.
 
-    Wake words of unnamed contributors: one collection is split by clip, the other (pcd), with
-    other people and other microphones, only judges.
+    Wake words of unnamed contributors are split by clip; half of the smaller collection (pcd), with
+    other people and other microphones, judges.
     """
     top, stem = row["file"].split("/")[0], Path(row["file"]).stem
     if top == "noise":
@@ -176,7 +179,8 @@ def use_of(config, row):
     if row["category"] == "wake_mixed":
         return None  # Several keywords, at unknown times.
     if word_of(config, row) is not None:
-        held = stem.startswith("pcd_") or splits.draw("wake " + stem) < WORD_TEST_SHARE
+        share = PCD_TEST_SHARE if stem.startswith("pcd_") else WORD_TEST_SHARE
+        held = splits.draw("wake " + stem) < share
         return "people_words", "test" if held else "train"
     if row["category"] in ("word", "wake"):
         speaker = row["speaker"] or "clip " + stem

@@ -37,8 +37,10 @@ def command_render(args):
             if not (out / "clips.jsonl").exists():
                 seed_here = seed * 100 + number * 10 + (side == "test")
                 render(config, out, side, max(30, int(count * share)), seed_here)
-    if args.natural and not (pools / "natural_test").exists():
-        clips.render_natural(config, pools / "natural_test", "test", 160, seed, args.natural)
+    for number, (side, share) in enumerate((("test", 0.03), ("train", 0.1))):
+        out, count = pools / f"natural_{side}", max(30, int(args.count * share))
+        if args.natural and not (out / "clips.jsonl").exists():
+            clips.render_natural(config, out, side, count, seed * 10 + number, args.natural)
 
 
 def command_windows(args):
@@ -90,7 +92,7 @@ def add_commands(parser):
     one.add_argument("--recordings", required=True, help="folder with manifest.csv")
     one = add("render", command_render, "render words, what is like them, and talk")
     one.add_argument("--count", type=int, default=9000, help="clips of words for training")
-    one.add_argument("--natural", help="folder of the natural voices, for judging")
+    one.add_argument("--natural", help="folder of the natural voices")
     one = add("windows", command_windows, "make what the network learns from; may run beside train")
     one.add_argument("--count", type=int, default=24, help="shards")
     one = add("train", command_train, "train, or go on training")
