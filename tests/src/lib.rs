@@ -75,6 +75,8 @@ mod endpoint;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod long;
 #[cfg(test)]
 mod power;
