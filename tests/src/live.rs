@@ -17,9 +17,9 @@ use crate::voice::{RATE, Random, clips, read, silence, wav};
 
 /// How many times faster than real time the clip is played.
 const PACE: u32 = 16;
-/// How many of 500 may be heard otherwise. Source: the project's own aim.
+/// How many of 500 times may be heard otherwise.
 const OTHERWISE_OF_500_MAX: usize = 1;
-/// Of the silence before each time, in samples: one frame of the wake words' model.
+/// By how much the silences before the times differ, in samples: a frame of the wake words' model.
 const SHIFT_SAMPLES: u32 = 1_280;
 
 /// What is played, and where in it each time begins.
@@ -60,7 +60,7 @@ fn sort(events: &[Value], begins: &[usize]) -> Vec<Heard> {
         let begun = begins.partition_point(|&begin| begin <= at);
         begun
             .checked_sub(1)
-            .expect("nothing is said before the first")
+            .expect("nothing is said before the first time")
     };
     for wake in of_name(events, "wake") {
         let at = sample(wake);
@@ -116,11 +116,9 @@ fn prove_live_hears_what_replay_hears() {
     let scene = scene(times, &mut Random::of(seed));
     let events = replay(&scene);
     let replayed = sort(&events, &scene.begins);
-    let woken = replayed
-        .iter()
-        .filter(|heard| !heard.wakes.is_empty() && !heard.said.is_empty());
     // Two that heard nothing would be equal, too.
-    let woken = woken.count();
+    let is_woken = |heard: &&Heard| !heard.wakes.is_empty() && !heard.said.is_empty();
+    let woken = replayed.iter().filter(is_woken).count();
     assert!(times * 9 <= woken * 10, "woken {woken} of {times} times");
 
     let mut rig = Rig::ready(&Setting {
