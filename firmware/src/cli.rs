@@ -5,6 +5,7 @@
 pub mod args;
 pub mod demo;
 pub mod devices;
+pub mod evaluate;
 pub mod history;
 pub mod jobs;
 pub mod models;
@@ -55,6 +56,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
         Command::Transcribe(arguments) => transcribe::transcribe(&arguments),
+        Command::Evaluate(arguments) => evaluate::evaluate(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Devices(arguments) => devices::devices(&arguments),
         Command::Monitor(arguments) => monitor::monitor(&arguments),

@@ -15,7 +15,7 @@ use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
 
-use crate::audio_file::AudioFile;
+use crate::audio_file::{AudioFile, AudioFileError};
 use crate::chunks::{Chunk, Chunks};
 use crate::failure::{Failure, Kind};
 use crate::listen::Ears;
@@ -27,6 +27,21 @@ use crate::window::Context;
 use crate::worker::message::{Canary, Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
+
+/// Mono samples at 16 kHz, in order.
+pub trait Samples {
+    /// Fills `samples` from the front and returns how many; 0 is the end.
+    ///
+    /// # Errors
+    /// What is wrong with the file that they come from.
+    fn read(&mut self, samples: &mut [i16]) -> Result<usize, AudioFileError>;
+}
+
+impl Samples for AudioFile {
+    fn read(&mut self, samples: &mut [i16]) -> Result<usize, AudioFileError> {
+        Self::read(self, samples)
+    }
+}
 
 /// What one file gives, in order.
 pub enum Played {
@@ -98,7 +113,7 @@ impl Offline {
     /// out.
     pub fn play(
         &mut self,
-        file: &mut AudioFile,
+        file: &mut dyn Samples,
         held: bool,
         give: &mut dyn FnMut(Played) -> bool,
     ) -> Result<(), Failure> {

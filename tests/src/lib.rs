@@ -71,6 +71,8 @@ mod stop;
 mod transcribe;
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod endpoint;
 #[cfg(test)]
 mod files;

@@ -60,6 +60,8 @@ pub enum Command {
     Transcribe(TranscribeArguments),
     /// Play recordings through the appliance's own ears and print every event.
     Replay(ReplayArguments),
+    /// Judge words, texts, wake words or voice activity with a list of recordings.
+    Evaluate(EvaluateArguments),
     /// List the microphones, GPIO chips, serial ports and SPI devices of this machine.
     Devices(DevicesArguments),
     /// Read a Pressel's serial line on another computer and print what it says.
@@ -316,6 +318,59 @@ pub struct MonitorArguments {
     /// Only listen: nothing is acknowledged, and nothing comes again
     #[arg(long)]
     pub no_ack: bool,
+}
+
+/// Options of `evaluate`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The list is a CSV file with the columns file (relative to it), category and text:\n  \
+                  words    rows of the category word: one word each\n  \
+                  text     rows of the category sentence or command\n  \
+                  wake     every row: those whose text has the phrase, and all others\n  \
+                  vad      rows whose column note has `speech: 0.36-1.43, 2.02-5.1` (seconds), and rows\n           \
+                  of the category noise, in which nobody speaks\n\n\
+                  Examples:\n  \
+                  pressel evaluate words --manifest recordings/manifest.csv\n  \
+                  pressel evaluate words --manifest recordings/manifest.csv --noise-db 10\n  \
+                  pressel evaluate wake --manifest recordings/manifest.csv --svg det.svg --json"
+)]
+pub struct EvaluateArguments {
+    /// What to judge
+    pub what: Judged,
+    /// The list of recordings
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// Noise of the list under every recording, so many dB below the speech
+    #[arg(long, value_name = "DB", allow_negative_numbers = true)]
+    pub noise_db: Option<f64>,
+    /// Only this many recordings, evenly out of the list
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Only recordings of people (column human: yes)
+    #[arg(long)]
+    pub people: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw a picture: confusions, errors, or missed against false accepts (DET)
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// What to recognise with.
+    #[command(flatten)]
+    pub common: CommonArguments,
+}
+
+/// What `evaluate` judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Judged {
+    /// Single words: how many are right, and which are taken for which.
+    Words,
+    /// Sentences: the word error rate.
+    Text,
+    /// Wake words: missed sayings against false accepts.
+    Wake,
+    /// Voice activity: missed speech against false alarms.
+    Vad,
 }
 
 /// Options of `history`.

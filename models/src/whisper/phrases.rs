@@ -114,7 +114,7 @@ impl Ord for Partial {
     }
 }
 
-/// The ways in which models write a phrase: as it is, and as a sentence.
+/// The ways in which models write a phrase: as it is, as a sentence, in small letters.
 fn spellings(text: &str) -> Vec<String> {
     let text = text.trim();
     let mut letters = text.chars();
@@ -125,12 +125,14 @@ fn spellings(text: &str) -> Vec<String> {
         .chain(letters)
         .collect();
     let mut found = Vec::new();
-    for words in [text, &sentence] {
+    for words in [text, &sentence, &text.to_lowercase()] {
         for end in ["", "."] {
-            found.push(format!(" {words}{end}"));
+            let spelling = format!(" {words}{end}");
+            if !found.contains(&spelling) {
+                found.push(spelling);
+            }
         }
     }
-    found.dedup();
     found
 }
 
@@ -275,10 +277,11 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_is_written_as_it_is_and_as_a_sentence() {
+    fn a_phrase_is_written_as_it_is_as_a_sentence_and_in_small_letters() {
         let expected = [" lights on", " lights on.", " Lights on", " Lights on."];
         assert_eq!(spellings("lights on "), expected);
-        assert_eq!(spellings("Öffnen"), [" Öffnen", " Öffnen."]);
+        let expected = [" Öffnen", " Öffnen.", " öffnen", " öffnen."];
+        assert_eq!(spellings("Öffnen"), expected);
     }
 
     #[test]
