@@ -75,6 +75,8 @@ mod commands;
 #[cfg(test)]
 mod endpoint;
 #[cfg(test)]
+mod evaluate;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod long;
