@@ -149,6 +149,8 @@ pub(crate) struct Wardrobe {
     pub(crate) shim: PathBuf,
     /// `proc/cpuinfo` and `sys/devices/system/cpu` of a Raspberry Pi 5.
     pub(crate) processor: PathBuf,
+    /// The same processor, as QEMU calls it. On QEMU's own choice the networks hear nothing right.
+    pub(crate) name: &'static str,
 }
 
 /// Sees that this machine's kernel runs programs for arm64, whoever starts them, and makes what
@@ -173,6 +175,7 @@ pub(crate) fn whole_system() -> Fallible<Wardrobe> {
     Ok(Wardrobe {
         shim: shim(&folder)?,
         processor,
+        name: PROCESSORS[0].name,
     })
 }
 

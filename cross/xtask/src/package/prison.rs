@@ -43,8 +43,8 @@ const INCLUDED: &str = "--include=systemd-sysv,udev";
 /// A root folder.
 pub(super) struct Prison {
     root: PathBuf,
-    /// It is another machine's.
-    pub(super) is_emulated: bool,
+    /// It is another machine's: the processor that is emulated, as QEMU calls it.
+    emulated: Option<&'static str>,
 }
 
 /// Whether a program in it sees the network.
@@ -63,8 +63,8 @@ impl Prison {
     /// debootstrap cannot do it: it names the release.
     pub(super) fn make(folder: &Path, arch: Arch) -> Fallible<Self> {
         let suite = suite(&std::fs::read_to_string("/etc/os-release").unwrap_or_default())?;
-        let is_emulated = Arch::of_this_machine()? != arch;
-        let wardrobe = is_emulated.then(cross::whole_system).transpose()?;
+        let is_foreign = Arch::of_this_machine()? != arch;
+        let wardrobe = is_foreign.then(cross::whole_system).transpose()?;
         let clean = folder.join(format!("clean-{suite}-{}", arch.debian()));
         if !clean.is_dir() {
             console::say(&format!(
@@ -88,7 +88,8 @@ impl Prison {
         remove(&root)?;
         let mut copy = packages::as_root("cp")?;
         process::output(copy.args(["-a", "--reflink=auto"]).arg(&clean).arg(&root))?;
-        let prison = Self { root, is_emulated };
+        let emulated = wardrobe.as_ref().map(|wardrobe| wardrobe.name);
+        let prison = Self { root, emulated };
         prison.bring(Path::new("/etc/resolv.conf"), "etc/resolv.conf")?;
         if let Some(wardrobe) = wardrobe {
             prison.dress(&wardrobe)?;
@@ -106,6 +107,11 @@ impl Prison {
             .arg(wardrobe.processor.join("sys"))
             .arg(self.root.join("sys"));
         process::output(&mut copy).map(|_| ())
+    }
+
+    /// Whether it is another machine's.
+    pub(super) fn is_emulated(&self) -> bool {
+        self.emulated.is_some()
     }
 
     /// The folder.
@@ -163,8 +169,8 @@ impl Prison {
             "DEBIAN_FRONTEND=noninteractive",
         ];
         command.args(environment);
-        if self.is_emulated {
-            command.args(EMULATED);
+        if let Some(processor) = self.emulated {
+            command.args(EMULATED).arg(format!("QEMU_CPU={processor}"));
         }
         command.args(words);
         Ok(command)

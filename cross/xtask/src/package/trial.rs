@@ -80,7 +80,7 @@ pub(super) fn run(arch: Arch, deb: &Path, newer: &Path) -> Fallible<Option<Strin
         prison.bring(newer, "trial/newer.deb")?;
         installed(&prison)?;
         heard(&prison)?;
-        let skipped = if prison.is_emulated {
+        let skipped = if prison.is_emulated() {
             let why = format!(
                 "the package for {} was run under emulation, without systemd and the demo in real \
                  time",
