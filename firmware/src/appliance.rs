@@ -290,6 +290,7 @@ fn fixed(plan: &Plan, journal: &Journal<Folder>, safe_mode: bool) -> Fixed {
         clock: clock(&plan.place),
         session: config.session(),
         post_roll: config.tuning().utterance.post_roll,
+        confirmed: config.wake.confirmed(),
         boot: journal.epoch(),
         acknowledged: journal.acknowledged(),
         board: pressel_wire::text::name(&board.name),

@@ -346,6 +346,7 @@ impl Config {
         self.recognition.check()?;
         self.commands.check()?;
         self.wake.check()?;
+        self.wake.check_beside(&self.commands)?;
         if !(1_000..=3_600_000).contains(&self.button.forgotten_ms) {
             return Err("button.forgotten_ms is between 1000 and 3600000".into());
         }

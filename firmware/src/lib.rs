@@ -19,6 +19,7 @@ pub mod worker;
 
 pub mod levels;
 pub mod outcome;
+pub mod second_looks;
 
 pub mod journal;
 

@@ -50,6 +50,7 @@ use crate::bell::Bell;
 use crate::jobs::JobsEnds;
 use crate::keeper::{Delivery, Doors, Errand, Record};
 use crate::rings::MainEnds;
+use crate::second_looks::Confirmed;
 use crate::stream::Command;
 use crate::vitals::Vitals;
 
@@ -61,6 +62,8 @@ pub struct Fixed {
     pub session: session::Tuning,
     /// Samples kept after a release, to tell how long a closed utterance has waited.
     pub post_roll: u64,
+    /// Wake words that the recogniser must hear, too.
+    pub confirmed: Confirmed,
     /// The number of this start, higher than all before.
     pub boot: u32,
     /// Everything before this was acknowledged when the appliance started.
@@ -86,6 +89,7 @@ impl Fixed {
             clock,
             session: config.session(),
             post_roll: config.tuning().utterance.post_roll,
+            confirmed: Confirmed::new(),
             boot: 99,
             acknowledged: Mark::default(),
             board: pressel_wire::text::name("sim"),
@@ -188,6 +192,8 @@ impl MainLoop {
         let started_at = fixed.clock.now_ms();
         let scale = fixed.clock.of_real_ms(1);
         let cuda = fixed.cuda;
+        let mut recogniser = Recogniser::new(scale, cuda);
+        recogniser.confirm(fixed.confirmed.clone());
         let outbox = Outbox::new(fixed.boot, fixed.acknowledged);
         Box::new(Self {
             fixed,
@@ -195,7 +201,7 @@ impl MainLoop {
             capture,
             pins,
             serial,
-            recogniser: Recogniser::new(scale, cuda),
+            recogniser,
             ledger: Ledger::new(),
             outbox,
             alerts: alerts::Alerts::default(),

@@ -21,8 +21,9 @@ use crate::failure::{Failure, Kind};
 use crate::listen::Ears;
 use crate::listen::listener::{Events, Listener, Tuning};
 use crate::outcome::{Finished, of_answer, utterance};
+use crate::second_looks::{Confirmed, SecondLooks};
 use crate::slots::{ChunkSlot as _, FileSlot, OfflineSlots, SharedMemory, Slots as _};
-use crate::stream::{Block, Command, Control, ListenEvent};
+use crate::stream::{Block, Command, Control, ListenEvent, WordName};
 use crate::window::Context;
 use crate::worker::message::{Canary, Excerpt, Fault};
 use crate::worker::socket::Received;
@@ -47,6 +48,13 @@ impl Samples for AudioFile {
 pub enum Played {
     /// Listen found something.
     Event(ListenEvent),
+    /// The recogniser did not hear the wake word that opened this utterance.
+    Refused {
+        /// Number of the utterance.
+        utterance: u32,
+        /// The word.
+        word: WordName,
+    },
     /// An utterance has its outcome.
     Outcome(Box<Finished>),
     /// So many samples of the file have been heard.
@@ -61,6 +69,7 @@ pub struct Offline {
     setup: Setup,
     memory: SharedMemory,
     worker: Option<(WorkerProcess, WorkerSocket)>,
+    confirmed: Confirmed,
 }
 
 impl Offline {
@@ -81,9 +90,15 @@ impl Offline {
             setup,
             memory,
             worker: None,
+            confirmed: Confirmed::new(),
         };
         offline.start_worker()?;
         Ok(offline)
+    }
+
+    /// Says which wake words the worker must hear, too.
+    pub fn confirm(&mut self, words: Confirmed) {
+        self.confirmed = words;
     }
 
     fn start_worker(&mut self) -> Result<(), Failure> {
@@ -119,6 +134,7 @@ impl Offline {
     ) -> Result<(), Failure> {
         let (ears, slots) = self.ears.take().ok_or_else(no_ears)?;
         let mut listener = Listener::new(self.tuning, ears, slots);
+        let mut looks = SecondLooks::new(self.confirmed.clone());
         let mut events = Events::new();
         if held {
             listener.obey(
@@ -144,13 +160,13 @@ impl Offline {
                 }
             }
             let goes_on = give(Played::Progress(listener.heard()));
-            self.work_off(&mut listener, &mut events, give);
+            self.work_off(&mut listener, &mut looks, &mut events, give);
             if !goes_on {
                 break;
             }
         }
         listener.finish(&mut events);
-        self.work_off(&mut listener, &mut events, give);
+        self.work_off(&mut listener, &mut looks, &mut events, give);
         self.ears = Some(listener.into_parts());
         read
     }
@@ -195,6 +211,7 @@ impl Offline {
     fn work_off(
         &mut self,
         listener: &mut Listener<OfflineSlots>,
+        looks: &mut SecondLooks,
         events: &mut Events,
         give: &mut dyn FnMut(Played) -> bool,
     ) {
@@ -203,17 +220,46 @@ impl Offline {
             match event {
                 ListenEvent::Closed(closed) => {
                     let utterance = utterance(&closed, self.tuning.utterance.post_roll, 0);
-                    let finished = self.recognise(&utterance);
+                    let refused = self.refuse(&utterance, looks);
+                    if let Some(word) = refused {
+                        let utterance = utterance.id;
+                        give(Played::Refused { utterance, word });
+                    }
+                    let finished = match refused {
+                        Some(_) => Finished::of(&utterance, OutcomeResult::NoSpeech, 0),
+                        None => self.recognise(&utterance),
+                    };
                     listener.slots().give_back(closed.slot);
                     give(Played::Outcome(Box::new(finished)));
                 }
                 ListenEvent::Lost(lost) => {
                     give(Played::Outcome(Box::new(Finished::lost(&lost, 0))));
                 }
+                ListenEvent::Wake { word, .. } => looks.wake(word),
+                ListenEvent::Opened { id, trigger, .. } => looks.open(id, trigger),
                 _ => {}
             }
         }
         events.clear();
+    }
+
+    /// Returns the wake word that opened an utterance when the worker does not hear it. A worker
+    /// that dies over it is started again for the utterance.
+    fn refuse(&mut self, utterance: &Utterance, looks: &mut SecondLooks) -> Option<WordName> {
+        let clip = utterance.speech.and(looks.clip(utterance));
+        let answer = clip.and_then(|clip| {
+            let (_, socket) = self.worker.as_mut()?;
+            let answer = ask(socket, clip);
+            if answer.is_none()
+                && let Some((process, _)) = self.worker.take()
+            {
+                process.end();
+            }
+            answer
+        });
+        let word = answer.and_then(|answer| looks.refuses(utterance.id, &answer));
+        looks.end(utterance.id);
+        word
     }
 
     fn recognise(&mut self, utterance: &Utterance) -> Finished {
@@ -226,7 +272,7 @@ impl Offline {
                 break;
             }
             let socket = self.worker.as_mut().map(|(_, socket)| socket);
-            if let Some(answer) = socket.and_then(|socket| ask(socket, utterance)) {
+            if let Some(answer) = socket.and_then(|socket| ask(socket, part(utterance))) {
                 return of_answer(utterance, answer, 0, 0);
             }
             if let Some((process, _)) = self.worker.take() {
@@ -263,27 +309,31 @@ fn no_ears() -> Failure {
     Failure::new(Kind::Model, "the ears were lost in a panic")
 }
 
-/// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
-fn ask(socket: &mut WorkerSocket, utterance: &Utterance) -> Option<Answer> {
+/// Returns the part of an utterance that the worker gets.
+fn part(utterance: &Utterance) -> Excerpt {
     let (start, samples) = trim::speech(utterance);
-    let part = Excerpt {
+    Excerpt {
         utterance: utterance.id,
         slot: utterance.slot,
         start,
         samples,
-    };
+    }
+}
+
+/// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
+fn ask(socket: &mut WorkerSocket, part: Excerpt) -> Option<Answer> {
     let request = Request::Recognise {
-        id: utterance.id,
+        id: part.utterance,
         part,
     };
     socket.send(&request).ok()?;
-    let audio_ms = millis(u64::from(samples));
+    let audio_ms = millis(u64::from(part.samples));
     match wait_for(socket, RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms)? {
         Answer::Failed {
             fault: Fault::Sticky | Fault::Reload,
             ..
         } => None,
-        answer @ (Answer::Done { id, .. } | Answer::Failed { id, .. }) if id == utterance.id => {
+        answer @ (Answer::Done { id, .. } | Answer::Failed { id, .. }) if id == part.utterance => {
             Some(answer)
         }
         // It answers what was not asked.
@@ -371,7 +421,7 @@ mod tests {
         let mut theirs = WorkerSocket::new(theirs);
         theirs.send(answer).unwrap();
         let expected = trusted.then(|| answer.clone());
-        assert_eq!(ask(&mut ours, &utterance()), expected);
+        assert_eq!(ask(&mut ours, part(&utterance())), expected);
         let part = Excerpt {
             utterance: 7,
             slot: 3,
@@ -410,7 +460,7 @@ mod tests {
         assert_eq!(wait_for(&mut ours, 60_000), None);
         drop(theirs);
         assert_eq!(wait_for(&mut ours, 60_000), None);
-        assert_eq!(ask(&mut ours, &utterance()), None);
+        assert_eq!(ask(&mut ours, part(&utterance())), None);
     }
 
     #[test]

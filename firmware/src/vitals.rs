@@ -82,6 +82,8 @@ pub struct Published {
     pub alerts: u8,
     /// Utterances that the worker began with before their end was known.
     pub guesses: GuessCounts,
+    /// Wake words that the recogniser did not hear.
+    pub wakes_refused: u32,
 }
 
 impl Published {
@@ -101,6 +103,7 @@ pub struct Vitals {
     longest_turn_us: AtomicU32,
     counters: [AtomicU32; 12],
     guesses: [AtomicU32; 3],
+    wakes_refused: AtomicU32,
     state: AtomicU8,
     provider: AtomicU8,
     flags: AtomicU8,
@@ -131,6 +134,7 @@ impl Vitals {
             longest_turn_us: AtomicU32::new(0),
             counters: [const { AtomicU32::new(0) }; 12],
             guesses: [const { AtomicU32::new(0) }; 3],
+            wakes_refused: AtomicU32::new(0),
             state: AtomicU8::new(DeviceState::Starting as u8),
             provider: AtomicU8::new(Provider::None as u8),
             flags: AtomicU8::new(0),
@@ -200,7 +204,9 @@ impl Vitals {
             chunk,
             alerts,
             guesses,
+            wakes_refused,
         } = *published;
+        self.wakes_refused.store(wakes_refused, Ordering::Relaxed);
         let GuessCounts {
             made,
             adopted,
@@ -264,6 +270,7 @@ impl Vitals {
                 adopted,
                 dropped,
             },
+            wakes_refused: self.wakes_refused.load(Ordering::Relaxed),
         }
     }
 }
@@ -305,6 +312,7 @@ mod tests {
                 adopted: 3,
                 dropped: 1,
             },
+            wakes_refused: 8,
         };
         assert!(published.is_on(Alert::JournalDown) && !published.is_on(Alert::SafeMode));
         assert!(!published.is_on(Alert::Unknown));

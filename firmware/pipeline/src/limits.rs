@@ -287,6 +287,9 @@ pub const WAKE_WORDS_MAX: usize = 4;
 pub const WAKE_SMOOTHING_MAX: usize = 8;
 /// Bytes in the name of a wake word; it travels with each event. A longer one is an error.
 pub const WAKE_NAME_BYTES_MAX: usize = 32;
+/// Samples that are kept of a wake word, for a second look at it: 1.5 s, up to where it was found.
+pub const WAKE_CLIP_SAMPLES: usize = RATE_HZ * 3 / 2;
+const _: () = assert!(WAKE_CLIP_SAMPLES <= HISTORY_SAMPLES);
 /// Blocks that the main loop reads in one turn, 256 ms of audio; the rest waits for the next turn.
 pub const BLOCKS_PER_TURN_MAX: usize = 16;
 /// Answers that the main loop takes from the worker in one turn.

@@ -27,6 +27,7 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     };
     let setup = worker_setup(&super::desk_board()?, &config)?;
     let mut offline = Offline::start(load_listening_ears(&config)?, config.tuning(), setup)?;
+    offline.confirm(config.wake.confirmed());
     let held = arguments.trigger == ReplayTrigger::Ptt;
     let mut first = Ok(());
     for path in &arguments.files {
@@ -113,6 +114,16 @@ impl Output {
                     return None;
                 }
             },
+            Played::Refused { utterance, word } => {
+                let word = word.as_str();
+                let words = format!("wake word \"{word}\" refused, utterance {utterance}");
+                // What the outcome tells next has the time.
+                return Some(if self.several {
+                    format!("{}:            {words}", self.file)
+                } else {
+                    format!("           {words}")
+                });
+            }
             Played::Outcome(finished) => {
                 let result = result_name(&finished.outcome.result);
                 let id = finished.outcome.utterance;
@@ -138,6 +149,7 @@ impl Output {
 fn record(played: &Played) -> Option<Record> {
     Some(match played {
         Played::Event(event) => Record::Listen(*event),
+        &Played::Refused { utterance, word } => Record::WakeRefused { utterance, word },
         Played::Outcome(finished) => Record::Outcome {
             outcome: finished.outcome,
             start: finished.start,

@@ -164,11 +164,10 @@ impl fmt::Display for Page<'_> {
         let counters = status.counters.fields();
         let counters = counters.iter().filter(|(name, _)| *name != "uptime_s");
         let counted = |(name, value): &(&str, u32)| format!("{name} {value}");
-        let counters = list(
-            counters
-                .map(counted)
-                .chain([format!("panics {}", status.panics)]),
-        );
+        let counters = list(counters.map(counted).chain([
+            format!("panics {}", status.panics),
+            format!("wakes_refused {}", status.wakes_refused),
+        ]));
         writeln!(f, "counters  {counters}")?;
         let Guesses {
             made,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use pressel_pipeline::limits::{WAKE_SMOOTHING_MAX, WAKE_WORDS_MAX};
 use serde::Deserialize;
 
+use super::Commands;
+use crate::second_looks::Confirmed;
 use crate::stream::WordName;
 
 /// The wake words. They are listened for when the trigger is `wake`.
@@ -52,9 +54,32 @@ pub struct WakeWord {
     pub refractory_ms: Option<u64>,
     /// Milliseconds from the end of the word to its detection: what is said after it begins there.
     pub lag_ms: Option<u64>,
+    /// The recogniser must hear the name in it, too; if not, the utterance is refused.
+    pub confirm: bool,
 }
 
 impl Wake {
+    /// Checks that the recogniser may hear these words: a closed list lets it hear nothing else.
+    pub(super) fn check_beside(&self, commands: &Commands) -> Result<(), String> {
+        let Some(word) = self.words.iter().find(|word| word.confirm) else {
+            return Ok(());
+        };
+        if commands.list.is_empty() {
+            return Ok(());
+        }
+        let name = &word.name;
+        Err(format!(
+            "wake.words: confirm of `{name}` needs free words; leave it or [commands] away"
+        ))
+    }
+
+    /// Returns the words that the recogniser must hear, too.
+    #[must_use]
+    pub fn confirmed(&self) -> Confirmed {
+        let words = self.words.iter().filter(|word| word.confirm);
+        words.filter_map(|word| WordName::new(&word.name)).collect()
+    }
+
     /// Checks what no type says; the reason why not in words.
     pub(super) fn check(&self) -> Result<(), String> {
         if !(500..=30_000).contains(&self.patience_ms) {
@@ -113,6 +138,7 @@ impl WakeWord {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::Config;
 
     fn check(text: &str, expected: &str) {
@@ -137,6 +163,11 @@ mod tests {
         check(&word("refractory_ms = 0"), "between 100 and 60000");
         check(&word("lag_ms = 2000"), "at most 1000");
         check(&word(&word("")), "`computer` is there twice");
+        let closed = "[[commands.list]]\nid = 1\nsay = ['lights on']\n";
+        check(
+            &(closed.to_owned() + &word("confirm = true")),
+            "needs free words",
+        );
         let long = "x".repeat(40);
         check(&format!("[[wake.words]]\nname = '{long}'"), "is too long");
     }
@@ -144,10 +175,13 @@ mod tests {
     #[test]
     fn several_words_have_numbers_of_their_own() {
         let text = "trigger = 'wake'\n[[wake.words]]\nname = 'computer'\nthreshold = 0.9\n\
+                    confirm = true\n\
                     [[wake.words]]\nname = 'alexa'\nfile = '/models/alexa.onnx'\n";
         let config = Config::parse("pressel.toml", text).unwrap();
         assert_eq!(config.wake.words.len(), 2);
         assert_eq!(config.wake.words[0].threshold, Some(0.9));
         assert_eq!(config.wake.words[1].threshold, None);
+        let confirmed = config.wake.confirmed();
+        assert_eq!(confirmed, [WordName::new("computer").unwrap()]);
     }
 }

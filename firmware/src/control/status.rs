@@ -73,6 +73,9 @@ pub struct Status {
     /// Utterances that the worker began with before their end was known, since the start.
     #[serde(default)]
     pub guesses: Guesses,
+    /// Wake words that the recogniser did not hear in a second look, since the start.
+    #[serde(default)]
+    pub wakes_refused: u32,
     /// Panics that were caught since the start.
     pub panics: u32,
     /// The main loop's longest turn since the start in microseconds, from the end of its sleep.
@@ -196,6 +199,7 @@ pub fn gather(facts: &Facts, vitals: &Vitals, watchdog: &Watchdog, last: &[Spoke
             adopted: now.guesses.adopted,
             dropped: now.guesses.dropped,
         },
+        wakes_refused: now.wakes_refused,
         panics: vitals.panics(),
         longest_turn_us: vitals.longest_turn_us(),
         queues: [
@@ -343,6 +347,7 @@ mod tests {
                 adopted: 6,
                 dropped: 2,
             },
+            wakes_refused: 4,
             ..vitals.read()
         };
         vitals.publish(&published);
@@ -375,6 +380,7 @@ mod tests {
             dropped: 2,
         };
         assert_eq!(status.guesses, guesses);
+        assert_eq!(status.wakes_refused, 4);
         let thread = |name| status.threads.iter().find(|thread| thread.name == name);
         let keeper = thread("keeper").unwrap();
         assert_eq!((keeper.turns, keeper.idle_s), (1, 0.75));

@@ -9,7 +9,7 @@ use pressel_wire::{Alert, Counters, Mark, Outcome, State};
 
 use crate::journal::Found;
 use crate::main_loop::{AnyPin, PinName};
-use crate::stream::ListenEvent;
+use crate::stream::{ListenEvent, WordName};
 use crate::worker::{WorkerProcess, WorkerSocket};
 
 /// One thing for the keeper to do. Order is kept.
@@ -142,6 +142,13 @@ pub enum Record {
         audio_ms: u32,
         /// It was all that was said: the guess is the request now.
         adopted: bool,
+    },
+    /// The recogniser did not hear the wake word that opened an utterance.
+    WakeRefused {
+        /// Number of the utterance.
+        utterance: u32,
+        /// The word.
+        word: WordName,
     },
     /// The worker cannot load its model.
     WorkerCannotLoad(heapless::String<REASON_BYTES_MAX>),

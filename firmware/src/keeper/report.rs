@@ -44,6 +44,10 @@ pub fn log_line(record: &Record) -> (Level, String) {
             let line = format!("guess {fate} id={utterance} audio_ms={audio_ms}");
             (Level::Debug, line)
         }
+        Record::WakeRefused { utterance, word } => {
+            let line = format!("wake refused id={utterance} word=\"{}\"", word.as_str());
+            (Level::Info, line)
+        }
         Record::WorkerCannotLoad(reason) => (Level::Error, format!("worker cannot load: {reason}")),
         Record::WorkerLost(why) => (Level::Error, format!("worker lost: {why}")),
         Record::WorkerLeftOff { ms } => (
@@ -224,6 +228,9 @@ pub fn json_object(record: &Record, timing: bool) -> Option<Value> {
             adopted,
         } => json!({
             "event": "guess", "utterance": utterance, "audio_ms": audio_ms, "adopted": adopted,
+        }),
+        Record::WakeRefused { utterance, word } => json!({
+            "event": "wake_refused", "utterance": utterance, "word": word.as_str(),
         }),
         Record::WorkerCannotLoad(reason) => {
             json!({"event": "worker_lost", "reason": reason.as_str()})

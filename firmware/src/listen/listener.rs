@@ -7,7 +7,8 @@ use heapless::Vec;
 use pressel_models::{vad, wake_word};
 use pressel_pipeline::history::History;
 use pressel_pipeline::limits::{
-    BLOCK_SAMPLES, EVENTS_PER_BLOCK_MAX, HISTORY_SAMPLES, UTTERANCE_SAMPLES_MAX, WAKE_WORDS_MAX,
+    BLOCK_SAMPLES, EVENTS_PER_BLOCK_MAX, HISTORY_SAMPLES, UTTERANCE_SAMPLES_MAX, WAKE_CLIP_SAMPLES,
+    WAKE_WORDS_MAX,
 };
 use pressel_pipeline::time::SampleTime;
 use pressel_pipeline::waiting::SpeechSpan;
@@ -16,6 +17,7 @@ use pressel_wire::{DropReason, Trigger};
 
 use super::ears::Ears;
 use super::words::Word;
+use crate::second_looks::CLIP_START;
 use crate::slots::Slots;
 use crate::stream::{Ahead, Block, ClosedUtterance, Command, Control, ListenEvent, LostUtterance};
 
@@ -378,6 +380,9 @@ impl<S: Slots> Listener<S> {
         let id = self.id_next;
         self.id_next += 1;
         let slot = self.slots.take();
+        if let Some(slot) = slot.filter(|_| trigger == Trigger::Wake) {
+            self.keep_wake_clip(slot);
+        }
         self.writing = Some(Writing {
             id,
             slot,
@@ -392,6 +397,17 @@ impl<S: Slots> Listener<S> {
             self.note_speech(start, last);
         }
         self.copy_into_slot();
+    }
+
+    /// Copies what was heard up to now to the end of the slot, where a second look finds it.
+    fn keep_wake_clip(&mut self, slot: u8) {
+        let from = self.history.end().saturating_sub(WAKE_CLIP_SAMPLES as u64);
+        let end = usize::try_from(self.history.end() - from).unwrap_or(0);
+        let clip = &mut self.slots.memory(slot)[CLIP_START..];
+        // Before the stream there was silence.
+        let silence = WAKE_CLIP_SAMPLES - end;
+        clip[..silence].fill(0);
+        self.history.copy(from, &mut clip[silence..]);
     }
 
     /// Copies what the history has and the slot has not. Stops at the end of the slot.

@@ -97,6 +97,7 @@ impl MainLoop {
             chunk: self.recogniser.has_chunk(),
             alerts: self.alerts.bits(),
             guesses: self.recogniser.guesses(),
+            wakes_refused: self.recogniser.wakes_refused(),
         };
         let vitals = &self.neighbours.vitals;
         vitals.publish(&published);

@@ -27,7 +27,8 @@ use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, OutcomeResult};
 use super::guesses::{GuessCounts, Guesses, part};
 use super::restarts::{Restart, Restarts};
 use crate::outcome::{Finished, of_answer, short};
-use crate::stream::Ahead;
+use crate::second_looks::{Confirmed, SecondLooks};
+use crate::stream::{Ahead, WordName};
 use crate::worker::message::{Canary, Excerpt, Fault, NOT_ASKED};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, WorkerSocket};
@@ -50,6 +51,8 @@ struct Sent {
     deadline: Millis,
     /// When it was cancelled first.
     cancelled_at: Option<Millis>,
+    /// It is a second look at a wake word; the utterance is asked for after it.
+    is_look: bool,
 }
 
 /// What happened at the worker.
@@ -69,6 +72,15 @@ pub enum News {
     CannotLoad(String<REASON_BYTES_MAX>),
     /// An utterance or a chunk is done; its slot is free.
     Done(Finished, u8),
+    /// The recogniser did not hear the wake word that opened the utterance; its slot is free.
+    Refused {
+        /// How it ended.
+        finished: Finished,
+        /// Its slot.
+        slot: u8,
+        /// The word.
+        word: WordName,
+    },
     /// A chunk has given way to somebody who speaks, and waits in its place again.
     Yielded {
         /// Milliseconds from the cancel to the worker's answer.
@@ -117,6 +129,7 @@ pub struct Recogniser {
     cuda: bool,
     restarts: Restarts,
     guesses: Guesses,
+    looks: SecondLooks,
     /// The provider, and what the known clip gave there the first time.
     canary: Option<(bool, u32)>,
     was_ready: bool,
@@ -139,9 +152,26 @@ impl Recogniser {
             cuda: false,
             restarts: Restarts::new(wants_cuda),
             guesses: Guesses::default(),
+            looks: SecondLooks::default(),
             canary: None,
             was_ready: false,
         }
+    }
+
+    /// Says which wake words the worker must hear, too.
+    pub fn confirm(&mut self, words: Confirmed) {
+        self.looks = SecondLooks::new(words);
+    }
+
+    /// Returns the wake words that were heard and whose utterances wait, to tell them of more.
+    pub fn looks(&mut self) -> &mut SecondLooks {
+        &mut self.looks
+    }
+
+    /// Returns how many wake words the worker did not hear since the start.
+    #[must_use]
+    pub fn wakes_refused(&self) -> u32 {
+        self.looks.refused()
     }
 
     /// Returns whether a worker answers.
@@ -269,6 +299,7 @@ impl Recogniser {
 
     /// An utterance has its outcome: nothing of it is kept.
     pub fn forget(&mut self, utterance: u32) {
+        self.looks.end(utterance);
         if self.guesses.end(utterance)
             && let Worker::Ready { socket } = &mut self.worker
         {
@@ -325,21 +356,30 @@ impl Recogniser {
         let Some(utterance) = self.tell(Event::Give { files }, now) else {
             return self.tell_ahead(now);
         };
-        let (start, samples) = trim::speech(&utterance);
-        let audio_ms = millis(u64::from(samples));
+        self.ask(&utterance, now)
+    }
+
+    /// Asks for an utterance or a chunk; for the clip of its wake word first, if that is wanted.
+    fn ask(&mut self, utterance: &Utterance, now: Millis) -> Option<News> {
+        let clip = self.looks.clip(utterance);
+        let part = clip.unwrap_or_else(|| {
+            let (start, samples) = trim::speech(utterance);
+            Excerpt {
+                utterance: utterance.id,
+                slot: utterance.slot,
+                start,
+                samples,
+            }
+        });
+        let audio_ms = millis(u64::from(part.samples));
         self.number = self.number.checked_add(1).unwrap_or(1);
         self.sent = Some(Sent {
             number: self.number,
             at: now,
             deadline: now + (RECOGNISE_BASE_MS + RECOGNISE_FACTOR * audio_ms) * self.scale,
             cancelled_at: None,
+            is_look: clip.is_some(),
         });
-        let part = Excerpt {
-            utterance: utterance.id,
-            slot: utterance.slot,
-            start,
-            samples,
-        };
         let adopted = self.guesses.ask(part, utterance.trigger);
         let request = Request::Recognise {
             id: self.number,
@@ -459,7 +499,21 @@ impl Recogniser {
     fn take_result(&mut self, answer: Answer, now: Millis) -> Option<News> {
         let sent = self.sent.take()?;
         let utterance = *self.arbiter.at_worker()?;
+        let word = if sent.is_look && !self.arbiter.is_cancelled() {
+            let Some(word) = self.looks.refuses(utterance.id, &answer) else {
+                return self.ask(&utterance, now);
+            };
+            Some(word)
+        } else {
+            None
+        };
         let mut finished = of_answer(&utterance, answer, sent.at, now);
+        if word.is_some() {
+            // What was heard in the clip was not said to the appliance.
+            let timing = finished.outcome.timing;
+            finished = Finished::of(&utterance, OutcomeResult::NoSpeech, now);
+            finished.outcome.timing = timing;
+        }
         let ended_before = self.ended.len();
         self.tell(Event::Answered(finished.outcome.result), now);
         if self.ended.len() <= ended_before {
@@ -473,7 +527,15 @@ impl Recogniser {
             finished.outcome.confidence = CONFIDENCE_UNKNOWN;
             finished.text.clear();
         }
-        Some(News::Done(finished, utterance.slot))
+        let slot = utterance.slot;
+        Some(match word {
+            Some(word) => News::Refused {
+                finished,
+                slot,
+                word,
+            },
+            None => News::Done(finished, slot),
+        })
     }
 
     /// Looks at the deadlines.

@@ -29,6 +29,7 @@ impl MainLoop {
             match event {
                 ListenEvent::Opened { id, trigger, .. } => {
                     self.ledger.opened();
+                    self.recogniser.looks().open(id, trigger);
                     self.open = Some((id, trigger));
                 }
                 ListenEvent::Closed(closed) => {
@@ -49,10 +50,10 @@ impl MainLoop {
                     }
                 }
                 ListenEvent::VadFellBack => self.alerts.set(Alert::VadFallback, true),
+                ListenEvent::Wake { word, .. } => self.recogniser.looks().wake(word),
                 ListenEvent::WakeFailed => self.alerts.set(Alert::WakeDown, true),
                 ListenEvent::SpeechStart(_)
                 | ListenEvent::SpeechEnd(_)
-                | ListenEvent::Wake { .. }
                 | ListenEvent::Ahead(_)
                 | ListenEvent::Gap(_) => {}
             }
@@ -86,6 +87,15 @@ impl MainLoop {
         match news {
             News::Ready { cuda, load_ms } => self.note(Record::WorkerReady { cuda, load_ms }),
             News::Done(finished, slot) => self.conclude(finished, slot),
+            News::Refused {
+                finished,
+                slot,
+                word,
+            } => {
+                let utterance = finished.outcome.utterance;
+                self.note(Record::WakeRefused { utterance, word });
+                self.conclude(finished, slot);
+            }
             News::Yielded { after_ms } => self.note(Record::ChunkYielded { after_ms }),
             News::Guess {
                 utterance,

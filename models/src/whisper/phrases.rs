@@ -116,7 +116,11 @@ impl Ord for Partial {
 
 /// The ways in which models write a phrase: as it is, as a sentence, in small letters.
 fn spellings(text: &str) -> Vec<String> {
-    let text = text.trim();
+    let words: Vec<&str> = text
+        .trim_end_matches(['.', ' '])
+        .split_whitespace()
+        .collect();
+    let text = &*words.join(" ");
     let mut letters = text.chars();
     let sentence: String = letters
         .next()
@@ -151,8 +155,10 @@ impl Whisper {
         for Phrase { command, text } in phrases {
             let unwritten = || cannot(format!("it cannot write the phrase `{text}`"));
             if self.unknown_below.is_some() {
-                for word in text.split_whitespace() {
-                    let tokens = self.vocabulary.encode(&format!(" {word}"));
+                // Such a model writes small letters and no full stops.
+                for word in text.trim_end_matches(['.', ' ']).split_whitespace() {
+                    let small = format!(" {}", word.to_lowercase());
+                    let tokens = self.vocabulary.encode(&small);
                     if tokens.ok_or_else(unwritten)?.len() != 1 {
                         return Err(cannot(format!(
                             "it does not know the word `{word}` of the phrase `{text}`: see the \
@@ -279,7 +285,9 @@ mod tests {
     #[test]
     fn a_phrase_is_written_as_it_is_as_a_sentence_and_in_small_letters() {
         let expected = [" lights on", " lights on.", " Lights on", " Lights on."];
-        assert_eq!(spellings("lights on "), expected);
+        for phrase in ["lights on ", "lights  on", " lights on. "] {
+            assert_eq!(spellings(phrase), expected);
+        }
         let expected = [" Öffnen", " Öffnen.", " öffnen", " öffnen."];
         assert_eq!(spellings("Öffnen"), expected);
     }

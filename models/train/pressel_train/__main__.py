@@ -82,6 +82,12 @@ def command_appliance(args):
     print(json.dumps(scores, indent=1))
 
 
+def command_closed(args):
+    from .closed import judge
+
+    print(json.dumps(judge(args.program, args.model, args.recordings), indent=1))
+
+
 def command_card(args):
     from .card import write_card
 
@@ -171,6 +177,10 @@ def _parser():
     one.add_argument("--program", required=True, help="the pressel program")
     one.add_argument("--model", help="folder of the model; the built-in one if left away")
     one.add_argument("--noise-db", type=float, help="once more with noise, so far below the speech")
+    one = add("closed", command_closed, "measure thresholds through `pressel replay`")
+    one.add_argument("--program", required=True, help="the pressel program")
+    one.add_argument("--model", required=True, help="folder of the model")
+    one.add_argument("--recordings", required=True, help="folder with manifest.csv")
     one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
     one.add_argument("--run", default="run1")
     one.add_argument("--recordings", help="folder with manifest.csv")

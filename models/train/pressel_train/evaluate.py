@@ -162,7 +162,7 @@ def evaluate(exported, pools, windows=(), noise_db=None):
         expected += [c["text"] for c in pool.clips]
         heard += texts
     scores["rendered"]["all"] = summarise(expected, heard)
-    if (pools / TIMED).exists():
+    if tokens.first_timestamp is not None and (pools / TIMED).exists():
         scores["timestamps"] = time_errors(recogniser, tokens, Pool(pools / TIMED))
     for name in ("reading_test", "other_test", "noise_test"):
         if (pools / name).exists():

@@ -125,7 +125,7 @@ def generation_config(config, tokens):
         "return_timestamps": False,
         "begin_suppress_tokens": [],
         "suppress_tokens": [
-            i for i in range(tokens.end + 1, tokens.first_timestamp)
+            i for i in range(tokens.end + 1, tokens.no_timestamps + 1)
         ],
     }
 

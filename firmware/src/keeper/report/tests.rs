@@ -48,6 +48,17 @@ fn listen(event: ListenEvent, level: Level, line: &str, object: Option<Value>) {
 }
 
 #[test]
+fn refused_wake_word_is_told() {
+    let word = WordName::new("computer").unwrap();
+    check(
+        &Record::WakeRefused { utterance: 7, word },
+        Level::Info,
+        "wake refused id=7 word=\"computer\"",
+        Some(json!({"event": "wake_refused", "utterance": 7, "word": "computer"})),
+    );
+}
+
+#[test]
 fn outcome_is_told_without_its_text_in_the_log_and_with_it_as_json() {
     let times = json!({"capture": 1, "queue": 2, "encode": 3, "decode": 4, "link": 5});
     check(

@@ -445,6 +445,12 @@ fn what_is_said_behind_the_wake_word_without_a_pause_is_the_utterance() {
         let time = WORD_END + offset as u64;
         assert_eq!(sample, 2_000 + i16::try_from(time % 1_000).unwrap());
     }
+    // The word lies at the end of the slot for a second look, up to where it was found.
+    let (silence, clip) = memory[CLIP_START..].split_at(WAKE_CLIP_SAMPLES - WORD_END as usize);
+    assert!(silence.iter().all(|&sample| sample == 0));
+    for (time, &sample) in clip.iter().enumerate() {
+        assert_eq!(sample % 1_000, i16::try_from(time % 1_000).unwrap());
+    }
 }
 
 #[test]

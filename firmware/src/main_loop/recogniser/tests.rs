@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use rustix::net::{SendFlags, send};
 
 use super::*;
+use crate::second_looks::CLIP_START;
 use crate::window::Heard;
 
 impl Recogniser {
@@ -67,7 +68,9 @@ impl Desk {
         match news {
             News::Ready { .. } | News::Yielded { .. } | News::Guess { .. } => {}
             News::CannotLoad(_) => return false,
-            News::Done(finished, slot) => self.done.push((finished, slot)),
+            News::Done(finished, slot) | News::Refused { finished, slot, .. } => {
+                self.done.push((finished, slot));
+            }
             News::Lost(why) => {
                 let restart = self.recogniser.lose(self.now);
                 self.lost.push((why, restart.wait_ms));
@@ -254,6 +257,74 @@ fn each_answer_has_its_result() {
     check(&failed(2, Fault::Model), None, false);
     // Said once more: nothing changes.
     check(&READY, None, true);
+}
+
+/// An utterance that `computer` opened, at a ready worker that must hear the word, too.
+fn woken() -> Desk {
+    let word = WordName::new("computer").unwrap();
+    let mut desk = Desk::ready();
+    desk.recogniser.confirm(Confirmed::from_array([word]));
+    desk.recogniser.looks().wake(word);
+    desk.recogniser.looks().open(1, Trigger::Wake);
+    desk.offer(utterance(1, 1, Trigger::Wake));
+    desk
+}
+
+/// Where the parts begin that the worker was asked for.
+fn starts(requests: &[Request]) -> Vec<u32> {
+    let start = |request: &Request| match request {
+        Request::Recognise { part, .. } => Some(part.start),
+        _ => None,
+    };
+    requests.iter().filter_map(start).collect()
+}
+
+const CLIP: u32 = CLIP_START as u32;
+
+#[test]
+fn utterance_is_asked_for_once_its_wake_word_was_heard() {
+    for clip in [said(1, "Hey, computer."), failed(1, Fault::Model)] {
+        let mut desk = woken();
+        assert_eq!(starts(&desk.asked()), [CLIP]);
+        desk.answer(&clip);
+        assert_eq!(desk.results(), []);
+        let [start] = starts(&desk.asked())[..] else {
+            panic!("it is asked for once")
+        };
+        assert!(start < CLIP);
+        desk.answer(&said(2, "lights on"));
+        assert_eq!(desk.results(), [(1, text(9))]);
+        assert_eq!(desk.recogniser.wakes_refused(), 0);
+    }
+}
+
+#[test]
+fn utterance_whose_wake_word_was_not_heard_is_refused_unheard() {
+    for clip in ["commuter", ""] {
+        let mut desk = woken();
+        desk.answer(&said(1, clip));
+        assert_eq!(starts(&desk.asked()), [CLIP]);
+        assert_eq!(desk.results(), [(1, OutcomeResult::NoSpeech)]);
+        assert!(desk.done[0].0.text.is_empty());
+        assert_eq!(desk.recogniser.wakes_refused(), 1);
+        // The next one is not looked at: no wake word opened it.
+        desk.offer(pressed(2));
+        desk.answer(&said(2, "lights on"));
+        assert_eq!(desk.results()[1..], [(2, text(9))]);
+    }
+}
+
+#[test]
+fn second_look_is_taken_again_after_a_lost_worker_and_ends_with_a_cancel() {
+    let mut desk = woken();
+    desk.die();
+    desk.start_worker();
+    desk.answer(&READY);
+    assert_eq!(starts(&desk.asked()), [CLIP]);
+    desk.cancel();
+    desk.answer(&failed(2, Fault::Cancelled));
+    assert_eq!(desk.results(), [(1, CANCELLED)]);
+    assert!(starts(&desk.asked()).is_empty());
 }
 
 #[test]

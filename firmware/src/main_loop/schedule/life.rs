@@ -162,6 +162,7 @@ fn fixed(time: &Arc<Time>, config: &Config, journal: &Journal<SimDisk>) -> Fixed
     Fixed {
         session: config.session(),
         post_roll: config.tuning().utterance.post_roll,
+        confirmed: config.wake.confirmed(),
         boot: journal.epoch(),
         acknowledged: journal.acknowledged(),
         ..Fixed::of_test(Box::new(TestClock(Arc::clone(time))))

@@ -1,4 +1,5 @@
-// pressel_led: a lamp that obeys. Say "turn on the light", "turn off the light", or "stop".
+// pressel_led: a lamp that obeys. Say "turn on the light", "turn off the light", or "stop"; with a
+// closed list, what its ids 1 (on) and 2 (off) stand for.
 //
 // Connect: the Pressel's TX to RX1 of this board, its RX to TX1, ground to ground. Both sides have
 // 3.3 V: a board with 5 V needs a divider or a level shifter in front of the Pressel's RX.
@@ -19,6 +20,15 @@ static void obey(const char *text) {
   if (strcmp(text, "turn on the light") == 0) {
     digitalWrite(LED_BUILTIN, HIGH);
   } else if (strcmp(text, "turn off the light") == 0 || strcmp(text, "stop") == 0) {
+    digitalWrite(LED_BUILTIN, LOW);
+  }
+}
+
+// The same for the ids of a closed list ([commands] of the Pressel's configuration).
+static void obey_command(uint16_t command) {
+  if (command == 1) {
+    digitalWrite(LED_BUILTIN, HIGH);
+  } else if (command == 2) {
     digitalWrite(LED_BUILTIN, LOW);
   }
 }
@@ -45,6 +55,8 @@ void loop() {
   enum pressel_event event = pressel_push(&pressel, (uint8_t)Serial1.read());
   if (event == PRESSEL_OUTCOME && pressel.message.u.outcome.result == PRESSEL_TEXT) {
     obey(pressel.text);
+  } else if (event == PRESSEL_OUTCOME && pressel.message.u.outcome.result == PRESSEL_COMMAND) {
+    obey_command(pressel.message.u.outcome.command);
   }
   // If pressel.mark is kept: here, after every PRESSEL_OUTCOME and every PRESSEL_GAP.
 }

@@ -1,14 +1,14 @@
 //! A receiver for a microcontroller: a lamp that obeys.
 //!
 //! Bytes of a UART in, acknowledgements out, and the lamp: "turn on the light", "turn off the
-//! light", "stop". Everything that depends on the chip is behind [`Uart`] and a closure: write
+//! light", "stop"; with a closed list, its ids 1 (on) and 2 (off). Everything that depends on the chip is behind [`Uart`] and a closure: write
 //! these two for yours, and copy the rest. No allocator, no interrupt, some 4 KB of stack.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 use pressel_wire::limits::FRAME_BYTES_MAX;
-use pressel_wire::{Decoder, DeviceMessage, Received, Receiver, encode_host};
+use pressel_wire::{Decoder, DeviceMessage, OutcomeResult, Received, Receiver, encode_host};
 
 /// A UART at 115,200 baud, 8N1.
 pub trait Uart {
@@ -59,10 +59,14 @@ impl Lamp {
         let Some(Ok(message)) = self.decoder.push_byte(byte) else {
             return;
         };
-        if let Some(Received::Outcome { text, .. }) = self.receiver.push(&message) {
-            match text {
-                "turn on the light" => light(true),
-                "turn off the light" | "stop" => light(false),
+        if let Some(Received::Outcome { outcome, text, .. }) = self.receiver.push(&message) {
+            match (outcome.result, text) {
+                (OutcomeResult::Command { command: 1 }, _) | (_, "turn on the light") => {
+                    light(true)
+                }
+                (OutcomeResult::Command { command: 2 }, _) | (_, "turn off the light" | "stop") => {
+                    light(false)
+                }
                 _ => {}
             }
         }
