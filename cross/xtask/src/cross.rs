@@ -20,6 +20,7 @@ use crate::fetch::Arch;
 use crate::{Fallible, console, fetch, package, process, program};
 pub(crate) use apt::Apt;
 use board::Board;
+pub(crate) use emulator::{Wardrobe, whole_system};
 pub(crate) use toolchain::{Rust, Toolchain, sysroot};
 
 /// Examples of the help text.

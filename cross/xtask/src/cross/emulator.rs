@@ -9,6 +9,9 @@
 //! * `/proc/self/exe` is the emulator. Pressel starts its worker through it, so a small library
 //!   ([`SHIM`]) is loaded before, which starts the emulator with the program in its place.
 //! * The program is told where its models are.
+//!
+//! For the trial of the package a whole Debian is emulated: there the kernel starts the emulator
+//! ([`whole_system`]), and the models are where the package has them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,12 +20,19 @@ use std::process::Command;
 
 use super::toolchain;
 use crate::fetch::Arch;
-use crate::{Fallible, packages, process};
+use crate::{Fallible, console, packages, process};
 
 /// The emulator, a program that needs no library.
 const QEMU: &str = "/usr/bin/qemu-aarch64-static";
 /// Longest time of one run, in seconds.
 const LIMIT_S: &str = "900";
+/// Where the kernel is told of emulators. Source: Documentation/admin-guide/binfmt-misc.rst.
+const KERNEL: &str = "/proc/sys/fs/binfmt_misc";
+/// What the emulator's package has the kernel told, where systemd starts the machine.
+const RULE: &str = "/usr/lib/binfmt.d/qemu-aarch64.conf";
+/// Tells it: KERNEL RULE.
+const REGISTER: &str = "test -e $1/register || mount -t binfmt_misc binfmt_misc $1
+cat $2 >$1/register";
 /// Source of the library that starts the worker.
 const SHIM: &str = "cross/emulator/worker.c";
 
@@ -72,13 +82,7 @@ impl Emulator {
     pub(super) fn prepare(fetched: &Path) -> Fallible<Self> {
         packages::require(packages::FOR_EMULATION)?;
         let folder = toolchain::folder();
-        let shim = folder.join("worker.so");
-        let mut compile = super::tool(Arch::Aarch64, "gcc")?;
-        compile.args([
-            "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-O2", SHIM,
-        ]);
-        process::output(compile.args(["-ldl", "-o"]).arg(&shim))?;
-
+        let shim = shim(&folder)?;
         let models = folder.join("models");
         fs::create_dir_all(&models).map_err(|error| failed("make", &models, &error))?;
         let ours = crate::root().join("models");
@@ -104,22 +108,7 @@ impl Emulator {
     /// # Errors
     /// The disk fails.
     pub(super) fn dress(&self, processor: Processor) -> Fallible<()> {
-        let count = std::thread::available_parallelism().map_or(1, usize::from);
-        self.write("proc/cpuinfo", &cpuinfo(processor, count))?;
-        let range = if 1 < count {
-            format!("0-{}\n", count - 1)
-        } else {
-            "0\n".to_owned()
-        };
-        for name in ["possible", "present", "online"] {
-            self.write(&format!("sys/devices/system/cpu/{name}"), &range)?;
-        }
-        for index in 0..count {
-            let place = format!("sys/devices/system/cpu/cpu{index}");
-            self.write(&format!("{place}/topology/core_id"), &format!("{index}\n"))?;
-            self.write(&format!("{place}/topology/physical_package_id"), "0\n")?;
-        }
-        Ok(())
+        describe(&self.prefix, processor)
     }
 
     /// A command that runs `program` on `processor`.
@@ -140,13 +129,80 @@ impl Emulator {
             .arg(program);
         command
     }
+}
 
-    fn write(&self, name: &str, text: &str) -> Fallible<()> {
-        let path = self.prefix.join(name);
-        let folder = path.parent().unwrap_or(&self.prefix);
+/// Builds the library that starts the worker.
+fn shim(folder: &Path) -> Fallible<PathBuf> {
+    fs::create_dir_all(folder).map_err(|error| failed("make", folder, &error))?;
+    let shim = folder.join("worker.so");
+    let mut compile = super::tool(Arch::Aarch64, "gcc")?;
+    compile.args([
+        "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-O2", SHIM,
+    ]);
+    process::output(compile.args(["-ldl", "-o"]).arg(&shim))?;
+    Ok(shim)
+}
+
+/// What a whole Debian for arm64 needs to run here.
+pub(crate) struct Wardrobe {
+    /// Library to be loaded before every program.
+    pub(crate) shim: PathBuf,
+    /// `proc/cpuinfo` and `sys/devices/system/cpu` of a Raspberry Pi 5.
+    pub(crate) processor: PathBuf,
+    /// The same processor, as QEMU calls it. On QEMU's own choice the networks hear nothing right.
+    pub(crate) name: &'static str,
+}
+
+/// Sees that this machine's kernel runs programs for arm64, whoever starts them, and makes what
+/// they have to find.
+///
+/// # Errors
+/// A package is missing and cannot be had, or the kernel does not take the emulator.
+pub(crate) fn whole_system() -> Fallible<Wardrobe> {
+    packages::require(packages::FOR_EMULATION)?;
+    packages::require(packages::FOR_CROSS)?;
+    let known = Path::new(KERNEL).join("qemu-aarch64");
+    if !known.exists() {
+        console::say("tells this machine's kernel about qemu-aarch64-static, until it starts anew");
+        let mut register = packages::as_root("sh")?;
+        process::output(register.args(["-c", REGISTER, "sh", KERNEL, RULE])).map_err(|error| {
+            format!("this kernel starts no programs of other machines by itself: {error}")
+        })?;
+    }
+    let folder = toolchain::folder();
+    let processor = folder.join("processor");
+    describe(&processor, PROCESSORS[0])?;
+    Ok(Wardrobe {
+        shim: shim(&folder)?,
+        processor,
+        name: PROCESSORS[0].name,
+    })
+}
+
+/// Makes the files by which ONNX Runtime knows a processor, below `root`.
+fn describe(root: &Path, processor: Processor) -> Fallible<()> {
+    let write = |name: &str, text: &str| {
+        let path = root.join(name);
+        let folder = path.parent().unwrap_or(root);
         fs::create_dir_all(folder).map_err(|error| failed("make", folder, &error))?;
         fs::write(&path, text).map_err(|error| failed("write", &path, &error))
+    };
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    write("proc/cpuinfo", &cpuinfo(processor, count))?;
+    let range = if 1 < count {
+        format!("0-{}\n", count - 1)
+    } else {
+        "0\n".to_owned()
+    };
+    for name in ["possible", "present", "online"] {
+        write(&format!("sys/devices/system/cpu/{name}"), &range)?;
     }
+    for index in 0..count {
+        let place = format!("sys/devices/system/cpu/cpu{index}");
+        write(&format!("{place}/topology/core_id"), &format!("{index}\n"))?;
+        write(&format!("{place}/topology/physical_package_id"), "0\n")?;
+    }
+    Ok(())
 }
 
 /// The kernel's description of `count` equal processors.

@@ -1,13 +1,15 @@
 //! A clean Debian in a folder, and programs shut into it.
 //!
-//! In: nothing but this machine's own release. Out: a root folder, and commands that run in it with
-//! process numbers and mounts of their own. What is mounted there goes with the last process:
-//! neither Ctrl+C nor a fault leaves a mount behind. Needs root's rights.
+//! In: nothing but this machine's own release, and for which machine. Out: a root folder, and
+//! commands that run in it with process numbers and mounts of their own. What is mounted there goes
+//! with the last process: neither Ctrl+C nor a fault leaves a mount behind. Needs root's rights. In
+//! another machine's, the kernel starts the emulator.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Fallible, console, packages, process};
+use crate::fetch::Arch;
+use crate::{Fallible, console, cross, packages, process};
 
 /// Makes the mounts that a Debian needs, and goes into it: ROOT PROGRAM ARGUMENTS.
 const ENTER: &str = "set -e
@@ -25,12 +27,24 @@ const SHUT_IN: [&str; 7] = [
     "--fork",
     "--kill-child",
 ];
+/// What programs need to find under emulation: see `cross/emulator/worker.c`. The worker is started
+/// by `env`, because the kernel starts the emulator.
+const EMULATED: [&str; 5] = [
+    "LD_PRELOAD=/trial/worker.so",
+    "PRESSEL_EMULATOR=/usr/bin/env",
+    "PRESSEL_PROGRAM=/usr/bin/pressel",
+    // Set already: the program need not start itself anew.
+    "ORT_DISABLE_TELEMETRY=1",
+    "ORT_TELEMETRY_DISABLED=1",
+];
 /// What is in it besides the smallest Debian: the init that would start the service.
 const INCLUDED: &str = "--include=systemd-sysv,udev";
 
 /// A root folder.
 pub(super) struct Prison {
     root: PathBuf,
+    /// It is another machine's: the processor that is emulated, as QEMU calls it.
+    emulated: Option<&'static str>,
 }
 
 /// Whether a program in it sees the network.
@@ -47,12 +61,15 @@ impl Prison {
     ///
     /// # Errors
     /// debootstrap cannot do it: it names the release.
-    pub(super) fn make(folder: &Path) -> Fallible<Self> {
+    pub(super) fn make(folder: &Path, arch: Arch) -> Fallible<Self> {
         let suite = suite(&std::fs::read_to_string("/etc/os-release").unwrap_or_default())?;
-        let clean = folder.join(format!("clean-{suite}"));
+        let is_foreign = Arch::of_this_machine()? != arch;
+        let wardrobe = is_foreign.then(cross::whole_system).transpose()?;
+        let clean = folder.join(format!("clean-{suite}-{}", arch.debian()));
         if !clean.is_dir() {
             console::say(&format!(
-                "makes a clean Debian ({suite}) in {}",
+                "makes a clean Debian ({suite}, {}) in {}",
+                arch.debian(),
                 clean.display()
             ));
             let part = clean.with_extension("part");
@@ -60,7 +77,9 @@ impl Prison {
             let mut command = packages::as_root("setpriv")?;
             command
                 .args(SHUT_IN)
-                .args(["debootstrap", "--variant=minbase", INCLUDED, &suite]);
+                .args(["debootstrap", "--variant=minbase", INCLUDED])
+                .arg(format!("--arch={}", arch.debian()))
+                .arg(&suite);
             command.env("PATH", path_with_sbin()).arg(&part);
             process::output(&mut command)?;
             process::output(packages::as_root("mv")?.arg(&part).arg(&clean))?;
@@ -69,9 +88,30 @@ impl Prison {
         remove(&root)?;
         let mut copy = packages::as_root("cp")?;
         process::output(copy.args(["-a", "--reflink=auto"]).arg(&clean).arg(&root))?;
-        let prison = Self { root };
+        let emulated = wardrobe.as_ref().map(|wardrobe| wardrobe.name);
+        let prison = Self { root, emulated };
         prison.bring(Path::new("/etc/resolv.conf"), "etc/resolv.conf")?;
+        if let Some(wardrobe) = wardrobe {
+            prison.dress(&wardrobe)?;
+        }
         Ok(prison)
+    }
+
+    /// Brings what programs have to find under emulation.
+    fn dress(&self, wardrobe: &cross::Wardrobe) -> Fallible<()> {
+        self.bring(&wardrobe.shim, "trial/worker.so")?;
+        let cpuinfo = wardrobe.processor.join("proc/cpuinfo");
+        self.bring(&cpuinfo, "trial/cpuinfo")?;
+        let mut copy = packages::as_root("cp")?;
+        copy.args(["-r", "--no-target-directory"])
+            .arg(wardrobe.processor.join("sys"))
+            .arg(self.root.join("sys"));
+        process::output(&mut copy).map(|_| ())
+    }
+
+    /// Whether it is another machine's.
+    pub(super) fn is_emulated(&self) -> bool {
+        self.emulated.is_some()
     }
 
     /// The folder.
@@ -128,7 +168,11 @@ impl Prison {
             "HOME=/tmp",
             "DEBIAN_FRONTEND=noninteractive",
         ];
-        command.args(environment).args(words);
+        command.args(environment);
+        if let Some(processor) = self.emulated {
+            command.args(EMULATED).arg(format!("QEMU_CPU={processor}"));
+        }
+        command.args(words);
         Ok(command)
     }
 }
