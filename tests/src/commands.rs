@@ -1,7 +1,7 @@
 //! The closed list: what is on it comes as its number, anything else as unknown.
 //!
-//! In: the demo's recordings and lists of phrases. Out: what `replay` says they are, as the appliance
-//! would.
+//! In: the demo's recordings and lists of phrases. Out: what `replay` says they are, as the
+//! appliance would.
 
 use std::fs;
 use std::path::Path;

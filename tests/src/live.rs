@@ -1,9 +1,9 @@
 //! The live path is the file path: one clip again and again through libasound and through `replay`.
 //!
-//! In: a rendered wake word with a command right behind it; 500 times in the full edition, each time
-//! after a silence of another length, so that it lies differently in the frames of the models. Out:
-//! how many times both heard the same: wake words with their scores, borders of the utterance to the
-//! sample, result and text.
+//! In: a rendered wake word with a command right behind it; 500 times in the full edition, each
+//! time after a silence of another length, so that it lies differently in the frames of the
+//! models. Out: how many times both heard the same: wake words with their scores, borders of the
+//! utterance to the sample, result and text.
 
 use std::fs;
 

@@ -32,8 +32,9 @@ pub(super) fn make_safe(plan: &mut Plan) -> String {
     let model = plan.config.model.short_name();
     let why = format!(
         "it crashed three times within a minute: model {model} on the processor, no wake word, \
-         no closed list, jobs wait; see the log before this start. It ends with the first start after \
-         an end in order or a minute later than the last, or with `pressel run --no-safe-mode`"
+         no closed list, jobs wait; see the log before this start. It ends with the first start \
+         after an end in order or a minute later than the last, or with `pressel run \
+         --no-safe-mode`"
     );
     log::warn!("safe mode: {why}");
     why

@@ -323,16 +323,15 @@ pub struct MonitorArguments {
 /// Options of `evaluate`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The list is a CSV file with the columns file (relative to it), category and text:\n  \
+    after_help = "The list is a CSV file: columns file (relative to it), category, text.\n  \
                   words    rows of the category word: one word each\n  \
                   text     rows of the category sentence or command\n  \
                   wake     every row: those whose text has the phrase, and all others\n  \
-                  vad      rows whose column note has `speech: 0.36-1.43, 2.02-5.1` (seconds), and rows\n           \
-                  of the category noise, in which nobody speaks\n\n\
+                  vad      rows whose note has `speech: 0.36-1.43, 2.02-5.1`, and noise\n\n\
                   Examples:\n  \
-                  pressel evaluate words --manifest recordings/manifest.csv\n  \
-                  pressel evaluate words --manifest recordings/manifest.csv --noise-db 10\n  \
-                  pressel evaluate wake --manifest recordings/manifest.csv --svg det.svg --json"
+                  pressel evaluate words --manifest list.csv\n  \
+                  pressel evaluate words --manifest list.csv --noise-db 10\n  \
+                  pressel evaluate wake --manifest list.csv --svg det.svg --json"
 )]
 pub struct EvaluateArguments {
     /// What to judge

@@ -1,8 +1,8 @@
 //! `pressel evaluate`: how well words, sentences, wake words and voice activity are heard.
 //!
-//! Flow: a list of recordings -> each through the appliance's own ears and worker, as `replay` plays
-//! it -> counts with intervals of 95 % -> a table, JSON, a picture. What cannot be read is named and
-//! counted, and the others go on. Asked to end, it prints what it has.
+//! Flow: a list of recordings -> each through the appliance's own ears and worker, as `replay`
+//! plays it -> counts with intervals of 95 % -> a table, JSON, a picture. What cannot be read is
+//! named and counted, and the others go on. Asked to end, it prints what it has.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -39,9 +39,9 @@ struct Report {
 /// Plays the list and prints what it gave.
 ///
 /// # Errors
-/// [`Kind::Usage`] when the list cannot be read or holds nothing to judge with, [`Kind::Model`] when a
-/// model cannot be loaded, [`Kind::Result`] when some recordings could not be read or a signal ended
-/// it early; what was heard is printed.
+/// [`Kind::Usage`] when the list cannot be read or holds nothing to judge with, [`Kind::Model`]
+/// when a model cannot be loaded, [`Kind::Result`] when some recordings could not be read or a
+/// signal ended it early; what was heard is printed.
 pub fn evaluate(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let rows = manifest::read(&arguments.manifest)?;
     let noise = noise_of(arguments, &rows)?;
@@ -253,7 +253,10 @@ fn words(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure
         let heard = if heard.is_empty() { "(nothing)" } else { heard };
         lines.push(format!("  {count:4} x {said} -> {heard}"));
     }
-    let list = |((said, heard), count): (&(String, String), &usize)| json!({"said": said, "heard": heard, "count": count});
+    let list = |(pair, count): (&(String, String), &usize)| {
+        let (said, heard) = pair;
+        json!({"said": said, "heard": heard, "count": count})
+    };
     let words: BTreeMap<_, _> = by_word
         .iter()
         .map(|(word, &(right, all))| (*word, share_object(&share(right, all))))

@@ -371,8 +371,8 @@ fn answer(
     }
 }
 
-/// Says what became of the words of an utterance, or of a window of a recording. `margin` is that of
-/// the closed list, if there is one.
+/// Says what became of the words of an utterance, or of a window of a recording. `margin` is that
+/// of the closed list, if there is one.
 fn sense(
     transcription: &Transcription,
     margin: Option<f32>,

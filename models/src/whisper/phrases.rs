@@ -1,8 +1,8 @@
 //! A closed list of phrases: which of them an utterance is nearest to.
 //!
 //! Flow: the owner's phrases -> a trie of their tokens, at start-up; the window that was heard and
-//! the log-probability of what was heard freely -> the likeliest phrase, and how much less likely it
-//! is. The encoder is not run again. On the recogniser's thread; allocates.
+//! the log-probability of what was heard freely -> the likeliest phrase, and how much less likely
+//! it is. The encoder is not run again. On the recogniser's thread; allocates.
 //!
 //! The search takes the likeliest beginning of a phrase first and reads it through the decoder. A
 //! longer beginning is never likelier, so the first whole phrase that comes up is the likeliest of

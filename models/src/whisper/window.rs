@@ -29,11 +29,12 @@ const SPEECH_FRAMES_LEAST: usize = 100;
 
 /// Chooses the encoder's window. Units: frames of 10 ms.
 ///
-/// A model folder may say otherwise in `pressel.json`:
-/// `{"window_floor_frames": 200, "window_margin_frames": 60, "speech_frames_max": 800}`; a missing
-/// key is the stock value. Its other keys: [`Whisper::canary`](super::Whisper::canary),
-/// [`Whisper::unknown_below`](super::Whisper::unknown_below), and `prepared`, which `pressel models prepare` writes. An encoder whose ONNX file has a fixed number
-/// of frames always gets that number.
+/// A model folder may say otherwise in `pressel.json`: `{"window_floor_frames": 200,
+/// "window_margin_frames": 60, "speech_frames_max": 800}`; a missing key is the stock value. Its
+/// other keys: [`Whisper::canary`](super::Whisper::canary),
+/// [`Whisper::unknown_below`](super::Whisper::unknown_below), and `prepared`, which `pressel
+/// models prepare` writes. An encoder whose ONNX file has a fixed number of frames always gets
+/// that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowPolicy {
     /// The shortest window.

@@ -98,7 +98,8 @@ def collate(group, tokens, rng, size, filters, hardness):
     labels = np.stack([e.frame_labels(frames, stretch) for e in group])
     sequences = [e.phones if 2 * len(e.phones) < frames else [] for e in group]
     return {
-        "mel": mel, "labels": torch.from_numpy(labels), **_texts(group, tokens, rng, stretch, size.get("timed_share", 0)),
+        "mel": mel, "labels": torch.from_numpy(labels),
+        **_texts(group, tokens, rng, stretch, size.get("timed_share", 0)),
         "phones": torch.tensor([p for s in sequences for p in s], dtype=torch.long),
         "phone_counts": torch.tensor([len(s) for s in sequences], dtype=torch.long),
     }

@@ -25,8 +25,8 @@ LIMITS = [
     "Sentences were judged with rendered voices only: no recordings of people saying whole "
     "commands were at hand. Expect more errors from people.",
     "No other language, no punctuation, no capital letters.",
-    "Its timestamps say where the first and the last sound of a short clip are, no more: recordings "
-    "are cut at pauses before it hears them.",
+    "Its timestamps say where the first and the last sound of a short clip are, no more: "
+    "recordings are cut at pauses before it hears them.",
     "It hears what fits in one window; it was trained on clips of up to about 8 seconds. A window "
     "much longer than the speech costs accuracy (see the windows of 10 s and 30 s); "
     "`pressel.json` keeps it short.",
@@ -154,7 +154,8 @@ def score_lines(scores):
     if "timestamps" in scores:
         score = scores["timestamps"]
         begin, end = (f"{1000 * one:.0f} ms" for one in score["median_s"])
-        lines.append(f"| Timestamps of {score['clips']} espeak-ng clips: error, median | begin {begin}, "
+        lines.append(f"| Timestamps of {score['clips']} espeak-ng clips: error, median | "
+                     f"begin {begin}, "
                      f"end {end}; none given for {score['none']} |")
     for window, score in scores.get("windows", {}).items():
         lines.append(f"| Every fourth of the single words in a window of {float(window):g} s | "
@@ -192,7 +193,8 @@ def card_text(facts):
         f"{network['decoder_layers']} decoder layers, width {network['width']}, "
         f"{network['heads']} heads, {network['mel_bins']} mel bins, byte-level BPE; "
         f"{facts['file_bytes'] / 1e6:.1f} MB of ONNX. English only: the prefix is "
-        "`<|startoftranscript|><|notimestamps|>`, or the first timestamp. Where there is nothing to transcribe, the "
+        "`<|startoftranscript|><|notimestamps|>`, or the first timestamp. "
+        "Where there is nothing to transcribe, the "
         "first prediction (after `<|startoftranscript|>`) is `<|nospeech|>` and the text ends at "
         "once. The encoder takes any even number of frames up to 3000.", "",
         "## Training", "",

@@ -1,8 +1,8 @@
 //! The list of recordings that are judged with: a CSV file, one line a recording.
 //!
 //! In: the file. Out: its rows, with paths that can be opened. Columns that are needed: `file`
-//! (relative to the list), `category`, `text`; used when there: `speaker`, `human`, `note`. Others are
-//! left alone.
+//! (relative to the list), `category`, `text`; used when there: `speaker`, `human`, `note`. Others
+//! are left alone.
 
 use std::path::{Path, PathBuf};
 

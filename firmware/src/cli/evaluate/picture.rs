@@ -1,4 +1,6 @@
-//! The results as pictures: SVG documents as text. No file is touched here.
+//! The results as pictures.
+//!
+//! In: what was counted. Out: SVG documents as text. No file is touched here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

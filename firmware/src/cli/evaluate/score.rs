@@ -66,8 +66,8 @@ pub(super) fn word_errors(expected: &[String], heard: &[String]) -> usize {
     row[heard.len()]
 }
 
-/// Returns the interval of a rate of errors over clips, by drawing clips again and again (bootstrap,
-/// always with the same seed). Each clip is (errors, words).
+/// Returns the interval of a rate of errors over clips, by drawing clips again and again
+/// (bootstrap, always with the same seed). Each clip is (errors, words).
 pub(super) fn rate_interval(clips: &[(usize, usize)]) -> (f64, f64) {
     if clips.is_empty() {
         return (0.0, 1.0);

@@ -1,7 +1,7 @@
 //! Voice activity: how much speech is missed, and how much else is taken for speech.
 //!
-//! In: recordings whose times of speech are known, through the appliance's gate. Out: what was missed
-//! and what was false, in steps of 10 ms, and how well the borders fit.
+//! In: recordings whose times of speech are known, through the appliance's gate. Out: what was
+//! missed and what was false, in steps of 10 ms, and how well the borders fit.
 
 use pressel_pipeline::limits::RATE_HZ;
 

@@ -1,8 +1,8 @@
 //! Wake words: how many are missed, at how many false accepts.
 //!
-//! In: recordings through the appliance's own models of wake words. Out: for each threshold the missed
-//! sayings of each word and the false accepts in all that is no saying of it. The wake machine of
-//! every threshold runs beside the others, on the same scores.
+//! In: recordings through the appliance's own models of wake words. Out: for each threshold the
+//! missed sayings of each word and the false accepts in all that is no saying of it. The wake
+//! machine of every threshold runs beside the others, on the same scores.
 
 use pressel_models::wake_word::FRAME_SAMPLES;
 use pressel_pipeline::limits::{RATE_HZ, WAKE_WORDS_MAX};

@@ -1,8 +1,9 @@
 //! A receiver for a microcontroller: a lamp that obeys.
 //!
 //! Bytes of a UART in, acknowledgements out, and the lamp: "turn on the light", "turn off the
-//! light", "stop"; with a closed list, its ids 1 (on) and 2 (off). Everything that depends on the chip is behind [`Uart`] and a closure: write
-//! these two for yours, and copy the rest. No allocator, no interrupt, some 4 KB of stack.
+//! light", "stop"; with a closed list, its ids 1 (on) and 2 (off). Everything that depends on the
+//! chip is behind [`Uart`] and a closure: write these two for yours, and copy the rest. No
+//! allocator, no interrupt, some 4 KB of stack.
 
 #![no_std]
 #![forbid(unsafe_code)]
