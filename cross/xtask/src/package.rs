@@ -28,7 +28,7 @@ pub(crate) const HELP: &str = "Examples:
   cargo xtask package --arch arm64     for a Raspberry Pi or a Jetson
   cargo xtask package --test           and its whole life in a clean Debian; needs root or sudo
   cargo xtask package --arch arm64 --test
-                                       the same in an arm64 Debian under emulation, without systemd";
+                                       the same in an emulated arm64 Debian, without systemd";
 
 /// What to pack.
 #[derive(Args)]
