@@ -79,6 +79,8 @@ mod evaluate;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod long;
 #[cfg(test)]
 mod power;

@@ -36,6 +36,8 @@ pub(crate) enum Name {
     Long,
     /// The text is there when the end of speech is certain, and the same as without guesses
     Endpoint,
+    /// One clip 500 times through libasound: heard as `replay` hears it
+    Live,
     /// Receivers in C and Python against ours: a million random and damaged frames
     Receivers,
 }

@@ -262,21 +262,21 @@ fn counters_object(counters: &Counters) -> Option<Value> {
 
 fn listen_object(event: &ListenEvent) -> Option<Value> {
     Some(match event {
-        ListenEvent::SpeechStart(at) => json!({"event": "speech_start", "at": seconds(*at)}),
-        ListenEvent::SpeechEnd(at) => json!({"event": "speech_end", "at": seconds(*at)}),
+        ListenEvent::SpeechStart(at) => timed(json!({"event": "speech_start"}), *at),
+        ListenEvent::SpeechEnd(at) => timed(json!({"event": "speech_end"}), *at),
         ListenEvent::Wake { word, score, at } => {
-            json!({
-                "event": "wake", "word": word.as_str(), "score": score, "at": seconds(*at),
-            })
+            let wake = json!({"event": "wake", "word": word.as_str(), "score": score});
+            timed(wake, *at)
         }
-        ListenEvent::Opened { id, trigger, start } => json!({
-            "event": "utterance_start", "utterance": id, "trigger": trigger.name(),
-            "at": seconds(*start),
-        }),
-        ListenEvent::Closed(closed) => json!({
-            "event": "utterance_end", "utterance": closed.id,
-            "at": seconds(closed.start + u64::from(closed.samples)),
-        }),
+        ListenEvent::Opened { id, trigger, start } => {
+            let trigger = trigger.name();
+            let opened = json!({"event": "utterance_start", "utterance": id, "trigger": trigger});
+            timed(opened, *start)
+        }
+        ListenEvent::Closed(closed) => {
+            let object = json!({"event": "utterance_end", "utterance": closed.id});
+            timed(object, closed.start + u64::from(closed.samples))
+        }
         ListenEvent::Gap(samples) => json!({"event": "gap", "length": seconds(*samples)}),
         // The outcome or the record that follows says it.
         ListenEvent::Ahead(_) | ListenEvent::Lost(_) | ListenEvent::ThreadPanicked { .. } => {
@@ -285,6 +285,13 @@ fn listen_object(event: &ListenEvent) -> Option<Value> {
         ListenEvent::VadFellBack => json!({"event": "vad_fell_back"}),
         ListenEvent::WakeFailed => json!({"event": "wake_failed"}),
     })
+}
+
+/// Adds when it was: in seconds, and the exact sample.
+fn timed(mut object: Value, at: SampleTime) -> Value {
+    object["at"] = seconds(at).into();
+    object["sample"] = at.into();
+    object
 }
 
 /// Returns sample time in seconds, exact to the millisecond.

@@ -130,13 +130,13 @@ fn what_listen_finds_is_told_in_sample_time() {
         ListenEvent::SpeechStart(8_000),
         Level::Debug,
         "speech start at_ms=500",
-        Some(json!({"event": "speech_start", "at": 0.5})),
+        Some(json!({"event": "speech_start", "at": 0.5, "sample": 8_000})),
     );
     listen(
         ListenEvent::SpeechEnd(24_000),
         Level::Debug,
         "speech end at_ms=1500",
-        Some(json!({"event": "speech_end", "at": 1.5})),
+        Some(json!({"event": "speech_end", "at": 1.5, "sample": 24_000})),
     );
     let wake = ListenEvent::Wake {
         word: WordName::new("hey pressel").unwrap(),
@@ -147,7 +147,9 @@ fn what_listen_finds_is_told_in_sample_time() {
         wake,
         Level::Info,
         "wake word=\"hey pressel\" score=0.75 at_ms=1000",
-        Some(json!({"event": "wake", "word": "hey pressel", "score": 0.75, "at": 1.0})),
+        Some(json!({
+            "event": "wake", "word": "hey pressel", "score": 0.75, "at": 1.0, "sample": 16_000,
+        })),
     );
     listen(
         ListenEvent::Gap(3_200),
@@ -180,7 +182,10 @@ fn utterance_is_told_from_its_opening_to_its_end() {
         opened,
         Level::Info,
         "utterance open id=7 trigger=voice at_ms=1000",
-        Some(json!({"event": "utterance_start", "utterance": 7, "trigger": "voice", "at": 1.0})),
+        Some(json!({
+            "event": "utterance_start", "utterance": 7, "trigger": "voice", "at": 1.0,
+            "sample": 16_000,
+        })),
     );
     let closed = ClosedUtterance {
         id: 7,
@@ -196,7 +201,7 @@ fn utterance_is_told_from_its_opening_to_its_end() {
         ListenEvent::Closed(closed),
         Level::Info,
         "utterance closed id=7 audio_ms=2000 reason=Endpoint",
-        Some(json!({"event": "utterance_end", "utterance": 7, "at": 3.0})),
+        Some(json!({"event": "utterance_end", "utterance": 7, "at": 3.0, "sample": 48_000})),
     );
     let lost = LostUtterance {
         id: 7,
