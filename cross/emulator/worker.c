@@ -1,4 +1,5 @@
-/* Lets Pressel start its worker under qemu-user. Used by `cargo xtask cross --test` only.
+/* Lets Pressel start its worker under qemu-user. Used by `cargo xtask cross --test`, and by
+ * `package --test` for another machine.
  *
  * The appliance starts the worker through /proc/self/exe, which is the emulator there, so that the
  * emulator would be started without a program. Loaded before the C library (LD_PRELOAD), this
