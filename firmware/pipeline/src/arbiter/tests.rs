@@ -42,6 +42,10 @@ fn check(events: &[Event], expected: &[&str]) {
                 OutcomeResult::NoSpeech => std::format!("{} silence", utterance.id),
                 OutcomeResult::Dropped(reason) => std::format!("{} {reason}", utterance.id),
                 OutcomeResult::Failed(code) => std::format!("{} {code}", utterance.id),
+                OutcomeResult::Command { command } => {
+                    std::format!("{} command {command}", utterance.id)
+                }
+                OutcomeResult::Unknown => std::format!("{} unknown", utterance.id),
             },
         }));
     }
