@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pressel_models::{places, whisper::has_timestamps};
+use pressel_models::whisper::has_timestamps;
 use rustix::process::Signal;
 
 use crate::files::{Folders, beside, check_with, wait_for_checkpoint, wait_for_results};
@@ -113,63 +113,15 @@ fn recordings_of_any_kind_come_to_their_end() {
     }
 }
 
-/// Makes a model of another one that has no timestamps.
-fn without_timestamps(from: &Path, folder: &Path) {
-    fs::create_dir(folder).unwrap();
-    for file in fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
-    }
-    let path = folder.join("generation_config.json");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut known: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert!(known["no_timestamps_token_id"].is_u64());
-    known
-        .as_object_mut()
-        .unwrap()
-        .remove("no_timestamps_token_id");
-    fs::write(&path, known.to_string()).unwrap();
-}
-
-#[test]
-fn built_in_model_hears_speech_unless_windows_are_asked_for() {
-    need_models!();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("words.wav");
-    let speech = [word(), silence(1.5), word(), silence(33.0), word()].concat();
-    fs::write(&path, wav(&speech)).unwrap();
-    let hear = |cut| {
-        let arguments = ["transcribe", "--format", "json", "--cut", cut];
-        let ran = run(command(&arguments).arg(&path));
-        assert_eq!(ran.status.code(), Some(0), "{}", ran.stderr);
-        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        json["segments"].as_array().unwrap().clone()
-    };
-    let by_speech = hear("speech");
-    assert_eq!(by_speech.len(), 3);
-    assert_eq!(hear("auto"), by_speech);
-    let by_windows = hear("windows");
-    for segments in [by_speech, by_windows] {
-        let expected = [0.0, 2.5, 36.5];
-        assert_eq!(segments.len(), expected.len(), "{segments:?}");
-        for segment in segments {
-            println!("{segment}");
-        }
-    }
-}
-
 #[test]
 fn model_without_timestamps_hears_speech_whatever_is_asked() {
     need_models!();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("word.wav");
     fs::write(&path, wav(&word())).unwrap();
-    let model = folder.path().join("model");
-    without_timestamps(&places::builtin("nano"), &model);
-    let model = model.to_str().unwrap();
     let mut texts = Vec::new();
     for (cut, warns) in [("auto", false), ("speech", false), ("windows", true)] {
-        let ran = run(command(&["transcribe", "--model", model, "--cut", cut]).arg(&path));
+        let ran = run(command(&["transcribe", "--cut", cut]).arg(&path));
         assert_eq!(ran.status.code(), Some(0), "{}", ran.stderr);
         assert_eq!(
             ran.stderr.contains("no timestamps"),

@@ -49,16 +49,19 @@ pub(super) fn start(
     })
 }
 
-/// Returns how recordings are cut. Windows want a model that says when it heard what; unasked, one
-/// that learnt on them.
+/// Returns how recordings are cut. Windows want a model that learnt on them to say when it heard
+/// what.
 pub fn file_cut(config: &Config) -> Cut {
     let folder = config.model.folder();
     match config.files.cut {
-        FileCut::Windows if has_timestamps(&folder) => Cut::Windows,
-        FileCut::Auto if has_timestamps(&folder) && learnt_on_windows(&folder) => Cut::Windows,
+        FileCut::Auto | FileCut::Windows
+            if has_timestamps(&folder) && learnt_on_windows(&folder) =>
+        {
+            Cut::Windows
+        }
         FileCut::Windows => {
             let model = config.model.short_name();
-            log::warn!("{model} has no timestamps: recordings are cut at pauses, not by windows");
+            log::warn!("{model} has no timestamps for windows: recordings are cut at pauses");
             Cut::Speech(config.tuning())
         }
         FileCut::Auto | FileCut::Speech => Cut::Speech(config.tuning()),
