@@ -148,7 +148,7 @@ def pressel_file():
     """
     return {
         "window_floor_frames": 128, "window_margin_frames": 40, "speech_frames_max": 700,
-        "unknown_below": 0.7,
+        "unknown_below": 0.5,
         "canary": CANARY,
     }
 

@@ -46,6 +46,10 @@ fn check(events: &[Event], expected: &[&str]) {
                 OutcomeResult::Unknown => std::format!("{} unknown", utterance.id),
                 OutcomeResult::Dropped(reason) => std::format!("{} {reason}", utterance.id),
                 OutcomeResult::Failed(code) => std::format!("{} {code}", utterance.id),
+                OutcomeResult::Command { command } => {
+                    std::format!("{} command {command}", utterance.id)
+                }
+                OutcomeResult::Unknown => std::format!("{} unknown", utterance.id),
             },
         }));
     }
