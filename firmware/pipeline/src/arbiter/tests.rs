@@ -40,10 +40,6 @@ fn check(events: &[Event], expected: &[&str]) {
             } => match result {
                 OutcomeResult::Text { .. } => std::format!("{} text", utterance.id),
                 OutcomeResult::NoSpeech => std::format!("{} silence", utterance.id),
-                OutcomeResult::Command { command } => {
-                    std::format!("{} command {command}", utterance.id)
-                }
-                OutcomeResult::Unknown => std::format!("{} unknown", utterance.id),
                 OutcomeResult::Dropped(reason) => std::format!("{} {reason}", utterance.id),
                 OutcomeResult::Failed(code) => std::format!("{} {code}", utterance.id),
                 OutcomeResult::Command { command } => {
