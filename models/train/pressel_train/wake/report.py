@@ -151,7 +151,7 @@ def card_text(card, words):
         "## How it was judged", "",
         "Test voices, speakers and clips were never trained on. `people` are clips of unnamed "
         "contributors, split by clip, so a speaker of a test clip may have been heard in training; "
-        "`people, other source` are another collection, of which half was trained on. "
+        "`people, other source` are another collection (pcd), split by clip as well. "
         "Noise at 10 dB is recorded noise that was not trained on, and white to brown noise.", "",
         "| word | threshold | voices | missed | 95 % |", "|---|---|---|---|---|",
     ]
@@ -187,7 +187,7 @@ def card_text(card, words):
     lines += [f"| {name} | {row['clips']} | {row['speakers']} | {row['hours']} |"
               for name, row in card["data"].items()]
     lines += ["", "Rendered by espeak-ng (GPL-3.0 program) and flite (BSD-like)"
-              + (", test also by Kokoro (Apache-2.0)" if "natural_test" in card["data"] else "")
+              + (" and Kokoro (Apache-2.0; other voices judge)" if "natural_test" in card["data"] else "")
               + "; recordings:", "",
               "| recordings | licence | pool | clips |", "|---|---|---|---|"]
     lines += [f"| {row['set']} | {row['licence']} | {row['pool']} | {row['clips']} |"
