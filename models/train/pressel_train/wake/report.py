@@ -187,7 +187,8 @@ def card_text(card, words):
     lines += [f"| {name} | {row['clips']} | {row['speakers']} | {row['hours']} |"
               for name, row in card["data"].items()]
     lines += ["", "Rendered by espeak-ng (GPL-3.0 program) and flite (BSD-like)"
-              + (" and Kokoro (Apache-2.0; other voices judge)" if "natural_test" in card["data"] else "")
+              + (" and Kokoro (Apache-2.0; other voices judge)"
+                 if "natural_test" in card["data"] else "")
               + "; recordings:", "",
               "| recordings | licence | pool | clips |", "|---|---|---|---|"]
     lines += [f"| {row['set']} | {row['licence']} | {row['pool']} | {row['clips']} |"
