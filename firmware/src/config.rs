@@ -293,7 +293,7 @@ pub struct Files {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FileCut {
-    /// By windows when the model has timestamps, else at pauses.
+    /// By windows when the model learnt on them, else at pauses.
     #[default]
     Auto,
     /// At pauses: what is not speech is not heard.
@@ -436,7 +436,8 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: &str) {
+    /// Checks that a configuration is refused in one line that has these words.
+    pub(super) fn check(text: &str, expected: &str) {
         let error = Config::parse("pressel.toml", text).expect_err("must not be accepted");
         assert_eq!(error.exit_code(), 2);
         assert!(error.message.contains(expected), "{}", error.message);

@@ -11,7 +11,6 @@ use pressel_hal::PollFd;
 use pressel_hal::linux::poll;
 use pressel_pipeline::limits::{BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR};
 use pressel_pipeline::time::millis;
-use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
 
@@ -272,7 +271,7 @@ impl Offline {
                 break;
             }
             let socket = self.worker.as_mut().map(|(_, socket)| socket);
-            if let Some(answer) = socket.and_then(|socket| ask(socket, part(utterance))) {
+            if let Some(answer) = socket.and_then(|socket| ask(socket, Excerpt::of(utterance))) {
                 return of_answer(utterance, answer, 0, 0);
             }
             if let Some((process, _)) = self.worker.take() {
@@ -307,17 +306,6 @@ fn wrong_canary(setup: &Setup, canary: Canary) -> String {
 
 fn no_ears() -> Failure {
     Failure::new(Kind::Model, "the ears were lost in a panic")
-}
-
-/// Returns the part of an utterance that the worker gets.
-fn part(utterance: &Utterance) -> Excerpt {
-    let (start, samples) = trim::speech(utterance);
-    Excerpt {
-        utterance: utterance.id,
-        slot: utterance.slot,
-        start,
-        samples,
-    }
 }
 
 /// Asks the worker; `None` when it is gone, hangs, or cannot be trusted any more.
@@ -421,7 +409,7 @@ mod tests {
         let mut theirs = WorkerSocket::new(theirs);
         theirs.send(answer).unwrap();
         let expected = trusted.then(|| answer.clone());
-        assert_eq!(ask(&mut ours, part(&utterance())), expected);
+        assert_eq!(ask(&mut ours, Excerpt::of(&utterance())), expected);
         let part = Excerpt {
             utterance: 7,
             slot: 3,
@@ -460,7 +448,7 @@ mod tests {
         assert_eq!(wait_for(&mut ours, 60_000), None);
         drop(theirs);
         assert_eq!(wait_for(&mut ours, 60_000), None);
-        assert_eq!(ask(&mut ours, part(&utterance())), None);
+        assert_eq!(ask(&mut ours, Excerpt::of(&utterance())), None);
     }
 
     #[test]

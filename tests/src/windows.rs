@@ -2,7 +2,7 @@
 //!
 //! In: a model whose weights are random, so that its words and times are nonsense, and always the
 //! same. Out: byte for byte the same results, however often the appliance was killed. And what a
-//! model without timestamps is given instead.
+//! model that did not learn on windows is given instead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ fn recordings_of_any_kind_come_to_their_end() {
 }
 
 #[test]
-fn model_without_timestamps_hears_speech_whatever_is_asked() {
+fn built_in_model_hears_speech_whatever_is_asked() {
     need_models!();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("word.wav");

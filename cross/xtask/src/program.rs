@@ -30,13 +30,12 @@ pub(crate) fn build_with(
     rust: crate::cross::Rust,
     features: &str,
 ) -> Fallible<PathBuf> {
-    let mut command = process::cargo();
     if Arch::of_this_machine()? == arch {
-        packages::require(packages::FOR_BUILD)?;
-        toolchain::announce()?;
-    } else {
-        Toolchain::get(arch, rust)?.configure(&mut command);
+        return here(features);
     }
+    let toolchain = Toolchain::get(arch, rust)?;
+    let mut command = process::cargo();
+    toolchain.configure(&mut command);
     let what = format!("builds pressel for {}", arch.debian());
     run(command, features, &what)
 }
@@ -46,9 +45,13 @@ pub(crate) fn build_with(
 /// # Errors
 /// As [`build`].
 pub(crate) fn build_here() -> Fallible<PathBuf> {
+    here("")
+}
+
+fn here(features: &str) -> Fallible<PathBuf> {
     packages::require(packages::FOR_BUILD)?;
     toolchain::announce()?;
-    run(process::cargo(), "", "builds pressel")
+    run(process::cargo(), features, "builds pressel")
 }
 
 /// Builds with a cargo that is set up, and returns the path of the program, as cargo tells it.

@@ -104,13 +104,7 @@ fn sounds(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
-
-    fn check(text: &str, expected: &str) {
-        let error = Config::parse("pressel.toml", text).expect_err("must not be accepted");
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.message.contains(expected), "{}", error.message);
-        assert!(!error.message.contains('\n'));
-    }
+    use crate::config::tests::check;
 
     #[test]
     fn lists_that_cannot_be_meant_are_refused() {

@@ -140,13 +140,7 @@ impl WakeWord {
 mod tests {
     use super::*;
     use crate::config::Config;
-
-    fn check(text: &str, expected: &str) {
-        let error = Config::parse("pressel.toml", text).expect_err("must not be accepted");
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.message.contains(expected), "{}", error.message);
-        assert!(!error.message.contains('\n'));
-    }
+    use crate::config::tests::check;
 
     #[test]
     fn words_out_of_range_are_refused() {

@@ -20,7 +20,6 @@ use pressel_pipeline::limits::{
     RECOGNISE_FACTOR, WORKER_OVERDUE_MS,
 };
 use pressel_pipeline::time::{Millis, millis};
-use pressel_pipeline::trim;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{CONFIDENCE_UNKNOWN, DropReason, OutcomeResult};
 
@@ -362,15 +361,7 @@ impl Recogniser {
     /// Asks for an utterance or a chunk; for the clip of its wake word first, if that is wanted.
     fn ask(&mut self, utterance: &Utterance, now: Millis) -> Option<News> {
         let clip = self.looks.clip(utterance);
-        let part = clip.unwrap_or_else(|| {
-            let (start, samples) = trim::speech(utterance);
-            Excerpt {
-                utterance: utterance.id,
-                slot: utterance.slot,
-                start,
-                samples,
-            }
-        });
+        let part = clip.unwrap_or_else(|| Excerpt::of(utterance));
         let audio_ms = millis(u64::from(part.samples));
         self.number = self.number.checked_add(1).unwrap_or(1);
         self.sent = Some(Sent {

@@ -198,7 +198,10 @@ impl MainLoop {
         match finished.outcome.result {
             OutcomeResult::Failed(_) => self.view.failed_at = Some(finished.done_at),
             OutcomeResult::Dropped(_) => self.view.dropped_at = Some(finished.done_at),
-            _ => {}
+            OutcomeResult::Text { .. }
+            | OutcomeResult::NoSpeech
+            | OutcomeResult::Command { .. }
+            | OutcomeResult::Unknown => {}
         }
         self.recogniser.forget(finished.outcome.utterance);
         self.ledger.enter(&finished.outcome.result);

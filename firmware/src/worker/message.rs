@@ -4,6 +4,8 @@
 
 use pressel_models::ModelError;
 use pressel_pipeline::limits::{REASON_BYTES_MAX, TEXT_BYTES_MAX, WORKER_FRAME_BYTES};
+use pressel_pipeline::trim;
+use pressel_pipeline::waiting::Utterance;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Plan;
@@ -68,6 +70,20 @@ pub struct Excerpt {
     pub start: u32,
     /// Count of samples.
     pub samples: u32,
+}
+
+impl Excerpt {
+    /// Returns the part of an utterance that is recognised.
+    #[must_use]
+    pub fn of(utterance: &Utterance) -> Self {
+        let (start, samples) = trim::speech(utterance);
+        Self {
+            utterance: utterance.id,
+            slot: utterance.slot,
+            start,
+            samples,
+        }
+    }
 }
 
 /// The number of no request: a worker that is broken by what it did ahead says so with it.

@@ -100,8 +100,6 @@ impl Prison {
     /// Brings what programs have to find under emulation.
     fn dress(&self, wardrobe: &cross::Wardrobe) -> Fallible<()> {
         self.bring(&wardrobe.shim, "trial/worker.so")?;
-        let cpuinfo = wardrobe.processor.join("proc/cpuinfo");
-        self.bring(&cpuinfo, "trial/cpuinfo")?;
         let mut copy = packages::as_root("cp")?;
         copy.args(["-r", "--no-target-directory"])
             .arg(wardrobe.processor.join("sys"))
