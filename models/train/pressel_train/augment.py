@@ -68,7 +68,9 @@ class NoiseBank:
 
     SAMPLES = 16000 * 20
 
-    def __init__(self, rng, recorded):
+    def __init__(self, rng, recorded, share=0.5, varied=False):
+        """`share` of the draws is recorded; `varied` plays half of them slower or faster."""
+        self.share, self.varied = share, varied
         self.tracks = []
         length = smooth_length(self.SAMPLES)
         for power in np.linspace(0, 1.6, 9):
@@ -83,12 +85,19 @@ class NoiseBank:
 
     def draw(self, rng, samples):
         """Returns noise of power about 1."""
-        pool = self.recorded if self.recorded and rng.random() < 0.5 else self.tracks
+        recorded = self.recorded and rng.random() < self.share
+        pool = self.recorded if recorded else self.tracks
         track = pool[rng.integers(len(pool))]
-        if len(track) < samples + 1:
-            track = np.tile(track, samples // len(track) + 2)
-        at = rng.integers(len(track) - samples)
-        noise = track[at : at + samples]
+        vary = recorded and self.varied and rng.random() < 0.5
+        speed = float(np.exp(rng.uniform(-0.4, 0.4))) if vary else 1.0
+        length = int(samples * speed) + 2 if vary else samples
+        if len(track) < length + 1:
+            track = np.tile(track, length // len(track) + 2)
+        at = rng.integers(len(track) - length)
+        noise = track[at : at + length]
+        if vary:
+            noise = change_speed(noise, speed)[:samples]
+            samples = len(noise)
         if rng.random() < 0.2:
             other = self.tracks[rng.integers(len(self.tracks))]
             at = rng.integers(len(other) - samples) if len(other) > samples else 0

@@ -119,11 +119,11 @@ class ExampleMaker:
         names = [n for n in mix if n in self.sources or n == "noise"]
         self.names, total = names, sum(mix[n] for n in names)
         self.shares = np.cumsum([mix[n] / total for n in names])
-        self.bank = augment.NoiseBank(self.rng, noise)
+        self.bank = augment.NoiseBank(self.rng, noise, levels["recorded"], varied=True)
 
     def draw(self, hardness):
         """Returns one finished example; most are easier than `hardness`, some as hard."""
-        hardness *= self.rng.uniform(0.15, 1.0)
+        hardness *= self.rng.uniform(self.levels["least"], 1.0)
         name = self.names[min(int(np.searchsorted(self.shares, self.rng.random())),
                               len(self.names) - 1)]
         if name == "noise":
