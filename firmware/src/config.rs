@@ -19,10 +19,12 @@ use crate::listen::listener::Tuning;
 
 mod commands;
 mod recognition;
+mod speech;
 mod wake;
 
 pub use commands::{Command, Commands};
 pub use recognition::{Recognition, TaskName, language};
+pub use speech::{Endpoint, Speech};
 pub use wake::{Wake, WakeWord};
 
 /// Where the configuration is looked for when none is named.
@@ -170,43 +172,6 @@ impl Default for Button {
             mode: ButtonMode::default(),
             tap_ms: 250,
             forgotten_ms: 120_000,
-        }
-    }
-}
-
-/// What an utterance is.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Speech {
-    /// Audio kept from before a press, in milliseconds. At most 1,000.
-    pub pre_roll_ms: u64,
-    /// Audio kept after a release, in milliseconds.
-    pub post_roll_ms: u64,
-    /// Audio kept from before speech, in milliseconds. At most 1,000.
-    pub start_padding_ms: u64,
-    /// Audio kept after speech, in milliseconds.
-    pub end_padding_ms: u64,
-    /// Silence that ends hands-free speech, in milliseconds.
-    pub endpoint_ms: u64,
-    /// Speech that opens the gate, in milliseconds.
-    pub minimum_ms: u64,
-    /// Probability from which on a frame is speech, 0 to 1.
-    pub threshold: f32,
-    /// Whether recognition begins at a pause, before it is known that nothing more is said.
-    pub guess: bool,
-}
-
-impl Default for Speech {
-    fn default() -> Self {
-        Self {
-            pre_roll_ms: 500,
-            post_roll_ms: 200,
-            start_padding_ms: 300,
-            end_padding_ms: 300,
-            endpoint_ms: 700,
-            minimum_ms: 96,
-            threshold: 0.5,
-            guess: true,
         }
     }
 }
@@ -361,35 +326,7 @@ impl Config {
                 "link.baud is {baud}, which is no standard speed: the nearest is {near}"
             ));
         }
-        let Speech {
-            pre_roll_ms,
-            start_padding_ms,
-            threshold,
-            ..
-        } = self.speech;
-        if 1_000 < pre_roll_ms.max(start_padding_ms) {
-            return Err("speech.pre_roll_ms and speech.start_padding_ms are at most 1000".into());
-        }
-        if !(0.05..=0.95).contains(&threshold) {
-            return Err("speech.threshold is between 0.05 and 0.95".into());
-        }
-        if !(100..=15_000).contains(&self.speech.endpoint_ms) {
-            return Err("speech.endpoint_ms is between 100 and 15000".into());
-        }
-        let Speech {
-            post_roll_ms,
-            end_padding_ms,
-            minimum_ms,
-            ..
-        } = self.speech;
-        if 5_000 < post_roll_ms.max(end_padding_ms) {
-            return Err("speech.post_roll_ms and speech.end_padding_ms are at most 5000".into());
-        }
-        // Speech must still be in the history when it opens an utterance.
-        if 1_000 < minimum_ms {
-            return Err("speech.minimum_ms is at most 1000".into());
-        }
-        Ok(())
+        self.speech.check()
     }
 
     /// Returns the numbers of the session machine.
@@ -416,7 +353,7 @@ impl Config {
                 // Silero's own distance between the two thresholds.
                 close_probability: (speech.threshold - 0.15).max(0.01),
                 speech_min: samples(speech.minimum_ms),
-                hangover: samples(speech.endpoint_ms),
+                hangover: samples(speech.endpoint.silence_ms()),
             },
             utterance: utterance::Tuning {
                 pre_roll: samples(speech.pre_roll_ms),
@@ -483,7 +420,6 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
-        check("[speech]\npre_roll_ms = 2000", "at most 1000");
         check("[model]\nthreads = 65", "at most 64");
         check("[recognition]\nprompt = \"a\\nb\"", "one line");
         let long = "x".repeat(1_001);
@@ -493,8 +429,5 @@ mod tests {
         check("[link]\nbaud = 0", "the nearest is 9600");
         check("[link]\nbaud = 250000", "the nearest is 230400");
         check("[link]\nflow = \"rtscts\"", "did you mean `rts-cts`?");
-        check("[speech]\nthreshold = 1.5", "between 0.05 and 0.95");
-        check("[speech]\nendpoint_ms = 0", "between 100 and 15000");
-        check("[speech]\nendpoint_ms = -1", "endpoint_ms");
     }
 }

@@ -105,7 +105,11 @@ fn a_configuration_that_is_wrong_is_named_with_the_nearest_key() {
         check(&ran, 2, &[&[name], words].concat());
     };
     with("triger = \"voice\"\n", &["triger", "trigger"]);
-    with("[speech]\nendpoint = 3\n", &["endpoint_ms"]);
+    with(
+        "[speech]\nendpoint_ms = 3\n",
+        &["endpoint_ms", "`endpoint`"],
+    );
+    with("[speech]\nendpoint = \"quik\"\n", &["quik", "`quick`"]);
     with("[speech]\nthreshold = 7.0\n", &["between 0.05 and 0.95"]);
     with("trigger = \n", &[]);
     let ran = start(&board, &["--config", "/no/such/pressel.toml"], &[]);

@@ -25,8 +25,8 @@ const SAMPLES_MAX: usize = 128_000;
 /// Who says where an utterance begins and ends.
 #[derive(Clone, Copy, Debug)]
 enum Hands {
-    /// Nobody: so many milliseconds of silence end it.
-    Free { endpoint_ms: u64 },
+    /// Nobody: a silence of this name ends it.
+    Free { endpoint: &'static str },
     /// The button, let go between 0 and 0.4 s after the recording.
     Button,
 }
@@ -76,11 +76,11 @@ fn spoken() -> Vec<Vec<i16>> {
 
 /// Plays everything and waits for the texts.
 fn play(hands: Hands, guess: bool, spoken: &[Vec<i16>]) -> Run {
-    let endpoint_ms = match hands {
-        Hands::Free { endpoint_ms } => endpoint_ms,
-        Hands::Button => 700,
+    let endpoint = match hands {
+        Hands::Free { endpoint } => endpoint,
+        Hands::Button => "normal",
     };
-    let config = format!("[speech]\nguess = {guess}\nendpoint_ms = {endpoint_ms}\n");
+    let config = format!("[speech]\nguess = {guess}\nendpoint = \"{endpoint}\"\n");
     let trigger = match hands {
         Hands::Free { .. } => "voice",
         Hands::Button => "ptt",
@@ -185,7 +185,9 @@ fn check(name: &str, hands: Hands, spoken: &[Vec<i16>]) {
 fn prove_endpoint_finds_the_text_ready_and_the_same() {
     need_models!();
     let spoken = spoken();
-    check("voice 0.25 s", Hands::Free { endpoint_ms: 250 }, &spoken);
-    check("voice 0.7 s", Hands::Free { endpoint_ms: 700 }, &spoken);
+    for endpoint in ["quick", "normal"] {
+        let name = format!("voice {endpoint}");
+        check(&name, Hands::Free { endpoint }, &spoken);
+    }
     check("button", Hands::Button, &spoken);
 }

@@ -46,6 +46,18 @@ pub const UTTERANCE_SECONDS_MAX: usize = 30;
 /// When hit: the utterance is closed with reason `full`, and the next sample opens another one.
 pub const UTTERANCE_SAMPLES_MAX: usize = UTTERANCE_SECONDS_MAX * RATE_HZ;
 
+/// Seconds in the longest utterance that nobody holds a button for.
+///
+/// Why 15: longer than any command; so a radio in the room makes no utterance of 30 s.
+pub const HANDS_FREE_SECONDS_MAX: usize = 15;
+
+/// Samples in the longest utterance that voice or a wake word opened.
+///
+/// When hit: it is closed with reason `full`. That of voice goes on in another one with the next
+/// sample; after a wake word nothing more is recorded until the next one.
+pub const HANDS_FREE_SAMPLES_MAX: usize = HANDS_FREE_SECONDS_MAX * RATE_HZ;
+const _: () = assert!(HANDS_FREE_SAMPLES_MAX <= UTTERANCE_SAMPLES_MAX); // it fits into a slot
+
 /// Utterance slots in the memory that listen and the worker process share.
 ///
 /// Memory: 6 x 960,000 bytes = 5.8 MB.

@@ -4,7 +4,9 @@
 //!            TalkStart | SpeechStart | WakeHeard
 //!   Closed ─────────────────────────────────────▶ Open ── Heard reaches the end ──▶ Closed
 //!     ▲                                            │ │
-//!     └───────────── Cancel (discarded) ───────────┘ └─ 30 s: close, and open the next sample
+//!     └───────────── Cancel (discarded) ───────────┘ └─ 30 s of a press, 15 s of voice: close, and
+//!                                                       open the next sample; 15 s after a wake
+//!                                                       word: close
 //! ```
 //!
 //! Events with sample times in, actions out. Runs on listen. Two utterances never share a sample
@@ -13,7 +15,7 @@
 use heapless::Vec;
 use pressel_wire::Trigger;
 
-use crate::limits::{ACTIONS_MAX, UTTERANCE_SAMPLES_MAX};
+use crate::limits::{ACTIONS_MAX, HANDS_FREE_SAMPLES_MAX, UTTERANCE_SAMPLES_MAX};
 use crate::time::SampleTime;
 
 /// What is being recorded.
@@ -61,7 +63,8 @@ pub enum CloseReason {
     Released,
     /// The speaker stopped speaking.
     Endpoint,
-    /// It was as long as an utterance may be; the next one goes on where it ended.
+    /// It was as long as an utterance may be; the next one goes on where it ended, but for a wake
+    /// word's.
     Full,
     /// A new press began.
     Pressed,
@@ -289,13 +292,21 @@ fn press_again(start: SampleTime, end: SampleTime, at: SampleTime) -> Step {
     )
 }
 
+/// Returns how long an utterance may be.
+fn samples_max(trigger: Trigger) -> u64 {
+    match trigger {
+        Trigger::Voice | Trigger::Wake => HANDS_FREE_SAMPLES_MAX as u64,
+        Trigger::Ptt | Trigger::File | Trigger::Unknown => UTTERANCE_SAMPLES_MAX as u64,
+    }
+}
+
 fn close_when_reached(open: Open, until: SampleTime, tuning: &Tuning) -> Step {
     let Open {
         trigger,
         start,
         end,
     } = open;
-    let full = start + UTTERANCE_SAMPLES_MAX as u64;
+    let full = start + samples_max(trigger);
     match end {
         Some(end) if end <= full && end <= until => {
             let reason = match trigger {
@@ -320,6 +331,9 @@ fn close_when_reached(open: Open, until: SampleTime, tuning: &Tuning) -> Step {
                 end: full,
                 reason: CloseReason::Full,
             };
+            if trigger == Trigger::Wake {
+                return Step::to(State::Closed { since: full }, [close]);
+            }
             let next = State::Open {
                 trigger,
                 start: full,

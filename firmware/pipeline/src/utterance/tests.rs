@@ -113,6 +113,64 @@ fn full_utterance_goes_on_in_the_next_one() {
 }
 
 #[test]
+fn voice_without_a_pause_goes_on_in_the_next_utterance() {
+    let full = 700 + HANDS_FREE_SAMPLES_MAX as u64;
+    check(
+        &[
+            Event::SpeechStart(1_000),
+            Event::Heard(full),
+            Event::SpeechEnd(full + 100),
+            Event::Heard(full + 300),
+        ],
+        &[
+            open(Trigger::Voice, 700),
+            close(Trigger::Voice, full, CloseReason::Full),
+            open(Trigger::Voice, full),
+            close(Trigger::Voice, full + 250, CloseReason::Endpoint),
+        ],
+    );
+}
+
+#[test]
+fn speech_without_a_pause_after_a_wake_word_ends_at_its_limit() {
+    let full = 1_000 + HANDS_FREE_SAMPLES_MAX as u64;
+    check(
+        &[
+            Event::WakeHeard(1_000),
+            Event::SpeechStart(1_200),
+            Event::Heard(full - 1),
+            Event::Heard(full),
+            Event::SpeechEnd(full + 100),
+            Event::Heard(full + 300),
+            Event::WakeHeard(full + 400),
+        ],
+        &[
+            open(Trigger::Wake, 1_000),
+            close(Trigger::Wake, full, CloseReason::Full),
+            open(Trigger::Wake, full + 400),
+        ],
+    );
+}
+
+#[test]
+fn press_that_takes_over_may_be_as_long_as_any_press() {
+    let full = 700 + UTTERANCE_SAMPLES_MAX as u64;
+    check(
+        &[
+            Event::SpeechStart(1_000),
+            Event::TalkStart(2_000),
+            Event::Heard(full - 1),
+            Event::Heard(full),
+        ],
+        &[
+            open(Trigger::Voice, 700),
+            close(Trigger::Ptt, full, CloseReason::Full),
+            open(Trigger::Ptt, full),
+        ],
+    );
+}
+
+#[test]
 fn voice_opens_and_closes_an_utterance() {
     check(
         &[

@@ -4,6 +4,7 @@
 
 use pressel_models::fake::ScriptedWakeWord;
 use pressel_models::{ModelError, Vad, WakeWord, vad};
+use pressel_pipeline::limits::HANDS_FREE_SAMPLES_MAX;
 use pressel_pipeline::trim;
 use pressel_pipeline::utterance::CloseReason;
 
@@ -12,7 +13,7 @@ use std::vec::Vec;
 
 use super::super::words::one_word;
 use super::*;
-use crate::config::{Config, Trigger as Opens};
+use crate::config::{Config, Endpoint, Trigger as Opens};
 use crate::outcome;
 
 /// Hears speech in frames that hold a sample above 1,000.
@@ -190,9 +191,18 @@ fn voice_opens_before_the_speech_and_closes_after_it() {
 }
 
 #[test]
-fn speech_longer_than_a_slot_goes_on_in_the_next_one_without_a_lost_sample() {
-    let mut listener = listener(Opens::Voice, 3);
-    let all = 40 * 16_000;
+fn voice_longer_than_its_limit_and_a_press_longer_than_a_slot_lose_no_sample() {
+    check_goes_on(Opens::Voice, 20, HANDS_FREE_SAMPLES_MAX);
+    check_goes_on(Opens::Ptt, 40, UTTERANCE_SAMPLES_MAX);
+}
+
+/// Speech of so many seconds must give two utterances without a gap; the first is full.
+fn check_goes_on(opens: Opens, seconds: u64, samples_max: usize) {
+    let mut listener = listener(opens, 3);
+    if opens == Opens::Ptt {
+        obey(&mut listener, Control::TalkStart);
+    }
+    let all = seconds * 16_000;
     let mut events = play(&mut listener, all, 16_384..all);
     let mut last = Events::new();
     listener.finish(&mut last);
@@ -202,7 +212,7 @@ fn speech_longer_than_a_slot_goes_on_in_the_next_one_without_a_lost_sample() {
         panic!("two utterances: {events:?}")
     };
     assert_eq!(first.reason, CloseReason::Full);
-    assert_eq!(first.samples as usize, UTTERANCE_SAMPLES_MAX);
+    assert_eq!(first.samples as usize, samples_max);
     assert_eq!(second.start, first.start + u64::from(first.samples));
     assert_eq!(second.start + u64::from(second.samples), listener.heard());
 }
@@ -339,12 +349,12 @@ fn last_guess(told: &[(SampleTime, Ahead)]) -> (SampleTime, u32, u32) {
 
 #[test]
 fn guess_is_what_is_asked_for_when_nothing_more_is_said() {
-    for endpoint_ms in [250, 700] {
+    for endpoint in [Endpoint::Quick, Endpoint::Normal] {
         let mut config = Config {
             trigger: Opens::Voice,
             ..Config::default()
         };
-        config.speech.endpoint_ms = endpoint_ms;
+        config.speech.endpoint = endpoint;
         let ears = Ears::new(Box::new(LoudVad), None);
         let mut listener = Listener::new(config.tuning(), ears, TestSlots::new(2));
         let speech = [20_480..32_768, 35_840..49_152];
