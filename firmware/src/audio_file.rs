@@ -19,6 +19,7 @@ mod packets;
 mod resample;
 mod sniff;
 mod wav;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub use self::error::{AudioFileError, Fault};
+pub use self::write::wav_of;
 
 use self::decoder::Decoder;
 use self::resample::Resampler;

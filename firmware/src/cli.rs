@@ -10,6 +10,7 @@ pub mod history;
 pub mod jobs;
 pub mod models;
 pub mod monitor;
+pub mod record;
 pub mod replay;
 pub mod run;
 pub mod status;
@@ -58,6 +59,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Transcribe(arguments) => transcribe::transcribe(&arguments),
         Command::Evaluate(arguments) => evaluate::evaluate(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Record(arguments) => record::record(&arguments),
         Command::Devices(arguments) => devices::devices(&arguments),
         Command::Monitor(arguments) => monitor::monitor(&arguments),
         Command::History(arguments) => history::history(&arguments),

@@ -36,7 +36,8 @@ pub fn gain(chunk: &[i16]) -> f32 {
 }
 
 /// Returns the level that all but one sample in a thousand stay at or below, rounded up.
-fn loud_level(chunk: &[i16]) -> u32 {
+#[must_use]
+pub fn loud_level(chunk: &[i16]) -> u32 {
     let mut counts = [0_u32; STEPS];
     for sample in chunk {
         counts[step_of(u32::from(sample.unsigned_abs()))] += 1;

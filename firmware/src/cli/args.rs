@@ -4,11 +4,13 @@
 
 mod control;
 mod models;
+mod record;
 
 pub use control::{ControlArguments, JobsArguments, JobsCommand, StatusArguments};
 #[cfg(feature = "fetch")]
 pub use models::FetchArguments;
 pub use models::{ModelsArguments, ModelsCommand};
+pub use record::RecordArguments;
 
 use std::path::PathBuf;
 
@@ -36,7 +38,8 @@ use crate::worker::faults::Plan;
                   pressel history --since 2h        what was said\n  \
                   pressel status                    how the running appliance is\n  \
                   pressel jobs add talk.mp3         a recording, in the background\n  \
-                  pressel models list               the speech models here\n\n\
+                  pressel models list               the speech models here\n  \
+                  pressel record --out mine --phrase stop   your voice, to train with\n\n\
                   Exit codes: 0 done, 1 not the expected result, 2 usage or configuration,\n\
                   3 device, 4 model, 5 disk."
 )]
@@ -62,6 +65,8 @@ pub enum Command {
     Replay(ReplayArguments),
     /// Judge words, texts, wake words or voice activity with a list of recordings.
     Evaluate(EvaluateArguments),
+    /// Record phrases and the room, to train and judge with.
+    Record(RecordArguments),
     /// List the microphones, GPIO chips, serial ports and SPI devices of this machine.
     Devices(DevicesArguments),
     /// Read a Pressel's serial line on another computer and print what it says.
@@ -111,6 +116,24 @@ fn language_or_auto(text: &str) -> Result<LanguageArgument, String> {
     language(text).map(LanguageArgument)
 }
 
+/// Which board's microphone is listened to, or which other one.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BoardArguments {
+    /// Built-in board (see boards/README.md) [default: the configuration's board, else found from
+    /// the device tree]
+    #[arg(long, value_name = "NAME", conflicts_with = "board_file")]
+    pub board: Option<String>,
+    /// A board's file of your own
+    #[arg(long, value_name = "FILE")]
+    pub board_file: Option<PathBuf>,
+    /// ALSA capture device instead of the board's
+    #[arg(long, value_name = "DEVICE")]
+    pub mic: Option<String>,
+    /// Folder of the simulated board's pipes
+    #[arg(long, value_name = "DIR")]
+    pub sim_dir: Option<PathBuf>,
+}
+
 /// Options of `run`.
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -122,19 +145,12 @@ pub struct RunArguments {
     /// What to recognise with.
     #[command(flatten)]
     pub common: CommonArguments,
-    /// Built-in board (see boards/README.md) [default: the configuration's board, else found from
-    /// the device tree]
-    #[arg(long, value_name = "NAME", conflicts_with = "board_file")]
-    pub board: Option<String>,
-    /// A board's file of your own
-    #[arg(long, value_name = "FILE")]
-    pub board_file: Option<PathBuf>,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: BoardArguments,
     /// What opens an utterance besides the button
     #[arg(long)]
     pub trigger: Option<TriggerArgument>,
-    /// ALSA capture device instead of the board's
-    #[arg(long, value_name = "DEVICE")]
-    pub mic: Option<String>,
     /// Serial line instead of the board's
     #[arg(long, value_name = "PORT")]
     pub uart: Option<String>,
@@ -156,9 +172,6 @@ pub struct RunArguments {
     /// Start as configured, also after three crashes in a minute
     #[arg(long)]
     pub no_safe_mode: bool,
-    /// Folder of the simulated board's pipes
-    #[arg(long, value_name = "DIR")]
-    pub sim_dir: Option<PathBuf>,
     /// How many times faster than real time the simulated board runs
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = speeds())]
     pub sim_speed: u32,

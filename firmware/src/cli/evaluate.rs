@@ -21,8 +21,8 @@ use crate::failure::{Failure, Kind};
 use crate::offline::{Offline, Played};
 use crate::stream::ListenEvent;
 
-mod clip;
-mod manifest;
+pub(super) mod clip;
+pub(super) mod manifest;
 mod picture;
 mod score;
 mod vad;

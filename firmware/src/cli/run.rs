@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pressel_boards::{Backend, Board};
 
-use super::args::{LanguageArgument, RunArguments};
+use super::args::{BoardArguments, LanguageArgument, RunArguments};
 use crate::appliance::{self, Place, Plan};
 use crate::config::{Config, DEFAULT_PATH, Jobs};
 use crate::failure::{Failure, Kind};
@@ -23,20 +23,11 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     if let Some(trigger) = arguments.trigger {
         config.trigger = trigger.into();
     }
-    config.microphone.device = arguments.mic.clone().or(config.microphone.device);
+    let device = arguments.place.mic.clone();
+    config.microphone.device = device.or(config.microphone.device);
     config.link.path = arguments.uart.clone().or(config.link.path);
-    let board = choose_board(arguments, &config.board)?;
-    let place = match (board.backend, &arguments.sim_dir) {
-        (Backend::Linux | Backend::Rpi, _) => Place::Linux,
-        (Backend::Sim, Some(dir)) => Place::Sim {
-            dir: dir.clone(),
-            speed: arguments.sim_speed,
-        },
-        (Backend::Sim, None) => {
-            let why = "the simulated board needs --sim-dir: `pressel demo` makes one and runs it";
-            return Err(Failure::new(Kind::Usage, why));
-        }
-    };
+    let board = choose_board(&arguments.place, &config.board)?;
+    let place = arguments.place.place(&board, arguments.sim_speed)?;
     let state_dir = match (&arguments.state_dir, &place) {
         (Some(dir), _) => dir.clone(),
         (None, Place::Sim { dir, .. }) => dir.join("state"),
@@ -88,22 +79,9 @@ fn spool(
     Ok(Some(whole))
 }
 
-/// Returns the board that was typed, else the configuration's, else the one that this is.
-fn choose_board(arguments: &RunArguments, configured: &str) -> Result<Board, Failure> {
-    let usage = |error: pressel_boards::DataError| Failure::new(Kind::Usage, error);
-    if let Some(file) = &arguments.board_file {
-        return Board::load_file(file).map_err(usage);
-    }
-    if let Some(name) = &arguments.board {
-        return Board::builtin(name).map_err(usage);
-    }
-    if configured.contains('/') {
-        return Board::load_file(Path::new(configured)).map_err(usage);
-    }
-    if !configured.is_empty() {
-        return Board::builtin(configured).map_err(usage);
-    }
-    Board::detect().map_err(usage)?.ok_or_else(|| {
+/// Returns the board of the appliance; where there is none, a failure that says what to type.
+fn choose_board(arguments: &BoardArguments, configured: &str) -> Result<Board, Failure> {
+    arguments.board(configured)?.ok_or_else(|| {
         let names = pressel_boards::builtin_names()
             .collect::<Vec<_>>()
             .join(", ");
@@ -118,6 +96,46 @@ fn choose_board(arguments: &RunArguments, configured: &str) -> Result<Board, Fai
         );
         Failure::new(Kind::Usage, why)
     })
+}
+
+impl BoardArguments {
+    /// Returns the board that was typed, else the configuration's, else the one that this is.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when there is no such board, or its file is wrong.
+    pub fn board(&self, configured: &str) -> Result<Option<Board>, Failure> {
+        let found = if let Some(file) = &self.board_file {
+            Board::load_file(file).map(Some)
+        } else if let Some(name) = &self.board {
+            Board::builtin(name).map(Some)
+        } else if configured.contains('/') {
+            Board::load_file(Path::new(configured)).map(Some)
+        } else if !configured.is_empty() {
+            Board::builtin(configured).map(Some)
+        } else {
+            Board::detect()
+        };
+        found.map_err(|error| Failure::new(Kind::Usage, error))
+    }
+
+    /// Returns where the devices of this board are.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when the simulated board has no folder.
+    pub fn place(&self, board: &Board, sim_speed: u32) -> Result<Place, Failure> {
+        match (board.backend, &self.sim_dir) {
+            (Backend::Linux | Backend::Rpi, _) => Ok(Place::Linux),
+            (Backend::Sim, Some(dir)) => Ok(Place::Sim {
+                dir: dir.clone(),
+                speed: sim_speed,
+            }),
+            (Backend::Sim, None) => {
+                let why =
+                    "the simulated board needs --sim-dir: `pressel demo` makes one and runs it";
+                Err(Failure::new(Kind::Usage, why))
+            }
+        }
+    }
 }
 
 impl super::args::CommonArguments {
@@ -161,7 +179,7 @@ mod tests {
         let Command::Run(arguments) = Arguments::try_parse_from(line).unwrap().command else {
             panic!("run was not understood");
         };
-        let said = match choose_board(&arguments, configured) {
+        let said = match choose_board(&arguments.place, configured) {
             Ok(board) => board.name,
             Err(failure) => failure.message,
         };

@@ -92,7 +92,7 @@ fn loud_power(samples: &[i16]) -> f64 {
 }
 
 /// Reads all of a recording.
-pub(super) fn read(path: &Path) -> Result<Vec<i16>, String> {
+pub(in crate::cli) fn read(path: &Path) -> Result<Vec<i16>, String> {
     let mut file = AudioFile::open(path).map_err(|error| error.to_string())?;
     let mut samples = Vec::new();
     let mut part = [0; 4_096];

@@ -12,29 +12,29 @@ use crate::failure::{Failure, Kind};
 
 /// One recording.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub(super) struct Row {
+pub(in crate::cli) struct Row {
     /// The recording.
-    pub(super) file: PathBuf,
+    pub(in crate::cli) file: PathBuf,
     /// What kind of recording: `word`, `sentence`, `wake`, `noise`, ...
-    pub(super) category: String,
+    pub(in crate::cli) category: String,
     /// What is said.
-    pub(super) text: String,
+    pub(in crate::cli) text: String,
     /// Who says it.
     #[serde(default)]
-    pub(super) speaker: String,
+    pub(in crate::cli) speaker: String,
     /// Whether a person says it: `yes`, `no`, or what else is known.
     #[serde(default)]
-    pub(super) human: String,
+    pub(in crate::cli) human: String,
     /// What else is known; for `vad` the times of speech.
     #[serde(default)]
-    pub(super) note: String,
+    pub(in crate::cli) note: String,
 }
 
 /// Reads the list.
 ///
 /// # Errors
 /// [`Kind::Usage`] with the file, and the line or column that is wrong.
-pub(super) fn read(path: &Path) -> Result<Vec<Row>, Failure> {
+pub(in crate::cli) fn read(path: &Path) -> Result<Vec<Row>, Failure> {
     let wrong = |why: String| Failure::new(Kind::Usage, format!("{}: {why}", path.display()));
     let mut reader = csv::Reader::from_path(path)
         .map_err(|error| wrong(format!("{error}: check the path of --manifest")))?;
@@ -68,7 +68,7 @@ pub(super) fn speech_times(note: &str) -> Option<Vec<(f64, f64)>> {
 }
 
 /// Words in small letters, without punctuation: what is compared.
-pub(super) fn words(text: &str) -> Vec<String> {
+pub(in crate::cli) fn words(text: &str) -> Vec<String> {
     let kept = |letter: char| letter.is_alphanumeric() || letter == '\'';
     let parts = text
         .split(|letter| !kept(letter))
