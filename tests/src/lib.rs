@@ -64,6 +64,8 @@ mod safe_mode;
 mod watchdog;
 
 #[cfg(test)]
+mod record;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod stop;
