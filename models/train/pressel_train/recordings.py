@@ -1,6 +1,7 @@
 """Brings recordings of people into pools: words, sentences, noise.
 
-In: a folder with manifest.csv (columns file, category, text, speaker, human, licence, source).
+In: a folder with manifest.csv (columns file, category, text, speaker, human, licence, source), as
+`pressel record` makes it.
 Out: pools `people_train`, `people_choose`, `people_test` (single words), `reading_train`,
 `reading_test` (sentences, out of vocabulary), `noise_train`, `noise_test`.
 """
@@ -20,6 +21,8 @@ from .pool import PoolWriter
 SECONDS_MAX = 15.0
 CROWD_TEST_SHARE = 0.15
 READING_TRAIN_SHARE = 0.42
+# With fewer people than this, a quarter of them is nobody, or all there are: their clips are split.
+SPEAKERS_MIN = 8
 
 
 def read_audio(path):
@@ -55,8 +58,21 @@ def _kind(row):
     return "reading" if top == "sentences" and row["category"] in usable else None
 
 
-def _side(row, kind):
+def are_few(rows):
+    """Tells whether so few people speak that some clips of each must judge, and not some people."""
+    speakers = {_speaker(row) for row in rows if row["human"] == "yes"}
+    return len(speakers) < SPEAKERS_MIN
+
+
+def side_of_clip(row):
+    """The side of a clip of few people."""
+    return "test" if splits.draw("clip " + row["file"]) < splits.TEST_SHARE else "train"
+
+
+def _side(row, kind, few):
     speaker = _speaker(row)
+    if few and kind == "people":
+        return side_of_clip(row)
     value = splits.draw(speaker)
     if kind == "noise":
         return "test" if value < 0.3 else "train"
@@ -67,12 +83,12 @@ def _side(row, kind):
     return splits.of_speaker(speaker)
 
 
-def use_of(row):
+def use_of(row, few=False):
     """Returns (kind, side) of a line of the manifest, or None if it is not used."""
     kind = _kind(row)
     if kind is None or (kind != "noise" and row["human"] != "yes"):
         return None
-    return kind, _side(row, kind)
+    return kind, _side(row, kind, few)
 
 
 def import_recordings(folder, out, grammar):
@@ -83,8 +99,9 @@ def import_recordings(folder, out, grammar):
     writers, counts = {}, {}
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if use_of(row)]
+    few = are_few(rows)
     for row in rows:
-        kind, side = use_of(row)
+        kind, side = use_of(row, few)
         audio = read_audio(folder / row["file"])[: int(SECONDS_MAX * 16000)]
         if np.abs(audio).max(initial=0) < 1e-4:
             continue

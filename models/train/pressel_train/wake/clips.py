@@ -162,18 +162,18 @@ def word_of(config, row):
     return None
 
 
-def use_of(config, row):
+def use_of(config, row, few=False):
     """Returns (pool, side) of a line of the manifest, or None when it is not used.
 
     Wake words of unnamed contributors are split by clip; half of the smaller collection (pcd), with
-    other people and other microphones, judges.
+    other people and other microphones, judges. So is all that few people say.
     """
     top, stem = row["file"].split("/")[0], Path(row["file"]).stem
     if top == "noise":
         return "noise", "test" if splits.draw(stem) < 0.3 else "train"
     if row["human"] != "yes" or row["category"] not in (
-        "wake", "wake_mixed", "word", "sentence", "sentence_untranscribed", "command_slots",
-        "long_speech",
+        "wake", "wake_mixed", "word", "command", "sentence", "sentence_untranscribed",
+        "command_slots", "long_speech",
     ):
         return None
     if row["category"] == "wake_mixed":
@@ -182,7 +182,9 @@ def use_of(config, row):
         share = PCD_TEST_SHARE if stem.startswith("pcd_") else WORD_TEST_SHARE
         held = splits.draw("wake " + stem) < share
         return "people_words", "test" if held else "train"
-    if row["category"] in ("word", "wake"):
+    if row["category"] in ("word", "command", "wake") and few:
+        return "people_talk", recordings.side_of_clip(row)
+    if row["category"] in ("word", "command", "wake"):
         speaker = row["speaker"] or "clip " + stem
         return "people_talk", "train" if splits.of_speaker(speaker) == "train" else "test"
     held = splits.draw("talk " + (row["speaker"] or stem)) < TALK_TEST_SHARE
@@ -194,8 +196,9 @@ def import_recordings(config, folder, out):
     folder, writers, counts = Path(folder), {}, {}
     with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if use_of(config, row)]
+    few = recordings.are_few(rows)
     for row in rows:
-        name = "_".join(use_of(config, row))
+        name = "_".join(use_of(config, row, few))
         audio = recordings.read_audio(folder / row["file"])[: int(SECONDS_MAX * 16000)]
         if np.abs(audio).max(initial=0) < 1e-4:
             continue
