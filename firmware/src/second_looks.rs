@@ -134,7 +134,7 @@ impl SecondLooks {
 
 /// Returns whether `text` has the words of `phrase` one behind the other, whatever their case and
 /// what stands between them.
-fn contains(text: &str, phrase: &str) -> bool {
+pub(crate) fn contains(text: &str, phrase: &str) -> bool {
     let mut rest = words(text);
     loop {
         let mut heard = rest.clone();

@@ -9,6 +9,7 @@
 use std::{collections::HashMap, ops::Range};
 
 pub(crate) mod finite;
+pub(crate) mod message;
 pub(crate) mod protobuf;
 pub(crate) mod tensor;
 

@@ -18,7 +18,10 @@ use ort::{
     environment::Environment,
     ep::{CUDA, ExecutionProviderDispatch},
     logging::LogLevel,
-    session::{Session, builder::GraphOptimizationLevel},
+    session::{
+        Session,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
 };
 
 use crate::error::{LoadError, ModelError, classify, one_line};
@@ -147,30 +150,39 @@ impl Runtime {
         settings: SessionSettings,
         level: GraphOptimizationLevel,
     ) -> Result<Session, LoadError> {
-        if !file.is_file() {
-            let remedy = "run `cargo xtask fetch`, or check the path";
-            return Err(LoadError::Missing {
-                file: file.into(),
-                remedy,
-            });
-        }
-        let builder = self
-            .builder(settings, level)
+        is_there(file)?;
+        let mut builder = self.builder_for(file, settings, level)?;
+        builder
+            .commit_from_file(file)
+            .map_err(|error| damaged(file, &error))
+    }
+
+    /// Makes a session of the graph `model`, which was made out of `file`.
+    pub(crate) fn session_of(
+        &self,
+        model: &[u8],
+        file: &Path,
+        settings: SessionSettings,
+    ) -> Result<Session, LoadError> {
+        let mut builder = self.builder_for(file, settings, GraphOptimizationLevel::All)?;
+        builder
+            .commit_from_memory(model)
+            .map_err(|error| damaged(file, &error))
+    }
+
+    fn builder_for(
+        &self,
+        file: &Path,
+        settings: SessionSettings,
+        level: GraphOptimizationLevel,
+    ) -> Result<SessionBuilder, LoadError> {
+        self.builder(settings, level)
             .map_err(|error| match settings.provider {
-                Provider::Cpu => LoadError::Onnx {
-                    file: file.into(),
-                    problem: one_line(error.message()),
-                },
+                Provider::Cpu => damaged(file, &error),
                 Provider::Cuda => LoadError::Provider {
                     name: settings.provider.name(),
                     problem: one_line(error.message()),
                 },
-            });
-        builder?
-            .commit_from_file(file)
-            .map_err(|error| LoadError::Onnx {
-                file: file.into(),
-                problem: one_line(error.message()),
             })
     }
 
@@ -178,7 +190,7 @@ impl Runtime {
         &self,
         settings: SessionSettings,
         level: GraphOptimizationLevel,
-    ) -> ort::Result<ort::session::builder::SessionBuilder> {
+    ) -> ort::Result<SessionBuilder> {
         let providers: &[ExecutionProviderDispatch] = match settings.provider {
             Provider::Cpu => &[],
             Provider::Cuda => &[CUDA::default().build().error_on_failure()],
@@ -191,6 +203,25 @@ impl Runtime {
             .with_memory_pattern(false)?
             .with_optimization_level(level)?
             .with_execution_providers(providers)?)
+    }
+}
+
+/// Checks that a model file is there.
+pub(crate) fn is_there(file: &Path) -> Result<(), LoadError> {
+    if file.is_file() {
+        return Ok(());
+    }
+    Err(LoadError::Missing {
+        file: file.into(),
+        remedy: "run `cargo xtask fetch`, or check the path",
+    })
+}
+
+/// The error of a file that ONNX Runtime refuses.
+pub(crate) fn damaged(file: &Path, error: &ort::Error) -> LoadError {
+    LoadError::Onnx {
+        file: file.into(),
+        problem: one_line(error.message()),
     }
 }
 

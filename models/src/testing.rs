@@ -75,3 +75,13 @@ pub(crate) fn silero() -> Option<PathBuf> {
     );
     None
 }
+
+/// A rendered `computer`, with silence before and behind it.
+pub(crate) fn computer() -> Vec<i16> {
+    let bytes = std::fs::read(fixtures().join("computer.wav")).unwrap();
+    let word = bytes[44..].as_chunks::<2>().0;
+    let mut samples = vec![0; 8_000];
+    samples.extend(word.iter().map(|pair| i16::from_le_bytes(*pair)));
+    samples.extend(vec![0; 16_000]);
+    samples
+}

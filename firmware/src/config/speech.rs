@@ -89,13 +89,7 @@ impl Speech {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
-
-    fn check(text: &str, expected: &str) {
-        let error = Config::parse("pressel.toml", text).expect_err("must not be accepted");
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.message.contains(expected), "{}", error.message);
-        assert!(!error.message.contains('\n'));
-    }
+    use crate::config::tests::check;
 
     #[test]
     fn values_out_of_range_are_refused() {

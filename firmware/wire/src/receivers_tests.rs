@@ -210,11 +210,13 @@ fn arduino_sketch_lights_its_led_and_acknowledges() {
         match line {
             line if line.contains("\"turn on the light\"") => expected += "led 1\n",
             line if line.contains("\"stop\"") => expected += "led 0\n",
+            line if line.contains(" command 1 ") => expected += "led 1\n",
+            line if line.contains(" command 2 ") => expected += "led 0\n",
             line if line.starts_with("send ") => expected += &format!("{line}\n"),
             _ => {}
         }
     }
-    assert_eq!(expected.matches("led").count(), 3);
+    assert_eq!(expected.matches("led").count(), 5);
     compare(
         "the sketch",
         "commands",

@@ -19,12 +19,13 @@
 use super::{
     Options,
     encoder::{inner, split_heads, square},
-    graph::{Builder, Content, Plan, Planned, Setting},
+    graph::{Builder, Content, Plan, Planned},
     linear::{Linear, Part, Place},
     shape::Shape,
     tensor::Kind,
     weights::EMBEDDING,
 };
+use crate::onnx::message::Setting;
 
 /// Plans the decoder.
 pub(super) fn plan(mut builder: Builder, shape: &Shape) -> Plan {

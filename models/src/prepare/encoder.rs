@@ -8,11 +8,12 @@
 //! the keys and values to the decoder. Keys lie the way round that the decoder multiplies with.
 
 use super::{
-    graph::{Builder, Plan, Setting},
+    graph::{Builder, Plan},
     linear::{Linear, Part, Place},
     shape::Shape,
     tensor::Kind,
 };
+use crate::onnx::message::Setting;
 
 /// Rows that a convolution looks at.
 const TAPS: usize = 3;

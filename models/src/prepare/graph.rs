@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Options, linear::Part, protobuf::Message, tensor::Kind};
+use crate::onnx::message::{self, Setting};
 
 /// Operators that are ONNX Runtime's own.
 const MICROSOFT: [&str; 6] = [
@@ -57,16 +58,6 @@ pub(super) struct Plan {
     /// Nodes, inputs and outputs: fields of `GraphProto`.
     pub(super) graph: Message,
     pub(super) tensors: Vec<Planned>,
-}
-
-/// An attribute of a node.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Setting<'a> {
-    Float(f32),
-    Int(usize),
-    /// The last axis.
-    Last,
-    Ints(&'a [usize]),
 }
 
 /// Builds one graph.
@@ -156,18 +147,7 @@ impl Builder {
         outputs: &[&str],
         settings: &[(&str, Setting<'_>)],
     ) {
-        let mut node = Message::default();
-        for input in inputs {
-            node.text(1, input);
-        }
-        for output in outputs {
-            node.text(2, output);
-        }
-        node.text(3, &format!("{operator}/{}", outputs[0]));
-        node.text(4, operator);
-        for (name, setting) in settings {
-            node.message(5, &attribute(name, *setting));
-        }
+        let mut node = message::node(operator, inputs, outputs, settings);
         if MICROSOFT.contains(&operator) {
             node.text(7, "com.microsoft");
         }
@@ -176,14 +156,16 @@ impl Builder {
 
     /// Declares an input. A dimension is a number, or a name for one that varies.
     pub(super) fn input(&mut self, name: &str, kind: Kind, dims: &[&str]) {
-        self.plan.graph.message(11, &value_info(name, kind, dims));
+        self.plan
+            .graph
+            .message(11, &message::value_info(name, kind, dims));
     }
 
     /// Declares an output.
     pub(super) fn output(&mut self, name: &str, dims: &[&str]) {
         self.plan
             .graph
-            .message(12, &value_info(name, Kind::F32, dims));
+            .message(12, &message::value_info(name, Kind::F32, dims));
     }
 
     /// A norm over the last axis.
@@ -218,40 +200,4 @@ impl Builder {
         self.count += 1;
         format!("{name}_{}", self.count)
     }
-}
-
-fn attribute(name: &str, setting: Setting<'_>) -> Message {
-    let mut message = Message::default();
-    message.text(1, name);
-    match setting {
-        Setting::Float(value) => message.float(2, value).number(20, 1),
-        Setting::Int(value) => message.number(3, value as u64).number(20, 2),
-        Setting::Last => message.number(3, (-1_i64).cast_unsigned()).number(20, 2),
-        Setting::Ints(values) => {
-            for &value in values {
-                message.number(8, value as u64);
-            }
-            message.number(20, 7)
-        }
-    };
-    message
-}
-
-fn value_info(name: &str, kind: Kind, dims: &[&str]) -> Message {
-    let mut shape = Message::default();
-    for dim in dims {
-        let mut message = Message::default();
-        match dim.parse() {
-            Ok(number) => message.number(1, number),
-            Err(_) => message.text(2, dim),
-        };
-        shape.message(1, &message);
-    }
-    let mut tensor = Message::default();
-    tensor.number(1, kind.number()).message(2, &shape);
-    let mut of = Message::default();
-    of.message(1, &tensor);
-    let mut info = Message::default();
-    info.text(1, name).message(2, &of);
-    info
 }

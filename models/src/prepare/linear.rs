@@ -5,10 +5,11 @@
 
 use super::{
     Head,
-    graph::{Builder, Content, Setting},
+    graph::{Builder, Content},
     tensor::Kind,
     weights::EMBEDDING,
 };
+use crate::onnx::message::Setting;
 
 /// The block of a 4-bit matrix: this many weights share one scale.
 pub(super) const BLOCK: usize = 128;

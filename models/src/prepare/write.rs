@@ -19,6 +19,7 @@ use super::{
     tensor::to_half,
     weights::Weights,
 };
+use crate::onnx::message;
 
 /// What is told of at a time.
 const STEP_BYTES: usize = 1 << 20;
@@ -46,17 +47,11 @@ impl Plan {
     ) -> Result<u64, PrepareError> {
         let data = format!("{name}.data");
         let mut graph = self.graph.clone();
-        graph.text(2, "pressel");
         let mut offset = 0;
         for tensor in &self.tensors {
             graph.message(5, &tensor.head(&data, &mut offset));
         }
-        let mut model = Message::default();
-        model.number(1, 8).text(2, "pressel");
-        for (domain, version) in [("", 17), ("com.microsoft", 1)] {
-            model.message(8, Message::default().text(1, domain).number(2, version));
-        }
-        model.message(7, &graph);
+        let model = message::model(&graph);
         let path = folder.join(format!("{name}.onnx"));
         let mut output = Output::create(&path)?;
         output.write(model.bytes())?;
@@ -104,11 +99,7 @@ impl Planned {
 
     /// Returns the `TensorProto`, and moves `offset` behind its data.
     fn head(&self, file: &str, offset: &mut u64) -> Message {
-        let mut head = Message::default();
-        for &dim in &self.dims {
-            head.number(1, dim as u64);
-        }
-        head.number(2, self.kind.number()).text(8, &self.name);
+        let mut head = message::tensor(&self.name, self.kind, &self.dims);
         if let Content::Bytes(bytes) = &self.content {
             head.raw_bytes(9, bytes);
             return head;

@@ -110,12 +110,18 @@ fn frames(messages: &[DeviceMessage]) -> Vec<u8> {
     bytes
 }
 
-/// Returns what a host with nothing hears of an appliance to which three things were said.
+/// Returns what a host with nothing hears of an appliance to which three things were said, and
+/// then, with a closed list, its commands 1, 3 and 2.
 pub(super) fn commands() -> (Mode, Vec<u8>) {
     let (from, to) = (Mark::default(), mark(17, 4));
     let mut bytes = frames(&[DeviceMessage::Gap { from, to }]);
     bytes.extend(delivered(to, &["turn on the light", "what else", "stop"]));
-    (Mode::Acknowledge(from), bytes)
+    let mode = Mode::Acknowledge(from);
+    for (next, command) in (to.next + 3..).zip([1, 3, 2]) {
+        let result = OutcomeResult::Command { command };
+        bytes.extend(frames(&ended(mark(17, next), result, mode)));
+    }
+    (mode, bytes)
 }
 
 /// Returns the frames of texts that follow each other, from a mark on.

@@ -11,16 +11,6 @@ fn load(runtime: &Runtime) -> (Network, NetworkFile) {
     (Network::load(runtime, &file, &known, all).unwrap(), known)
 }
 
-/// A rendered `computer`, with silence before and behind it.
-fn computer() -> Vec<i16> {
-    let bytes = std::fs::read(testing::fixtures().join("computer.wav")).unwrap();
-    let word = bytes[44..].as_chunks::<2>().0;
-    let mut samples = vec![0; 8_000];
-    samples.extend(word.iter().map(|pair| i16::from_le_bytes(*pair)));
-    samples.extend(vec![0; 16_000]);
-    samples
-}
-
 /// Returns the scores of each frame.
 fn hear(network: &mut Network, samples: &[i16]) -> Vec<Vec<f32>> {
     let mut scores = vec![0.0; network.word_count()];
@@ -39,7 +29,7 @@ fn scores_are_those_of_the_trainer() {
     };
     let (mut network, known) = load(&runtime);
     let at = known.find("computer").unwrap();
-    let first = hear(&mut network, &computer());
+    let first = hear(&mut network, &testing::computer());
     // Source: `OnnxStepper` of models/train/pressel_train/wake/export.py on the same samples.
     assert_eq!(first.len(), EXPECTED.len());
     for (n, (found, expected)) in first.iter().zip(EXPECTED).enumerate() {
@@ -51,7 +41,7 @@ fn scores_are_those_of_the_trainer() {
     }
     network.reset();
     assert_eq!(
-        hear(&mut network, &computer()),
+        hear(&mut network, &testing::computer()),
         first,
         "a reset forgets everything"
     );
@@ -67,7 +57,10 @@ fn only_the_chosen_words_are_scored() {
     let file = places::wake_words();
     let mut one = Network::load(&runtime, &file, &known, vec![at]).unwrap();
     assert_eq!(one.word_count(), 1);
-    let (all, one) = (hear(&mut all, &computer()), hear(&mut one, &computer()));
+    let (all, one) = (
+        hear(&mut all, &testing::computer()),
+        hear(&mut one, &testing::computer()),
+    );
     for (all, one) in all.iter().zip(&one) {
         assert_eq!(all[at], one[0]);
     }

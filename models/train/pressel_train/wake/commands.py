@@ -33,9 +33,9 @@ def command_render(args):
     for number, (name, render) in enumerate(zip(POOLS, renders)):
         share = 1.0 if name == "words" else 0.45
         for side, count in (("train", args.count), ("test", max(30, args.count // 10))):
-            out = pools / f"{name}_{side}"
-            if not (out / "clips.jsonl").exists():
-                seed_here = seed * 100 + number * 10 + (side == "test")
+            out = pools / (f"{name}_{side}" if args.part == 1 else f"{name}_{side}_{args.part}")
+            if not (out / "clips.jsonl").exists() and (args.part == 1 or side == "train"):
+                seed_here = (seed + 1_000 * (args.part - 1)) * 100 + number * 10 + (side == "test")
                 render(config, out, side, max(30, int(count * share)), seed_here)
     for number, (side, share) in enumerate((("test", 0.03), ("train", 0.1))):
         out, count = pools / f"natural_{side}", max(30, int(args.count * share))
@@ -46,7 +46,9 @@ def command_render(args):
 def command_windows(args):
     from . import windows
 
-    windows.write_shards(_config(args), _pools(args), _pools(args).parent / "shards", args.count)
+    folder = _pools(args).parent
+    run = folder / args.hard if args.hard else None
+    windows.write_shards(_config(args), _pools(args), folder / "shards", args.count, run)
 
 
 def command_train(args):
@@ -93,8 +95,10 @@ def add_commands(parser):
     one = add("render", command_render, "render words, what is like them, and talk")
     one.add_argument("--count", type=int, default=9000, help="clips of words for training")
     one.add_argument("--natural", help="folder of the natural voices")
+    one.add_argument("--part", type=int, default=1, help="from 2 on: more, for training only")
     one = add("windows", command_windows, "make what the network learns from; may run beside train")
     one.add_argument("--count", type=int, default=24, help="shards")
+    one.add_argument("--hard", metavar="RUN", help="mostly windows that this run mistakes")
     one = add("train", command_train, "train, or go on training")
     one.add_argument("--minutes", type=float, default=5, help="of one core")
     one.add_argument("--run", default="run1")

@@ -21,14 +21,26 @@ MEAN_DECAY = 0.998
 SAVE_SECONDS = 60
 
 
-def loss_of(logits, word, end):
-    """logits [n, words, steps]; word [n], -1 for none; end [n] in steps."""
-    count, words, steps = logits.shape
-    at = torch.arange(steps)[None]
-    end = end[:, None]
+def _masks(logits, word, end):
+    """Each window's own word [n, words]; where it is to be found, where nothing is asked for."""
+    words, steps = logits.shape[1:]
+    at, end = torch.arange(steps)[None], end[:, None]
     mine = torch.nn.functional.one_hot(word.clamp(min=0), words).bool() & (word >= 0)[:, None]
     found = ((at >= end - EARLY) & (at <= end + LATE))[:, None] & mine[:, :, None]
     doubtful = ((at >= end - DEAF_BEFORE) & (at <= end + DEAF_BEHIND))[:, None] & mine[:, :, None]
+    return mine, found, doubtful
+
+
+def judged(logits, word, end):
+    """Of each window: the highest logit of its word in time, and of any word elsewhere."""
+    _, found, doubtful = _masks(logits, word, end)
+    heard = logits.masked_fill(~found, -1e4).amax((1, 2))
+    return heard, logits.masked_fill(doubtful, -1e4).amax((1, 2))
+
+
+def loss_of(logits, word, end):
+    """logits [n, words, steps]; word [n], -1 for none; end [n] in steps."""
+    mine, found, doubtful = _masks(logits, word, end)
     best = logits.masked_fill(~found, -1e4).logsumexp(2) - math.log(4)
     positive = (softplus(-best) * mine).sum() / mine.sum().clamp(min=1)
     silent = logits.masked_fill(doubtful, -1e4)

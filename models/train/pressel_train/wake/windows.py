@@ -1,6 +1,6 @@
 """Windows of 2.4 s as the network sees them: words in the middle of silence, noise or talk.
 
-In: pools. Out: shards `shard_N.npz` with `mel` (float16 [n, bins, frames]), `word` (-1 for none)
+In: pools, optionally a trained run, which leaves mostly what it mistakes. Out: shards `shard_N.npz` with `mel` (float16 [n, bins, frames]), `word` (-1 for none)
 and `end`, the frame at which the word ends. One process makes them while another trains.
 """
 
@@ -9,10 +9,12 @@ import torch
 
 from .. import augment
 from ..pool import Pool
-from . import network
+from . import export, network, training
 
 SAMPLES = 38_400
 FRAMES = SAMPLES // 160
+EASY_KEPT = 0.15             # share of the windows that a trained network gets right, and stay
+WORD_SURE, NONE_SURE = 0.8, 0.1       # probabilities from which on, and up to which, it is right
 END_MIN, END_MAX = int(0.75 * 16_000), int(1.9 * 16_000)
 
 
@@ -170,16 +172,36 @@ def network_sounding(audio):
     return sounding(audio)[0]
 
 
-def write_shards(config, folder, out, count, first=0):
-    """Writes shards `first` up to `count`; those that are there already stay."""
+def hard_shard(windows, net, count):
+    """{mel, word, end} of that many windows, few of which the network is sure about."""
+    parts, have = [], 0
+    while have < count:
+        drawn = windows.shard(256)
+        with torch.no_grad():
+            logits = net(torch.from_numpy(drawn["mel"].astype(np.float32)))
+        word = torch.from_numpy(drawn["word"].astype(np.int64))
+        end = torch.from_numpy(drawn["end"].astype(np.int64)) // network.STRIDE
+        heard, invented = (torch.sigmoid(x) for x in training.judged(logits, word, end))
+        sure = (invented < NONE_SURE) & ((word < 0) | (heard > WORD_SURE))
+        keep = ~sure.numpy() | (windows.rng.random(len(word)) < EASY_KEPT)
+        parts.append({name: array[keep] for name, array in drawn.items()})
+        have += int(keep.sum())
+    return {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
+
+
+def write_shards(config, folder, out, count, run=None):
+    """Writes shards up to `count`; those that are there already stay. `run` makes them hard."""
     torch.set_num_threads(1)
+    net = export.load(config, run)[0] if run else None
     out.mkdir(parents=True, exist_ok=True)
-    for number in range(first, count):
+    for number in range(count):
         path = out / f"shard_{number:03}.npz"
         if path.exists():
             continue
         windows = Windows(config, folder, "train", config["seed"] * 1_000 + number)
         part = path.with_suffix(".part")
+        size = config["windows"]["shard"]
+        shard = hard_shard(windows, net, size) if net else windows.shard(size)
         with open(part, "wb") as file:
-            np.savez(file, **windows.shard(config["windows"]["shard"]))
+            np.savez(file, **shard)
         part.rename(path)

@@ -1,0 +1,100 @@
+//! Magnitudes of a frame's spectrum, as Silero's own transform gives them.
+//!
+//! Flow: 576 samples, context and frame -> four windows of 16 ms, one every 8 ms, the last one with
+//! a mirrored edge -> 129 magnitudes of each. On listen's thread; nothing is allocated after
+//! construction.
+//!
+//! Source: silero-vad 6.2.3: a convolution with `forward_basis_buffer`, a Fourier transform under a
+//! periodic Hann window, which [`check`] holds it to.
+
+use std::{f64::consts::TAU, sync::Arc};
+
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+
+/// Samples in one window.
+pub(super) const FRAME_SAMPLES: usize = 256;
+/// Samples from one window to the next.
+const HOP_SAMPLES: usize = 128;
+/// Windows in one call.
+pub(super) const FRAMES: usize = 4;
+/// Frequencies.
+pub(super) const BINS: usize = FRAME_SAMPLES / 2 + 1;
+/// Samples that are given, and those that are mirrored behind them.
+pub(super) const SAMPLES: usize = 576;
+const MIRRORED: usize = 64;
+const _: () = assert!((FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES == SAMPLES + MIRRORED);
+
+/// Further apart than rounding, and the file's transform is another one.
+const DIFFERENCE_MAX: f64 = 1e-5;
+
+/// The transform.
+pub(super) struct Spectrum {
+    fft: Arc<dyn RealToComplex<f32>>,
+    hann: [f32; FRAME_SAMPLES],
+    /// The samples with the mirrored ones behind them.
+    longer: [f32; SAMPLES + MIRRORED],
+    window: Vec<f32>,
+    bins: Vec<Complex<f32>>,
+    scratch: Vec<Complex<f32>>,
+}
+
+impl Spectrum {
+    pub(super) fn new() -> Self {
+        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FRAME_SAMPLES);
+        Self {
+            hann: std::array::from_fn(|n| hann(n) as f32),
+            longer: [0.0; SAMPLES + MIRRORED],
+            window: fft.make_input_vec(),
+            bins: fft.make_output_vec(),
+            scratch: fft.make_scratch_vec(),
+            fft,
+        }
+    }
+
+    /// Writes the magnitudes, `[129, 4]`.
+    pub(super) fn magnitudes(&mut self, samples: &[f32; SAMPLES], magnitudes: &mut [f32]) {
+        let (given, mirrored) = self.longer.split_at_mut(SAMPLES);
+        given.copy_from_slice(samples);
+        // The last sample is the mirror itself.
+        for (to, &from) in mirrored.iter_mut().zip(samples[..SAMPLES - 1].iter().rev()) {
+            *to = from;
+        }
+        for frame in 0..FRAMES {
+            let heard = &self.longer[frame * HOP_SAMPLES..][..FRAME_SAMPLES];
+            for ((to, from), hann) in self.window.iter_mut().zip(heard).zip(&self.hann) {
+                *to = from * hann;
+            }
+            let done =
+                self.fft
+                    .process_with_scratch(&mut self.window, &mut self.bins, &mut self.scratch);
+            assert!(done.is_ok(), "the buffers were made by this transform");
+            for (row, bin) in magnitudes
+                .as_chunks_mut::<FRAMES>()
+                .0
+                .iter_mut()
+                .zip(&self.bins)
+            {
+                row[frame] = bin.norm_sqr().sqrt();
+            }
+        }
+    }
+}
+
+fn hann(n: usize) -> f64 {
+    0.5 - 0.5 * (TAU * n as f64 / FRAME_SAMPLES as f64).cos()
+}
+
+/// Checks that a file's transform, cosines `[129, 256]` and then sines, is this one; what is wrong
+/// follows the tensor's name in a sentence.
+pub(super) fn check(basis: &[f32]) -> Result<(), String> {
+    for (row, factors) in basis.as_chunks::<FRAME_SAMPLES>().0.iter().enumerate() {
+        for (n, &found) in factors.iter().enumerate() {
+            let turn = TAU * ((row % BINS) * n) as f64 / FRAME_SAMPLES as f64;
+            let wave = if row < BINS { turn.cos() } else { -turn.sin() };
+            if DIFFERENCE_MAX < (f64::from(found) - wave * hann(n)).abs() {
+                return Err("is another transform than that of Silero VAD 5 and 6".into());
+            }
+        }
+    }
+    Ok(())
+}
