@@ -296,10 +296,16 @@ fn collect(folder: &Path, before: &str, depth: usize, found: &mut Vec<String>) -
 /// Those of the disk.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_added_extension("part");
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
+    let write = || {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().inspect_err(|_| {
+        // Makes room again; if that fails as well, the next try writes over it.
+        fs::remove_file(&part).ok();
+    })?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 

@@ -2,10 +2,13 @@
 
 Out: an exit code. Checks that the loss falls by a third on a few dozen clips, that training goes
 on from its last state, that the fp32 ONNX equals the network, and that int8 is close to it; and
-that `make-your-own` starts from the built-in model, learns new words and keeps the old ones.
+that `make-your-own` starts from the built-in model, learns new words and keeps the old ones, also
+with recordings of a single person in the form of `pressel record`.
 """
 
 import copy
+import csv
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,10 +21,12 @@ from .evaluate import evaluate
 from .export import OnnxRecogniser, export, load_network
 from .grammar import Grammar
 from .own import TRAIN, Own, Sizes
+from .pool import Pool
 from .tokens import Tokens
 from .training import Trainer
 
 CLIPS, STEPS = 48, 60
+DEMO = TRAIN.parent.parent / "firmware" / "demo"
 
 
 def smoke(config):
@@ -62,15 +67,39 @@ def own_passed(config):
     with tempfile.TemporaryDirectory() as name:
         phrases = Path(name) / "phrases.txt"
         phrases.write_text("feed the hamster\nwater the cactus  # a remark\n", encoding="utf-8")
-        own = Own(phrases, Path(name) / "work", Path(name) / "hamster")
+        recorded = Path(name) / "recorded"
+        count = record_demo(recorded)
+        own = Own(phrases, Path(name) / "work", Path(name) / "hamster", recorded=recorded)
         card = own.make(config, 60, 2, sizes, steps=6)
         again = own.make(config, 60, 1, sizes, steps=8)
         assert card["phrases"] == ["feed the hamster", "water the cactus"]
         assert again["training"]["steps"] == 8, "make-your-own did not go on where it stopped"
         tokens = Tokens(own.out / "tokenizer.json")
         assert len(tokens.encode("hamster")) == 1, "a new word is not a token"
-        wrong = check_demo(TRAIN.parent.parent / "firmware" / "demo", own.out)
+        sides = [own.work / "pools" / f"people_{side}" for side in ("train", "test")]
+        clips = [len(Pool(side).clips) if side.exists() else 0 for side in sides]
+        assert sum(clips) == count and clips[0] > 0, f"clips of one person were lost: {clips}"
+        wrong = check_demo(DEMO, own.out)
         assert len(wrong) <= 2, f"a few steps lost the built-in commands: {wrong}"
+
+
+def record_demo(folder):
+    """The demo's recordings in a folder as `pressel record` makes it; returns how many."""
+    columns = "file category seconds sample_rate channels text speaker human licence source note"
+    (folder / "words" / "me").mkdir(parents=True)
+    with open(DEMO / "demo.csv", newline="", encoding="utf-8") as file:
+        said = list(csv.DictReader(file))
+    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns.split())
+        for row in said:
+            name = "words/me/" + row["file"]
+            shutil.copy(DEMO / row["file"], folder / name)
+            writer.writerow(
+                [name, "command", "1.5", 16000, 1, row["text"], "me", "yes", "own recording",
+                 "pressel record", ""]
+            )
+    return len(said)
 
 
 def compare(config, weights, tokenizer, work):

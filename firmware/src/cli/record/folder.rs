@@ -1,9 +1,10 @@
 //! The folder of recordings: WAV files and the list of them, `manifest.csv`.
 //!
 //! In: samples that are kept, with who said what. Out: a file and a row, each whole or not at all,
-//! also after a power cut; and what was there before, so that only the rest is asked for. The list
-//! has the columns that `pressel evaluate` and the training read. What is there is never written
-//! over: only a row whose file was taken away makes room for another take.
+//! also after a power cut, which may leave a file without its row; and what was there before, so
+//! that only the rest is asked for. The list has the columns that `pressel evaluate` and the
+//! training read. What is there is never written over: only a row whose file was taken away makes
+//! room for another take.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -173,7 +174,7 @@ impl Folder {
     /// Keeps a recording. Returns its name in the folder.
     ///
     /// # Errors
-    /// [`Kind::Disk`]: nothing of it is there, or its file and no row.
+    /// [`Kind::Disk`]: nothing of it is there.
     pub(super) fn keep(&mut self, label: &Label, samples: &[i16]) -> Result<String, Failure> {
         let file = self.free_name(&label.stem())?;
         let path = self.path.join(&file);
@@ -186,7 +187,11 @@ impl Folder {
         let manifest = self.manifest();
         to_bytes(&rows)
             .and_then(|bytes| write_durably(&manifest, &bytes))
-            .map_err(|error| cannot_write(&manifest, &error))?;
+            .map_err(|error| {
+                // Without its row nobody would find it.
+                fs::remove_file(&path).ok();
+                cannot_write(&manifest, &error)
+            })?;
         self.rows = rows;
         Ok(file)
     }

@@ -185,6 +185,37 @@ fn a_folder_that_cannot_be_written_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_file_that_cannot_get_its_name_leaves_nothing_behind() {
+    let place = tempfile::tempdir().unwrap();
+    let mut folder = Folder::open(place.path()).unwrap();
+    // A folder where the list would be.
+    fs::create_dir(folder.manifest()).unwrap();
+    let error = folder.keep(&label("stop"), &[1; 16]).unwrap_err();
+    assert!(error.message.contains("manifest.csv"), "{error}");
+    let names = fs::read_dir(place.path()).unwrap().count();
+    assert_eq!(names, 2, "the folders of the words and of the list");
+    let words = place.path().join("words/ann-b");
+    assert_eq!(fs::read_dir(words).unwrap().count(), 0);
+    assert_eq!(folder.takes(&label("stop")), 0);
+}
+
+#[test]
+fn what_a_disk_says_has_its_remedy() {
+    for (kind, remedy) in [
+        (io::ErrorKind::StorageFull, "make room"),
+        (io::ErrorKind::ReadOnlyFilesystem, "read-only"),
+        (io::ErrorKind::PermissionDenied, "the right to it"),
+        (io::ErrorKind::NotADirectory, "--out"),
+    ] {
+        let failure = cannot_write(Path::new("mine/a.wav"), &io::Error::from(kind));
+        assert_eq!(failure.exit_code(), 5);
+        for words in ["mine/a.wav", remedy] {
+            assert!(failure.message.contains(words), "{failure}");
+        }
+    }
+}
+
+#[test]
 fn names_of_files_have_nothing_that_leads_elsewhere() {
     for (text, expected) in [
         ("What's up?", "whats-up"),
