@@ -11,7 +11,8 @@
 
 use heapless::{Deque, Vec};
 use pressel_pipeline::limits::{
-    RATE_HZ, SLOT_COUNT, UTTERANCE_SAMPLES_MAX, WAKE_CLIP_SAMPLES, WAKE_WORDS_MAX,
+    HANDS_FREE_SAMPLES_MAX, RATE_HZ, SLOT_COUNT, UTTERANCE_SAMPLES_MAX, WAKE_CLIP_SAMPLES,
+    WAKE_WORDS_MAX,
 };
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::Trigger;
@@ -23,9 +24,9 @@ use crate::worker::message::{Excerpt, Sense};
 /// The first sample of the clip in its slot.
 pub const CLIP_START: usize = UTTERANCE_SAMPLES_MAX - WAKE_CLIP_SAMPLES;
 
-/// An utterance that is longer is believed: listen writes on behind its end until it knows that it
-/// was the end, and may have written over the clip.
-const LOOKED_AT_MAX: usize = CLIP_START - 5 * RATE_HZ;
+// Listen writes on behind an utterance until it knows that it was the end: the clip lies further
+// back than that.
+const _: () = assert!(HANDS_FREE_SAMPLES_MAX + 5 * RATE_HZ <= CLIP_START);
 
 /// The words that the recogniser must hear, too.
 pub type Confirmed = Vec<WordName, WAKE_WORDS_MAX>;
@@ -70,11 +71,10 @@ impl SecondLooks {
     }
 
     /// Returns the clip that is looked at before `utterance` is recognised. None is looked at when
-    /// somebody pressed meanwhile, or spoke so long that the clip was written over.
+    /// somebody pressed meanwhile.
     #[must_use]
     pub fn clip(&self, utterance: &Utterance) -> Option<Excerpt> {
-        let fits = utterance.samples as usize <= LOOKED_AT_MAX;
-        if utterance.trigger != Trigger::Wake || !fits {
+        if utterance.trigger != Trigger::Wake {
             return None;
         }
         self.word(utterance.id)?;
@@ -206,10 +206,7 @@ mod tests {
         assert_eq!((clip.utterance, clip.slot), (7, 2));
         let end = (clip.start + clip.samples) as usize;
         assert_eq!(end, UTTERANCE_SAMPLES_MAX);
-        let longest = u32::try_from(LOOKED_AT_MAX).unwrap();
-        assert!(looks.clip(&utterance(7, Trigger::Wake, longest)).is_some());
         for believed in [
-            utterance(7, Trigger::Wake, longest + 1),
             utterance(7, Trigger::Ptt, 16_000),
             utterance(8, Trigger::Wake, 16_000),
         ] {
