@@ -2,8 +2,8 @@
 //!
 //! Flow: 64 samples of context and one frame -> [`spectrum`] -> the network, with its state -> a
 //! probability. On listen's thread. Tensors are made once and bound once; our own code does not
-//! allocate in [`Vad::hear`], the ONNX Runtime call inside it does (a few small blocks), so a caller
-//! that forbids allocation permits it around that one call.
+//! allocate in [`Vad::hear`], the ONNX Runtime call inside it does (a few small blocks), so a
+//! caller that forbids allocation permits it around that one call.
 //!
 //! What runs is Silero's weights in a graph of our own ([`graph`]): the same numbers in half the
 //! time.

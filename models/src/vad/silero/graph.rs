@@ -4,8 +4,8 @@
 //! loads it.
 //!
 //! The file carries branches for other rates and batches, and puts its LSTM's weights in order anew
-//! for every frame; together with a Fourier transform as a convolution that is more than half of its
-//! time. Here the transform is left to [`super::spectrum`], and eleven nodes remain:
+//! for every frame; together with a Fourier transform as a convolution that is more than half of
+//! its time. Here the transform is left to [`super::spectrum`], and fourteen nodes remain:
 //!
 //! ```text
 //!   magnitudes [1, 129, 4] -> 4 convolutions with ReLU -> [1, 128, 1] -> LSTM 128 -> ReLU

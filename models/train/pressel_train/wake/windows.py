@@ -1,7 +1,8 @@
 """Windows of 2.4 s as the network sees them: words in the middle of silence, noise or talk.
 
-In: pools, optionally a trained run, which leaves mostly what it mistakes. Out: shards `shard_N.npz` with `mel` (float16 [n, bins, frames]), `word` (-1 for none)
-and `end`, the frame at which the word ends. One process makes them while another trains.
+In: pools, optionally a trained run, which leaves mostly what it mistakes. Out: shards
+`shard_N.npz` with `mel` (float16 [n, bins, frames]), `word` (-1 for none) and `end`, the frame at
+which the word ends. One process makes them while another trains.
 """
 
 import numpy as np
