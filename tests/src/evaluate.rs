@@ -117,10 +117,20 @@ fn speech_that_is_not_there_and_speech_that_is_are_told_apart() {
     let found = object(&evaluate(folder.path(), "vad", &[]));
     assert_eq!(found["recordings"], 2, "{found}");
     let (missed, wrong) = (
-        found["missed"].as_f64().unwrap(),
-        found["wrong"].as_f64().unwrap(),
+        found["missed"]["share"].as_f64().unwrap(),
+        found["wrong"]["share"].as_f64().unwrap(),
     );
     assert!(missed < 0.5 && 0.0 < wrong && wrong < 0.2, "{found}");
+    assert!(
+        wrong < found["wrong"]["high"].as_f64().unwrap(),
+        "an interval: {found}"
+    );
+    list(folder.path(), &[("b.wav", "noise", "", "", silence(2.0))]);
+    let found = object(&evaluate(folder.path(), "vad", &[]));
+    assert!(
+        found["missed"].is_null(),
+        "nobody spoke in any recording: {found}"
+    );
 }
 
 #[test]

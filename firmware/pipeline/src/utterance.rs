@@ -242,8 +242,13 @@ fn step_open(open: Open, event: Event, tuning: &Tuning) -> Step {
             start,
             end: None,
         }),
+        // The end of the word itself: what is to be said may still come.
         (Event::SpeechEnd(at), Trigger::Wake) if at < start + tuning.wake_speech_min => {
-            Step::stay(stay)
+            Step::stay(State::Open {
+                trigger,
+                start,
+                end: Some(end.unwrap_or(start + tuning.wake_patience)),
+            })
         }
         (Event::SpeechEnd(at), Trigger::Voice | Trigger::Wake) => {
             let end = (at + tuning.end_padding).max(start);

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use pressel_wire::OutcomeResult;
 use serde_json::{Value, json};
 
 use self::clip::{Clip, Noise};
@@ -190,16 +191,38 @@ fn offline(config: &mut Config) -> Result<Offline, Failure> {
     Offline::start(load_listening_ears(config)?, config.tuning(), setup)
 }
 
-/// The words of one recording.
-fn heard(offline: &mut Offline, clip: &mut Clip) -> Result<Vec<String>, Failure> {
+/// The words of one recording; none when it could not be recognised, which says nothing about the
+/// model's ears and is counted apart.
+fn heard(
+    offline: &mut Offline,
+    clip: &mut Clip,
+    player: &mut Player<'_>,
+) -> Result<Option<Vec<String>>, Failure> {
     let mut words = Vec::new();
+    let mut lost = None;
     offline.play(clip, true, &mut |played| {
         if let Played::Outcome(finished) = played {
             words.extend(manifest::words(&finished.text));
+            if let OutcomeResult::Failed(_) | OutcomeResult::Dropped(_) = finished.outcome.result {
+                lost = Some(finished.outcome.result);
+            }
         }
         true
     })?;
-    Ok(words)
+    let Some(result) = lost else {
+        return Ok(Some(words));
+    };
+    player.played -= 1;
+    player.failed += 1;
+    log::warn!("a recording was not recognised: {result:?}");
+    Ok(None)
+}
+
+/// Adds up what was counted of each recording.
+fn sums(clips: &[(usize, usize)]) -> (usize, usize) {
+    clips
+        .iter()
+        .fold((0, 0), |sum, clip| (sum.0 + clip.0, sum.1 + clip.1))
 }
 
 fn percent(share: &Share) -> String {
@@ -227,8 +250,10 @@ fn words(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure
     let mut pairs: BTreeMap<(String, String), usize> = BTreeMap::new();
     while let Some((row, mut clip, _)) = player.next() {
         let said = manifest::words(&row.text).join(" ");
-        let heard = heard(&mut offline, &mut clip)?.join(" ");
-        *pairs.entry((said, heard)).or_default() += 1;
+        let Some(heard) = heard(&mut offline, &mut clip, player)? else {
+            continue;
+        };
+        *pairs.entry((said, heard.join(" "))).or_default() += 1;
     }
     let mut by_word: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for ((said, heard), count) in &pairs {
@@ -276,14 +301,14 @@ fn text(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure>
     let (mut whole, mut empty) = (0, 0);
     while let Some((row, mut clip, _)) = player.next() {
         let said = manifest::words(&row.text);
-        let heard = heard(&mut offline, &mut clip)?;
+        let Some(heard) = heard(&mut offline, &mut clip, player)? else {
+            continue;
+        };
         whole += usize::from(said == heard);
         empty += usize::from(heard.is_empty());
         clips.push((word_errors(&said, &heard), said.len()));
     }
-    let (errors, words) = clips
-        .iter()
-        .fold((0, 0), |sum, clip| (sum.0 + clip.0, sum.1 + clip.1));
+    let (errors, words) = sums(&clips);
     let rate = errors as f64 / words.max(1) as f64;
     let (low, high) = rate_interval(&clips);
     let (whole, empty) = (share(whole, clips.len()), share(empty, clips.len()));
@@ -381,34 +406,37 @@ fn vad(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure> 
             .collect();
         tally.count(&expected, &found, all);
     }
-    let (wrong, steps) = tally
-        .clips
-        .iter()
-        .fold((0, 0), |sum, clip| (sum.0 + clip.0, sum.1 + clip.1));
-    let rate = wrong as f64 / steps.max(1) as f64;
-    let (low, high) = rate_interval(&tally.clips);
-    let missed = share(tally.missed, tally.speech);
-    let false_alarms = share(tally.false_alarms, tally.other);
-    let lines = vec![
-        format!(
-            "wrong: {:.1} % ({:.1} to {:.1} %) of {:.1} s",
-            100.0 * rate,
-            100.0 * low,
-            100.0 * high,
-            steps as f64 / 100.0
-        ),
-        format!("speech missed: {:.1} %", 100.0 * missed.value()),
-        format!(
-            "taken for speech: {:.1} % of the rest",
-            100.0 * false_alarms.value()
+    let parts = [
+        ("wrong", "wrong", &tally.clips),
+        ("speech missed", "missed", &tally.missed),
+        (
+            "the rest taken for speech",
+            "false_alarms",
+            &tally.false_alarms,
         ),
     ];
-    // Steps of one recording are alike: only the interval over recordings means something.
-    let object = json!({
-        "judged": "vad", "wrong": rate, "low": low, "high": high, "seconds": steps as f64 / 100.0,
-        "missed": missed.value(), "false_alarms": false_alarms.value(),
-    });
-    let rows = [("wrong".to_owned(), rate, (low, high))];
+    let (mut lines, mut rows) = (Vec::new(), Vec::new());
+    let mut object = json!({"judged": "vad"});
+    for (what, key, clips) in parts {
+        let (wrong, steps) = sums(clips);
+        if steps == 0 {
+            lines.push(format!("{what}: no recording of the list has any"));
+            object[key] = Value::Null;
+            continue;
+        }
+        // Steps of one recording are alike: only the interval over recordings means something.
+        let rate = wrong as f64 / steps as f64;
+        let (low, high) = rate_interval(clips);
+        let seconds = steps as f64 / 100.0;
+        lines.push(format!(
+            "{what}: {:.1} % ({:.1} to {:.1} %) of {seconds:.1} s",
+            100.0 * rate,
+            100.0 * low,
+            100.0 * high
+        ));
+        object[key] = json!({"share": rate, "low": low, "high": high, "seconds": seconds});
+        rows.push((what.to_owned(), rate, (low, high)));
+    }
     let svg = picture::shares(&format!("{} recordings", tally.clips.len()), &rows);
     Ok(Report { lines, object, svg })
 }

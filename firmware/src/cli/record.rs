@@ -188,7 +188,9 @@ impl Session<'_> {
                 Some(false) => {
                     self.counts.skipped += 1;
                     self.teller.skip(&wish, TRIES_MAX)?;
-                    return Ok(true);
+                    if !wish.phrase.is_empty() {
+                        return Ok(true);
+                    }
                 }
                 None => return Ok(false),
             }

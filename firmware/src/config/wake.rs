@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use pressel_pipeline::limits::{WAKE_SMOOTHING_MAX, WAKE_WORDS_MAX};
+use pressel_pipeline::limits::{HANDS_FREE_SECONDS_MAX, WAKE_SMOOTHING_MAX, WAKE_WORDS_MAX};
 use serde::Deserialize;
 
 use super::Commands;
@@ -82,8 +82,9 @@ impl Wake {
 
     /// Checks what no type says; the reason why not in words.
     pub(super) fn check(&self) -> Result<(), String> {
-        if !(500..=30_000).contains(&self.patience_ms) {
-            return Err("wake.patience_ms is between 500 and 30000".into());
+        let longest = HANDS_FREE_SECONDS_MAX as u64 * 1_000;
+        if !(500..=longest).contains(&self.patience_ms) {
+            return Err(format!("wake.patience_ms is between 500 and {longest}"));
         }
         if !(1..=WAKE_WORDS_MAX).contains(&self.words.len()) {
             return Err(format!("wake.words has 1 to {WAKE_WORDS_MAX} entries"));
@@ -144,7 +145,8 @@ mod tests {
 
     #[test]
     fn words_out_of_range_are_refused() {
-        check("[wake]\npatience_ms = 1", "between 500 and 30000");
+        check("[wake]\npatience_ms = 1", "between 500 and 15000");
+        check("[wake]\npatience_ms = 15001", "between 500 and 15000");
         check("[wake]\nwords = []", "1 to 4 entries");
         check("[[wake.words]]\nthreshold = 0.5", "each entry has a name");
         check(

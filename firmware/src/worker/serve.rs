@@ -371,17 +371,28 @@ fn answer(
     }
 }
 
+/// A phrase whose tokens are less likely in the mean is no command, however near it is to what was
+/// heard freely. Units: natural logarithm. Source: Whisper's own threshold of a text.
+const COMMAND_LOGPROB_MIN: f32 = -1.0;
+
 /// Says what became of the words of an utterance, or of a window of a recording. `margin` is that
 /// of the closed list, if there is one.
+///
+/// What is near is measured against what was heard freely. So nothing is near where a model hears
+/// silence and its words were made up (one that knows a vocabulary only has silence among its
+/// answers), or where the words were drawn at a temperature.
 fn sense(
     transcription: &Transcription,
     margin: Option<f32>,
     unknown_below: Option<f32>,
     is_window: bool,
 ) -> Sense {
-    let near = margin.zip(transcription.nearest);
+    let is_measured =
+        transcription.temperature <= 0.0 && (unknown_below.is_some() || !transcription.no_speech);
+    let near = margin.zip(transcription.nearest.filter(|_| is_measured));
     if let Some((margin, nearest)) = near
         && nearest.margin <= margin
+        && COMMAND_LOGPROB_MIN <= nearest.mean_logprob
     {
         return Sense::Command(nearest.command);
     }
@@ -484,10 +495,20 @@ mod tests {
             (heard(false, 0.9, None), list, None, Sense::Unknown),
             (heard(true, 0.9, None), list, None, Sense::NoSpeech),
             (heard(true, 0.9, Some(9.0)), list, small, Sense::Unknown),
+            (heard(true, 0.9, Some(2.0)), list, small, Sense::Command(7)),
+            (heard(true, 0.9, Some(2.0)), list, None, Sense::NoSpeech),
         ] {
             let found = sense(&heard, margin, unknown_below, false);
             assert_eq!(found, expected, "{heard:?} {margin:?} {unknown_below:?}");
         }
+        let mut unlikely = heard(false, 0.1, Some(0.0));
+        unlikely.nearest.as_mut().unwrap().mean_logprob = -1.7;
+        assert_eq!(sense(&unlikely, list, small, false), Sense::Unknown);
+        let drawn = Transcription {
+            temperature: 0.4,
+            ..heard(false, 0.9, Some(0.0))
+        };
+        assert_eq!(sense(&drawn, list, None, false), Sense::Unknown);
         let window = sense(&heard(false, 0.1, None), None, small, true);
         assert_eq!(window, Sense::Words);
     }

@@ -21,6 +21,8 @@ use crate::{LoadError, ModelError};
 
 /// Steps of the decoder at most. Why 48: a phrase of twelve tokens, and three wrong beginnings.
 const STEPS_MAX: usize = 48;
+/// Tokens of a phrase that can be found in these steps: one step for its end, one for what it is.
+const TOKENS_MAX: usize = STEPS_MAX - 2;
 
 /// A phrase that is so many nats less likely than what was heard is not looked for: e^-20.
 const MARGIN_MAX: f32 = 20.0;
@@ -167,9 +169,17 @@ impl Whisper {
                     }
                 }
             }
+            let mut fewest = usize::MAX;
             for spelling in spellings(text) {
                 let tokens = self.vocabulary.encode(&spelling).ok_or_else(unwritten)?;
+                fewest = fewest.min(tokens.len());
                 found.add(&tokens, *command);
+            }
+            if TOKENS_MAX < fewest {
+                return Err(cannot(format!(
+                    "the phrase `{text}` has {fewest} tokens, and {TOKENS_MAX} is the most: say it \
+                     in fewer words"
+                )));
             }
         }
         self.vocabulary.forget_tokenizer();

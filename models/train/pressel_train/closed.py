@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from .recordings import use_of
+from .recordings import are_few, use_of
 from .scoring import wilson
 
 LIST = (
@@ -118,8 +118,10 @@ def judge(program, model, recordings, margins=MARGINS):
     recordings = Path(recordings)
     words, others, reading = [], [], []
     with open(recordings / "manifest.csv", newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            use, path = use_of(row), recordings / row["file"]
+        rows = [row for row in csv.DictReader(file) if use_of(row)]
+        few = are_few(rows)
+        for row in rows:
+            use, path = use_of(row, few), recordings / row["file"]
             if use == ("people", "test") and row["category"] == "word":
                 text = row["text"].lower()
                 (words if text in LIST else others).append((path, text))

@@ -153,6 +153,23 @@ fn speech_without_a_pause_after_a_wake_word_ends_at_its_limit() {
 }
 
 #[test]
+fn patience_is_left_when_all_that_was_heard_was_the_end_of_the_wake_word() {
+    check(
+        &[
+            Event::WakeHeard(1_000),
+            Event::SpeechStart(1_100),
+            Event::SpeechEnd(1_300),
+            Event::Heard(5_999),
+            Event::Heard(6_000),
+        ],
+        &[
+            open(Trigger::Wake, 1_000),
+            close(Trigger::Wake, 6_000, CloseReason::NothingSaid),
+        ],
+    );
+}
+
+#[test]
 fn press_that_takes_over_may_be_as_long_as_any_press() {
     let full = 700 + UTTERANCE_SAMPLES_MAX as u64;
     check(

@@ -16,6 +16,8 @@ const AROUND: usize = RATE_HZ * 3 / 10;
 const SAMPLES_MAX: usize = RATE_HZ * 600;
 /// Samples whose energy is looked at together: 10 ms.
 const FRAME: usize = RATE_HZ / 100;
+/// How far below the loudest 10 ms speech still counts as sounding.
+const SOUNDING_DB: f64 = 30.0;
 
 /// Samples that are played once.
 pub(super) struct Clip {
@@ -46,7 +48,7 @@ impl Noise {
         (!tracks.is_empty()).then_some(Self { tracks, below_db })
     }
 
-    /// Adds a stretch of noise, so many dB below the loud half of `samples`; which one depends on
+    /// Adds a stretch of noise, so many dB below what sounds of `samples`; which one depends on
     /// `number` alone, so that every model hears the same. The sum is made quieter where it would
     /// not fit.
     fn add(&self, samples: &mut [i16], number: u64) {
@@ -54,7 +56,7 @@ impl Noise {
         let track = &self.tracks[random.below(self.tracks.len())];
         let first = random.below(track.len());
         let noise = |at: usize| f64::from(track[(first + at) % track.len()]);
-        let speech = loud_power(samples);
+        let speech = sounding_power(samples);
         let mean = (0..samples.len()).map(|at| noise(at).powi(2)).sum::<f64>();
         let mean = mean / samples.len().max(1) as f64;
         if mean <= 0.0 {
@@ -76,8 +78,8 @@ impl Noise {
     }
 }
 
-/// The mean power of the louder half of all 10 ms.
-fn loud_power(samples: &[i16]) -> f64 {
+/// The mean power of all 10 ms that are less than [`SOUNDING_DB`] quieter than the loudest.
+fn sounding_power(samples: &[i16]) -> f64 {
     let power = |frame: &[i16]| {
         frame
             .iter()
@@ -85,10 +87,14 @@ fn loud_power(samples: &[i16]) -> f64 {
             .sum::<f64>()
             / frame.len() as f64
     };
-    let mut powers: Vec<f64> = samples.chunks(FRAME).map(power).collect();
-    powers.sort_by(f64::total_cmp);
-    let loud = &powers[powers.len() / 2..];
-    loud.iter().sum::<f64>() / loud.len().max(1) as f64
+    let powers: Vec<f64> = samples.chunks(FRAME).map(power).collect();
+    let loudest = powers.iter().copied().fold(0.0, f64::max);
+    let least = loudest * 10_f64.powf(-SOUNDING_DB / 10.0);
+    let (sum, count) = powers
+        .iter()
+        .filter(|&&power| least < power)
+        .fold((0.0, 0), |(sum, count), power| (sum + power, count + 1));
+    sum / f64::from(count.max(1))
 }
 
 /// Reads all of a recording.
@@ -129,9 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_lies_as_far_below_the_loud_half_as_asked_and_is_the_same_every_time() {
+    fn noise_lies_as_far_below_the_sound_as_asked_and_is_the_same_every_time() {
+        // A quarter of a second of sound in the middle of silence.
         let tone: Vec<i16> = (0..16_000)
-            .map(|n| if n % 40 < 20 { 4_000 } else { -4_000 })
+            .map(|n| match n {
+                6_000..10_000 if n % 40 < 20 => 4_000,
+                6_000..10_000 => -4_000,
+                _ => 0,
+            })
             .collect();
         let noise = Noise {
             tracks: vec![
@@ -148,7 +159,7 @@ mod tests {
             .zip(&tone)
             .map(|(sum, tone)| sum - tone)
             .collect();
-        let below = 10.0 * (loud_power(&tone) / loud_power(&left)).log10();
+        let below = 10.0 * (sounding_power(&tone) / sounding_power(&left)).log10();
         assert!((below - 20.0).abs() < 1.5, "{below}");
         let mut again = tone.clone();
         noise.add(&mut again, 3);

@@ -67,7 +67,8 @@ pub(super) fn word_errors(expected: &[String], heard: &[String]) -> usize {
 }
 
 /// Returns the interval of a rate of errors over clips, by drawing clips again and again
-/// (bootstrap, always with the same seed). Each clip is (errors, words).
+/// (bootstrap, always with the same seed). Each clip is (errors, words). Clips that are all alike
+/// would give none: then it is that of the share of clips with an error.
 pub(super) fn rate_interval(clips: &[(usize, usize)]) -> (f64, f64) {
     if clips.is_empty() {
         return (0.0, 1.0);
@@ -81,7 +82,13 @@ pub(super) fn rate_interval(clips: &[(usize, usize)]) -> (f64, f64) {
         })
         .collect();
     rates.sort_by(f64::total_cmp);
-    (rates[RESAMPLES / 40], rates[RESAMPLES - 1 - RESAMPLES / 40])
+    let (low, high) = (rates[RESAMPLES / 40], rates[RESAMPLES - 1 - RESAMPLES / 40]);
+    if low < high {
+        return (low, high);
+    }
+    let wrong = clips.iter().filter(|clip| 0 < clip.0).count();
+    let alike = share(wrong, clips.len()).interval;
+    (low.min(alike.0), high.max(alike.1))
 }
 
 /// Returns the highest rate a unit that so many cases in so much leave possible, at 95 %, and the

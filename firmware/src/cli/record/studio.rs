@@ -82,6 +82,8 @@ pub(super) struct Studio {
     no_block_ms: Millis,
     /// An utterance is being recorded.
     is_open: bool,
+    /// The gate is open.
+    is_speech: bool,
     /// Where speech began last.
     speech_at: SampleTime,
     /// The last gap: where it ended, and its samples.
@@ -136,6 +138,7 @@ impl Studio {
             no_block_ms: NO_BLOCK_MS,
             clock,
             is_open: false,
+            is_speech: false,
             speech_at: 0,
             gap: (0, 0),
             asked: Arc::clone(asked),
@@ -152,6 +155,7 @@ impl Studio {
     /// # Errors
     /// [`Kind::Device`] when the microphone is gone or gives nothing.
     pub(super) fn utterance(&mut self, show: &mut dyn FnMut(i16)) -> Result<Heard, Failure> {
+        self.catch_up()?;
         let from = self.listener.heard();
         let mut loudest = 0;
         self.block_at = self.clock.now_ms();
@@ -168,7 +172,7 @@ impl Studio {
             if !self.is_open && from + NOTHING_SAMPLES <= self.listener.heard() {
                 return Ok(Heard::Nothing(loudest));
             }
-            let Some(peak) = self.turn()? else {
+            let Some(peak) = self.turn(SLEEP_MS)? else {
                 return Ok(Heard::Stopped);
             };
             loudest = loudest.max(peak);
@@ -181,15 +185,18 @@ impl Studio {
     /// # Errors
     /// As [`Studio::utterance`].
     pub(super) fn room(&mut self, count: u64, show: &mut dyn FnMut(i16)) -> Result<Heard, Failure> {
+        self.catch_up()?;
         let from = self.listener.heard();
         self.block_at = self.clock.now_ms();
         self.obey(Control::TalkStart);
         let mut is_held = true;
+        let mut spoke = self.is_speech;
         loop {
             while let Some(event) = self.next_event() {
+                spoke |= self.is_speech;
                 match event {
                     ListenEvent::Closed(closed) if closed.trigger == Trigger::Ptt => {
-                        return Ok(Heard::Take(self.stretch(&closed, from, count)));
+                        return Ok(Heard::Take(self.stretch(&closed, from, count, spoke)));
                     }
                     ListenEvent::Closed(closed) => self.listener.slots().give_back(closed.slot),
                     ListenEvent::Lost(_) => return Ok(Heard::Take(self.lost())),
@@ -201,7 +208,7 @@ impl Studio {
                 self.obey(Control::TalkStop);
                 continue;
             }
-            let Some(peak) = self.turn()? else {
+            let Some(peak) = self.turn(SLEEP_MS)? else {
                 return Ok(Heard::Stopped);
             };
             show(peak);
@@ -220,7 +227,11 @@ impl Studio {
         match event {
             ListenEvent::Opened { .. } => self.is_open = true,
             ListenEvent::Closed(_) | ListenEvent::Lost(_) => self.is_open = false,
-            ListenEvent::SpeechStart(at) => self.speech_at = at,
+            ListenEvent::SpeechStart(at) => {
+                self.speech_at = at;
+                self.is_speech = true;
+            }
+            ListenEvent::SpeechEnd(_) => self.is_speech = false,
             ListenEvent::VadFellBack => {
                 log::warn!("the voice activity model failed; from here on the level decides");
             }
@@ -229,9 +240,24 @@ impl Studio {
         Some(event)
     }
 
-    /// Waits for the microphone and hears what came. Returns the loudest sample, or none when a
-    /// signal asks to end.
-    fn turn(&mut self) -> Result<Option<i16>, Failure> {
+    /// Hears what came while the last take was written: it was said before the next one is asked
+    /// for.
+    fn catch_up(&mut self) -> Result<(), Failure> {
+        let behind = self.clock.now_ms().saturating_sub(self.block_at);
+        let until = self.listener.heard() + samples(behind);
+        let mut heard = 0;
+        while heard < self.listener.heard() && self.listener.heard() < until {
+            heard = self.listener.heard();
+            if self.turn(0)?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits so long for the microphone and hears what came. Returns the loudest sample, or none
+    /// when a signal asks to end.
+    fn turn(&mut self, sleep_ms: i32) -> Result<Option<i16>, Failure> {
         if self.asked.load(Ordering::Relaxed) {
             return Ok(None);
         }
@@ -241,7 +267,7 @@ impl Studio {
             revents: 0,
         }; DEVICE_FDS_MAX];
         let count = self.capture.poll_fds(&mut fds);
-        poll::wait(&mut fds[..count], SLEEP_MS).map_err(|errno| self.gone(errno))?;
+        poll::wait(&mut fds[..count], sleep_ms).map_err(|errno| self.gone(errno))?;
         let now = self.clock.now_ms();
         let (news, error) = self.capture.read(&mut self.blocks_in, now);
         if news {
@@ -297,8 +323,15 @@ impl Studio {
         }
     }
 
-    /// Returns what of a press came after it began.
-    fn stretch(&mut self, closed: &ClosedUtterance, from: SampleTime, count: u64) -> Take {
+    /// Returns what of a press came after it began; speech in it only where the gate opened, too:
+    /// a click is none.
+    fn stretch(
+        &mut self,
+        closed: &ClosedUtterance,
+        from: SampleTime,
+        count: u64,
+        spoke: bool,
+    ) -> Take {
         let mut samples = self.samples(closed);
         let before = from.saturating_sub(closed.start);
         let before = usize::try_from(before).map_or(samples.len(), |n| n.min(samples.len()));
@@ -309,7 +342,7 @@ impl Studio {
         let is_in = |span: &SpeechSpan| {
             (span.start as usize) < wanted.end && wanted.start < span.end as usize
         };
-        let speech = closed.speech.filter(is_in);
+        let speech = closed.speech.filter(|span| spoke && is_in(span));
         Take {
             samples,
             speech,

@@ -19,9 +19,13 @@ def _words(pools, index):
     return lambda clip: clip.get("word") == index
 
 
-def thresholds(config, judged, pools, folder):
-    """For each word: the threshold that training's talk leaves, and how late it is found."""
-    talk, _ = judged.talk(judge.pools_of(folder, "people_talk_train"))
+def thresholds(config, judged, folder):
+    """For each word: the threshold that training's talk leaves, and how late it is found.
+
+    The talk is of people; where none was recorded, it is rendered.
+    """
+    pools = judge.pools_of(folder, "people_talk_train") or judge.pools_of(folder, "talk_train")
+    talk, _ = judged.talk(pools)
     refractory_ms, out = config["detector"]["refractory_ms"], []
     for index in range(len(config["words"])):
         found = judged.highest(
@@ -83,7 +87,7 @@ def write(config, run, folder, model, facts):
     noises = [p.samples(c) for p in judge.pools_of(folder, "noise_test") for c in p.clips]
     net, _ = export.load(config, run)
     judged = judge.Judge(config, export.build(net, judge.FRAMES).SerializeToString(), noises)
-    chosen = thresholds(config, judged, None, folder)
+    chosen = thresholds(config, judged, folder)
     measured = measure(config, judged, folder, chosen)
     detector = config["detector"]
     words = [

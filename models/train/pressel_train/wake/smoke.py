@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import clips, export, training, windows
+from . import clips, export, report, training, windows
 
 STEPS, CLIPS = 60, 45
 
@@ -26,6 +26,7 @@ def smoke(config):
         clips.render_words(config, pools / "words_train", "train", CLIPS, 1)
         clips.render_near(config, pools / "near_train", "train", CLIPS, 2)
         clips.render_talk(config, pools / "talk_train", "train", CLIPS, 3)
+        clips.render_words(config, pools / "words_test", "test", CLIPS // 3, 4)
         windows.write_shards(config, pools, folder / "shards", 1)
         losses = []
         for steps in (STEPS // 2, STEPS):
@@ -39,5 +40,10 @@ def smoke(config):
         mel = mel.transpose(1, 0, 2).reshape(mel.shape[1], -1).astype(np.float32)
         done = export.export(config, folder / "run", folder / "wake.onnx", mel)
         assert done["bytes"] <= 300_000, done
+        # Nobody was recorded: it is judged all the same, and what it mistakes is found.
+        words = report.write(config, folder / "run", pools, folder / "wake.onnx", facts)
+        assert len(words) == len(config["words"]) and (folder / "CARD.md").exists()
+        windows.write_shards(config, pools, folder / "shards", 2, folder / "run")
+        assert (folder / "shards" / "shard_001.npz").exists()
     print(f"smoke passed: loss {first:.2f} to {last:.2f}, {done['bytes']:,} bytes, "
           f"export within {done['difference']:.4f}")

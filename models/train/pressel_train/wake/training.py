@@ -132,6 +132,8 @@ class Trainer:
                 raise SystemExit(f"{self.shards}: no shards; `wake windows` writes them")
             data = np.load(there[rng.integers(len(there))])
             order, mels = rng.permutation(len(data["word"])), data["mel"]
+            if len(order) < batch:
+                raise SystemExit(f"{self.shards}: fewer windows in a shard than in a batch")
             word = torch.from_numpy(data["word"].astype(np.int64))
             end = torch.from_numpy(data["end"].astype(np.int64)) // network.STRIDE
             for first in range(0, len(order) - batch + 1, batch):

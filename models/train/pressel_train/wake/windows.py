@@ -194,6 +194,8 @@ def write_shards(config, folder, out, count, run=None):
     """Writes shards up to `count`; those that are there already stay. `run` makes them hard."""
     torch.set_num_threads(1)
     net = export.load(config, run)[0] if run else None
+    if len(list(out.glob("shard_*.npz"))) >= count:
+        raise SystemExit(f"{out}: {count} shards are there: give a higher --count for more")
     out.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = out / f"shard_{number:03}.npz"

@@ -103,7 +103,7 @@ fn one_utterance_comes_after_the_other_with_its_margins() {
 fn what_had_begun_before_is_early_and_what_does_not_end_is_cut() {
     let mut early = studio(&[5, 30, 15], None);
     while !early.is_open {
-        early.turn().unwrap();
+        early.turn(SLEEP_MS).unwrap();
         while early.next_event().is_some() {}
     }
     assert!(utterance(&mut early).is_early);
