@@ -18,6 +18,9 @@ use crate::{Fallible, process};
 
 /// Longest time for the text of a sentence that was spoken, and for a device that comes back.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
+/// A line that says nothing for so long has come to rest; one that says so much never does.
+const MOMENT: Duration = Duration::from_millis(700);
+const EVENTS_MAX: usize = 100;
 
 /// The monitor and what it has said.
 pub(super) struct Uart {
@@ -90,6 +93,15 @@ impl Uart {
     /// Whether an event is there already; none is waited for.
     pub(super) fn next(&mut self) -> Option<Value> {
         self.events.try_recv().ok()
+    }
+
+    /// Waits until nothing came for a moment; what comes meanwhile is passed over.
+    pub(super) fn rest(&mut self) {
+        for _ in 0..EVENTS_MAX {
+            if self.events.recv_timeout(MOMENT).is_err() {
+                break;
+            }
+        }
     }
 
     /// The next outcome, which must be this text.
