@@ -1,6 +1,6 @@
 //! Pins: embedded-hal traits, and the one thing they lack: a descriptor to wait for.
 //!
-//! Polarity, pull and kernel debounce are settled when a pin is opened: `is_high` means *pressed*
+//! Polarity and pull are settled when a pin is opened: `is_high` means *pressed*
 //! and `set_high` means *on*, on every board.
 
 use embedded_hal::digital::{ErrorKind, InputPin, OutputPin};

@@ -45,7 +45,13 @@ pub fn monitor(arguments: &MonitorArguments) -> Result<(), Failure> {
     let mut port = Port::open(&arguments.port, arguments.baud)?;
     for command in &arguments.send {
         let sent = port.transmit(&message(*command));
-        sent.map_err(|error| Failure::new(Kind::Device, format!("{}: {error}", port.path())))?;
+        sent.map_err(|error| {
+            let why = format!(
+                "{}: {error}; is anything at the other end, and RTS/CTS off?",
+                port.path()
+            );
+            Failure::new(Kind::Device, why)
+        })?;
     }
     // Standard input has no way back.
     let acknowledges = !arguments.no_ack && arguments.port != STANDARD_INPUT;

@@ -217,7 +217,12 @@ fn open_failed(path: &str, errno: i32) -> OpenError {
             "check the cable, and on a Raspberry Pi `enable_uart=1` in config.txt; `pressel \
              devices` lists the ports"
         }
-        libc::EACCES | libc::EPERM => {
+        // A service's list of devices refuses with EPERM, rights of the file with EACCES.
+        libc::EPERM => {
+            "under the service: `sudo systemctl edit pressel`, and under [Service] `DeviceAllow=\
+             char-NAME rw` with the driver's NAME in /proc/devices"
+        }
+        libc::EACCES => {
             "add the user to the group `dialout` (`sudo usermod -aG dialout $USER`), log in again"
         }
         libc::EBUSY => {

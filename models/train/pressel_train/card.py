@@ -151,7 +151,7 @@ def score_lines(scores):
             lines.append(f"| {title}: text was invented | {_percent(score['share'])} of "
                          f"{score['pieces']} (95 %: {_percent(score['low'])} to "
                          f"{_percent(score['high'])}) |")
-    if "timestamps" in scores:
+    if scores.get("timestamps", {}).get("median_s"):
         score = scores["timestamps"]
         begin, end = (f"{1000 * one:.0f} ms" for one in score["median_s"])
         lines.append(f"| Timestamps of {score['clips']} espeak-ng clips: error, median | "

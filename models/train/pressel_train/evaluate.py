@@ -112,6 +112,8 @@ def time_errors(recogniser, tokens, pool):
         missing += heard is None
         if heard is not None:
             errors.append([abs(a - b) for a, b in zip(expected, heard)])
+    if not errors:
+        return {"clips": len(pool.clips), "none": missing, "median_s": None, "ninth_decile_s": None}
     middle, most = np.quantile(np.array(errors), [0.5, 0.9], axis=0).round(3).tolist()
     return {"clips": len(pool.clips), "none": missing, "median_s": middle, "ninth_decile_s": most}
 

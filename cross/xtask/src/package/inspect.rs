@@ -12,7 +12,7 @@ use crate::fetch::Arch;
 use crate::{Fallible, process};
 
 /// What the package must have.
-const FILES: [&str; 21] = [
+const FILES: [&str; 22] = [
     "./usr/bin/pressel",
     "./usr/lib/pressel/libonnxruntime.so",
     "./usr/lib/systemd/system/pressel.service",
@@ -24,6 +24,7 @@ const FILES: [&str; 21] = [
     "./usr/share/pressel/models/fetched/silero/silero_vad_16k_op15.onnx",
     "./usr/share/pressel/boards/rpi-5.toml",
     "./usr/share/pressel/boards/README.md",
+    "./usr/share/pressel/boards/pictures/rpi-5.svg",
     "./usr/share/pressel/demo/demo.csv",
     "./usr/share/man/man1/pressel.1.gz",
     "./usr/share/man/man1/pressel-run.1.gz",

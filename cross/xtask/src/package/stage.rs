@@ -69,7 +69,7 @@ fn models(arch: Arch, stage: &Path) -> Fallible<()> {
     copy(&nano.join("LICENSES.md"), &licences.join("nano.md"))
 }
 
-/// The boards' files and their paper.
+/// The boards' files, their paper and its pictures.
 fn boards(into: &Path) -> Fallible<()> {
     let folder = crate::root().join("boards");
     let files = fs::read_dir(&folder).map_err(|error| disk("read", &folder, &error))?;
@@ -82,6 +82,13 @@ fn boards(into: &Path) -> Fallible<()> {
         });
     for path in wanted {
         copy(&path, &into.join(path.file_name().unwrap_or_default()))?;
+    }
+    let pictures = into.join("pictures");
+    fs::create_dir(&pictures).map_err(|error| disk("make", &pictures, &error))?;
+    let files = fs::read_dir(folder.join("pictures"));
+    let files = files.map_err(|error| disk("read", &folder, &error))?;
+    for path in files.filter_map(|file| Some(file.ok()?.path())) {
+        copy(&path, &pictures.join(path.file_name().unwrap_or_default()))?;
     }
     Ok(())
 }

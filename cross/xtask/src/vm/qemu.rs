@@ -138,6 +138,8 @@ impl Qemu {
 impl Drop for Qemu {
     fn drop(&mut self) {
         end(&mut self.child);
+        // QEMU dies a little later than `timeout`, and holds its disk until then.
+        while self.monitor.read().is_ok() {}
     }
 }
 

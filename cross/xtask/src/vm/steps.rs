@@ -313,7 +313,7 @@ fn serial(rig: &mut Rig) -> Fallible<String> {
     let unheard = rig.sentence();
     let board = rig.appliance(Line::Cable)?;
     // QEMU 7.2 may crash when an adapter is pulled out while its other end is written to.
-    board.uart()?.rest();
+    board.uart()?.rest()?;
     board.pull_out()?;
     board
         .guest

@@ -95,13 +95,21 @@ impl Uart {
         self.events.try_recv().ok()
     }
 
-    /// Waits until nothing came for a moment; what comes meanwhile is passed over.
-    pub(super) fn rest(&mut self) {
+    /// Waits until nothing came for a moment.
+    ///
+    /// # Errors
+    /// An outcome came.
+    pub(super) fn rest(&mut self) -> Fallible<()> {
         for _ in 0..EVENTS_MAX {
-            if self.events.recv_timeout(MOMENT).is_err() {
-                break;
+            match self.events.recv_timeout(MOMENT) {
+                Ok(event) if is_outcome(&event) => {
+                    return Err(format!("nothing more was said, the line has {event}"));
+                }
+                Ok(_) => {}
+                Err(_) => break,
             }
         }
+        Ok(())
     }
 
     /// The next outcome, which must be this text.

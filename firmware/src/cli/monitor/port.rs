@@ -43,7 +43,11 @@ impl Port {
         let device = |why: String| Failure::new(Kind::Device, why);
         let link: Box<dyn Link> = if path == STANDARD_INPUT {
             let input = StandardInput::open();
-            Box::new(input.map_err(|error| device(format!("standard input: {error}")))?)
+            Box::new(input.map_err(|error| {
+                device(format!(
+                    "standard input: {error}; name a port, or pipe bytes in"
+                ))
+            })?)
         } else {
             let link = SerialLink::open(path, baud);
             Box::new(link.map_err(|error| device(error.to_string()))?)
