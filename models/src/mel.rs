@@ -12,6 +12,8 @@
 mod frame;
 
 pub use frame::MelFrame;
+#[cfg(feature = "ort")]
+pub(crate) use frame::hann;
 
 /// Samples per second that the filters are made for.
 pub const RATE_HZ: usize = 16_000;

@@ -225,16 +225,15 @@ fn sums(clips: &[(usize, usize)]) -> (usize, usize) {
         .fold((0, 0), |sum, clip| (sum.0 + clip.0, sum.1 + clip.1))
 }
 
+/// A rate with its interval, all of 0 to 1, in words.
+fn in_percent(rate: f64, (low, high): (f64, f64)) -> String {
+    let [rate, low, high] = [rate, low, high].map(|part| 100.0 * part);
+    format!("{rate:.1} % ({low:.1} to {high:.1} %)")
+}
+
 fn percent(share: &Share) -> String {
-    let (low, high) = share.interval;
-    format!(
-        "{:.1} % ({:.1} to {:.1} %), {} of {}",
-        100.0 * share.value(),
-        100.0 * low,
-        100.0 * high,
-        share.count,
-        share.of
-    )
+    let rate = in_percent(share.value(), share.interval);
+    format!("{rate}, {} of {}", share.count, share.of)
 }
 
 fn share_object(share: &Share) -> Value {
@@ -314,10 +313,8 @@ fn text(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure>
     let (whole, empty) = (share(whole, clips.len()), share(empty, clips.len()));
     let lines = vec![
         format!(
-            "word error: {:.1} % ({:.1} to {:.1} %), {errors} of {words} words",
-            100.0 * rate,
-            100.0 * low,
-            100.0 * high
+            "word error: {}, {errors} of {words} words",
+            in_percent(rate, (low, high))
         ),
         format!("recordings without an error: {}", percent(&whole)),
         format!("recordings without a text: {}", percent(&empty)),
@@ -429,10 +426,8 @@ fn vad(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure> 
         let (low, high) = rate_interval(clips);
         let seconds = steps as f64 / 100.0;
         lines.push(format!(
-            "{what}: {:.1} % ({:.1} to {:.1} %) of {seconds:.1} s",
-            100.0 * rate,
-            100.0 * low,
-            100.0 * high
+            "{what}: {} of {seconds:.1} s",
+            in_percent(rate, (low, high))
         ));
         object[key] = json!({"share": rate, "low": low, "high": high, "seconds": seconds});
         rows.push((what.to_owned(), rate, (low, high)));

@@ -10,6 +10,11 @@ use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
 use super::{FFT_SAMPLES, Filter, HALF, log10, slaney_filters};
 
+/// Returns sample `n` of the periodic Hann window of `samples`.
+pub(crate) fn hann(n: usize, samples: usize) -> f64 {
+    0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / samples as f64).cos()
+}
+
 /// The transform of one frame.
 pub struct MelFrame {
     /// Periodic Hann window, divided by the full scale of i16.
@@ -27,10 +32,7 @@ impl MelFrame {
     #[must_use]
     pub fn new(bins: usize) -> Self {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FFT_SAMPLES);
-        let hann = |n: usize| {
-            let turn = std::f64::consts::TAU * n as f64 / FFT_SAMPLES as f64;
-            ((0.5 - 0.5 * turn.cos()) / 32_768.0) as f32
-        };
+        let hann = |n: usize| (hann(n, FFT_SAMPLES) / 32_768.0) as f32;
         Self {
             window: (0..FFT_SAMPLES).map(hann).collect(),
             filters: slaney_filters(bins),

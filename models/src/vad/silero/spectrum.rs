@@ -11,6 +11,8 @@ use std::{f64::consts::TAU, sync::Arc};
 
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
+use crate::mel::hann;
+
 /// Samples in one window.
 pub(super) const FRAME_SAMPLES: usize = 256;
 /// Samples from one window to the next.
@@ -42,7 +44,7 @@ impl Spectrum {
     pub(super) fn new() -> Self {
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FRAME_SAMPLES);
         Self {
-            hann: std::array::from_fn(|n| hann(n) as f32),
+            hann: std::array::from_fn(|n| hann(n, FRAME_SAMPLES) as f32),
             longer: [0.0; SAMPLES + MIRRORED],
             window: fft.make_input_vec(),
             bins: fft.make_output_vec(),
@@ -80,10 +82,6 @@ impl Spectrum {
     }
 }
 
-fn hann(n: usize) -> f64 {
-    0.5 - 0.5 * (TAU * n as f64 / FRAME_SAMPLES as f64).cos()
-}
-
 /// Checks that a file's transform, cosines `[129, 256]` and then sines, is this one; what is wrong
 /// follows the tensor's name in a sentence.
 pub(super) fn check(basis: &[f32]) -> Result<(), String> {
@@ -91,7 +89,7 @@ pub(super) fn check(basis: &[f32]) -> Result<(), String> {
         for (n, &found) in factors.iter().enumerate() {
             let turn = TAU * ((row % BINS) * n) as f64 / FRAME_SAMPLES as f64;
             let wave = if row < BINS { turn.cos() } else { -turn.sin() };
-            if DIFFERENCE_MAX < (f64::from(found) - wave * hann(n)).abs() {
+            if DIFFERENCE_MAX < (f64::from(found) - wave * hann(n, FRAME_SAMPLES)).abs() {
                 return Err("is another transform than that of Silero VAD 5 and 6".into());
             }
         }

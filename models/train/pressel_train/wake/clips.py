@@ -182,9 +182,9 @@ def use_of(config, row, few=False):
         share = PCD_TEST_SHARE if stem.startswith("pcd_") else WORD_TEST_SHARE
         held = splits.draw("wake " + stem) < share
         return "people_words", "test" if held else "train"
-    if row["category"] in ("word", "command", "wake") and few:
-        return "people_talk", recordings.side_of_clip(row)
     if row["category"] in ("word", "command", "wake"):
+        if few:
+            return "people_talk", recordings.side_of_clip(row)
         speaker = row["speaker"] or "clip " + stem
         return "people_talk", "train" if splits.of_speaker(speaker) == "train" else "test"
     held = splits.draw("talk " + (row["speaker"] or stem)) < TALK_TEST_SHARE
