@@ -40,6 +40,8 @@ pub struct Lights {
     pub on_processor: Option<Shown>,
     /// The level tells speech from silence.
     pub by_level: Option<Shown>,
+    /// No wake word is heard.
+    pub no_wake: Option<Shown>,
     /// Nothing else is shown.
     pub idle: Option<Shown>,
 }
@@ -69,7 +71,7 @@ pub struct Colour {
 
 impl Lights {
     /// Returns all signs by name, in the order of the pipeline's, each with what the file says.
-    pub fn signs(&self) -> [(&'static str, Option<&Shown>); 14] {
+    pub fn signs(&self) -> [(&'static str, Option<&Shown>); 15] {
         [
             ("failed", self.failed.as_ref()),
             ("dropped", self.dropped.as_ref()),
@@ -84,6 +86,7 @@ impl Lights {
             ("no-journal", self.no_journal.as_ref()),
             ("on-processor", self.on_processor.as_ref()),
             ("by-level", self.by_level.as_ref()),
+            ("no-wake", self.no_wake.as_ref()),
             ("idle", self.idle.as_ref()),
         ]
     }

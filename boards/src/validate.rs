@@ -23,7 +23,7 @@ const BUFFER_MS: RangeInclusive<u32> = 100..=5_000;
 /// A chain of four LEDs then keeps the main loop for 0.2 ms at most; no such LED is faster.
 const SPI_HZ: RangeInclusive<u32> = 1_000_000..=20_000_000;
 /// Times in a rhythm: the pipeline's limit, asserted equal in `firmware/src/checks.rs`.
-pub const RHYTHM_TIMES_MAX: usize = 10;
+pub const RHYTHM_TIMES_MAX: usize = 12;
 /// What an eye can see, and what a person waits for.
 const RHYTHM_MS: RangeInclusive<u16> = 20..=60_000;
 /// Lines of the header's GPIO: what rppal can name.

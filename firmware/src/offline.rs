@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use pressel_hal::PollFd;
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR};
+use pressel_pipeline::limits::{
+    BLOCK_SAMPLES, LOAD_MS_MAX, RATE_HZ, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
+};
 use pressel_pipeline::time::millis;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
@@ -27,6 +29,10 @@ use crate::window::Context;
 use crate::worker::message::{Canary, Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
+
+/// Blocks of silence behind a file in which wake words are listened for: a word is found up to half
+/// a second after its end, and a microphone would have gone on.
+const BEHIND_BLOCKS: usize = RATE_HZ / 2 / BLOCK_SAMPLES;
 
 /// Mono samples at 16 kHz, in order.
 pub trait Samples {
@@ -132,6 +138,7 @@ impl Offline {
         give: &mut dyn FnMut(Played) -> bool,
     ) -> Result<(), Failure> {
         let (ears, slots) = self.ears.take().ok_or_else(no_ears)?;
+        let has_words = !ears.words().is_empty();
         let mut listener = Listener::new(self.tuning, ears, slots);
         let mut looks = SecondLooks::new(self.confirmed.clone());
         let mut events = Events::new();
@@ -145,13 +152,18 @@ impl Offline {
             );
         }
         let mut read = Ok(());
+        let mut silent_blocks = if has_words && !held { BEHIND_BLOCKS } else { 0 };
         loop {
             let mut block = Block {
                 start: listener.heard(),
                 samples: [0; BLOCK_SAMPLES],
             };
             match file.read(&mut block.samples) {
-                Ok(0) => break,
+                Ok(0) if silent_blocks == 0 => break,
+                Ok(0) => {
+                    silent_blocks -= 1;
+                    listener.hear(&block, &mut events);
+                }
                 Ok(_) => listener.hear(&block, &mut events),
                 Err(error) => {
                     read = Err(Failure::new(Kind::Disk, error));

@@ -10,10 +10,11 @@
 //! [`Mel::compute`].
 
 mod frame;
+mod transform;
 
 pub use frame::MelFrame;
 #[cfg(feature = "ort")]
-pub(crate) use frame::hann;
+pub(crate) use transform::{Transform, hann};
 
 /// Samples per second that the filters are made for.
 pub const RATE_HZ: usize = 16_000;

@@ -159,6 +159,22 @@ fn a_wake_word_and_a_command_in_one_breath_live_and_in_replay_are_the_same() {
 }
 
 #[test]
+fn a_wake_word_that_ends_with_its_file_is_found() {
+    need_models!();
+    let word = read(&recordings().join("../../models/fixtures/computer.wav"));
+    let mut samples = silence(1.0);
+    // Its sound ends after 0.51 s.
+    samples.extend_from_slice(&word[..8_160]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("word.wav");
+    let ran = replay(&file, &samples, &["--trigger", "wake", "--json"]);
+    let events: Vec<Value> = (ran.stdout.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(wakes(&events).len(), 1, "{}", ran.stdout);
+}
+
+#[test]
 fn a_wake_word_that_cannot_be_listened_for_ends_with_one_line() {
     need_models!();
     let folder = tempfile::tempdir().unwrap();

@@ -69,13 +69,15 @@ pub enum Sign {
     OnProcessor,
     /// The level tells speech from silence.
     ByLevel,
+    /// No wake word is heard.
+    NoWake,
     /// Nothing else is shown on the light.
     Idle,
 }
 
 impl Sign {
     /// All signs, the most urgent first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Failed,
         Self::Dropped,
         Self::NoMicrophone,
@@ -89,6 +91,7 @@ impl Sign {
         Self::NoJournal,
         Self::OnProcessor,
         Self::ByLevel,
+        Self::NoWake,
         Self::Idle,
     ];
 
@@ -109,6 +112,7 @@ impl Sign {
             Self::NoJournal => "no-journal",
             Self::OnProcessor => "on-processor",
             Self::ByLevel => "by-level",
+            Self::NoWake => "no-wake",
             Self::Idle => "idle",
         }
     }
@@ -252,6 +256,11 @@ const USUAL: Patterns = {
             &[100, 250, 100, 250, 100, 250, 100, 250, 100, 2_500],
             ORANGE,
         ),
+        pattern(
+            Error,
+            &[100, 250, 100, 250, 100, 250, 100, 250, 100, 250, 100, 2_150],
+            ORANGE,
+        ),
         pattern(Listening, &[], WHITE),
     ])
 };
@@ -297,6 +306,8 @@ pub struct View {
     pub on_processor: bool,
     /// The level decides what speech is.
     pub by_level: bool,
+    /// The model of the wake words failed.
+    pub wake_down: bool,
     /// When the last text went out.
     pub text_at: Option<Millis>,
     /// When an utterance last failed.
@@ -328,6 +339,7 @@ impl View {
             Sign::NoJournal => lasts(self.journal_down),
             Sign::OnProcessor => lasts(self.on_processor),
             Sign::ByLevel => lasts(self.by_level),
+            Sign::NoWake => lasts(self.wake_down),
             Sign::Idle => lasts(true),
         }
     }

@@ -196,7 +196,7 @@ pub const PINS_MAX: usize = LEDS_MAX + 2;
 ///
 /// Memory: 2 bytes each, 14 rhythms. Why 10: five flashes can be counted at a glance, six cannot.
 /// A board file with more is refused.
-pub const RHYTHM_TIMES_MAX: usize = 10;
+pub const RHYTHM_TIMES_MAX: usize = 12;
 
 /// Milliseconds until a chain of LEDs whose bus failed is written to again, when no colour changes
 /// before.

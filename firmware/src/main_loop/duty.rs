@@ -168,6 +168,7 @@ impl MainLoop {
         self.view.on_processor = self.alerts.is_on(Alert::CpuFallback);
         self.view.journal_down = self.alerts.is_on(Alert::JournalDown);
         self.view.by_level = self.alerts.is_on(Alert::VadFallback);
+        self.view.wake_down = self.alerts.is_on(Alert::WakeDown);
         self.light_up(lights::lights(&self.view, &self.pins.patterns, now), now);
     }
 

@@ -4,26 +4,12 @@
 //! nothing is allocated after construction. Unlike [`super::Mel`] it needs no end: a frame ends
 //! with its newest sample, and nothing is scaled by what comes later.
 
-use std::sync::Arc;
-
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
-
-use super::{FFT_SAMPLES, Filter, HALF, log10, slaney_filters};
-
-/// Returns sample `n` of the periodic Hann window of `samples`.
-pub(crate) fn hann(n: usize, samples: usize) -> f64 {
-    0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / samples as f64).cos()
-}
+use super::{FFT_SAMPLES, Filter, HALF, log10, slaney_filters, transform::Transform};
 
 /// The transform of one frame.
 pub struct MelFrame {
-    /// Periodic Hann window, divided by the full scale of i16.
-    window: Vec<f32>,
+    transform: Transform,
     filters: Vec<Filter>,
-    fft: Arc<dyn RealToComplex<f32>>,
-    frame: Vec<f32>,
-    spectrum: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
     power: Vec<f32>,
 }
 
@@ -31,16 +17,11 @@ impl MelFrame {
     /// Makes the filters of `bins` mel bins.
     #[must_use]
     pub fn new(bins: usize) -> Self {
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FFT_SAMPLES);
-        let hann = |n: usize| (hann(n, FFT_SAMPLES) / 32_768.0) as f32;
         Self {
-            window: (0..FFT_SAMPLES).map(hann).collect(),
+            // The full scale of i16 is 1.
+            transform: Transform::new(FFT_SAMPLES, 1.0 / 32_768.0),
             filters: slaney_filters(bins),
-            frame: fft.make_input_vec(),
-            spectrum: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
             power: vec![0.0; HALF + 1],
-            fft,
         }
     }
 
@@ -62,25 +43,19 @@ impl MelFrame {
 
     /// Takes 25 ms, all of which are there.
     pub(super) fn take(&mut self, samples: &[i16; FFT_SAMPLES]) {
-        for ((slot, window), &sample) in self.frame.iter_mut().zip(&self.window).zip(samples) {
-            *slot = f32::from(sample) * window;
-        }
+        self.transform
+            .take(samples.iter().map(|&sample| f32::from(sample)));
     }
 
     /// Takes 25 ms whose sample `n` is `sample(n)`; none is silence.
     pub(super) fn take_each(&mut self, sample: impl Fn(usize) -> Option<i16>) {
-        for (n, (slot, window)) in self.frame.iter_mut().zip(&self.window).enumerate() {
-            *slot = sample(n).map_or(0.0, |sample| f32::from(sample) * window);
-        }
+        let samples = (0..FFT_SAMPLES).map(|n| sample(n).map_or(0.0, f32::from));
+        self.transform.take(samples);
     }
 
     /// Writes the logarithms of what was taken, one value a bin.
     pub(super) fn write(&mut self, logs: &mut [f32]) {
-        let done =
-            self.fft
-                .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch);
-        assert!(done.is_ok(), "the buffers were made by this transform");
-        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
+        for (power, bin) in self.power.iter_mut().zip(self.transform.frequencies()) {
             *power = bin.norm_sqr();
         }
         for (log, filter) in logs.iter_mut().zip(&self.filters) {

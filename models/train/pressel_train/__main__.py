@@ -47,12 +47,22 @@ def command_render(args):
 
 def command_train(args):
     from .training import Trainer
-    from .warm import read_start
+    from .warm import mean_of_runs, read_start
 
     run, pools = Path(args.work) / args.run, Path(args.work) / "pools"
     start = read_start(args.start, args.tokenizer) if args.start else None
-    trainer = Trainer(_config(args.config), pools, run, args.minutes, _grammar(args), start)
+    if args.mean:
+        start = mean_of_runs(args.work, dict(args.mean))
+    trainer = Trainer(
+        _config(args.config), pools, run, args.minutes, _grammar(args), start, args.rate
+    )
     print(trainer.run(args.steps, args.processes))
+
+
+def command_mean(args):
+    from .warm import write_mean
+
+    print(write_mean(args.work, dict(args.of), Path(args.work) / args.run))
 
 
 def command_export(args):
@@ -136,6 +146,11 @@ def command_smoke(args):
     smoke(_config(args.config))
 
 
+def _run_and_share(text):
+    run, _, share = text.partition("=")
+    return run, float(share)
+
+
 def _parser():
     parser = argparse.ArgumentParser(prog="pressel_train", description=__doc__)
     parser.add_argument("--work", default="work", help="folder for pools, runs and exports")
@@ -164,6 +179,13 @@ def _parser():
     one.add_argument("--processes", type=int, default=os.cpu_count(), help="one core each")
     one.add_argument("--start", help="a model folder or a checkpoint to start from")
     one.add_argument("--tokenizer", help="tokenizer.json of that checkpoint, if not beside it")
+    one.add_argument("--mean", nargs="+", type=_run_and_share, metavar="RUN=SHARE",
+                     help="start from the mean of these runs instead, e.g. run3=0.3 run4=0.7")
+    one.add_argument("--rate", type=float, help="highest learning rate, instead of peak_rate")
+    one = add("mean", command_mean, "a run that is the mean of others, better than each")
+    one.add_argument("--of", nargs="+", type=_run_and_share, metavar="RUN=SHARE", required=True,
+                     help="for example run3=0.3 run4=0.7; RUN/last for its last weights")
+    one.add_argument("--run", required=True, help="the new run")
     one = add("export", command_export, "write the model folder")
     one.add_argument("--run", default="run1")
     one.add_argument("--weights", default="best.pt")

@@ -63,21 +63,90 @@ def colour(rng, audio, hardness):
     return scipy.fft.irfft(spectrum, length)[: len(audio) + tail].astype(np.float32)
 
 
+def coloured(rng, samples, power):
+    """Noise of deviation 1 whose power falls with the frequency to the given power."""
+    length = smooth_length(samples)
+    spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
+    where = np.maximum(np.arange(len(spectrum)), 30)
+    track = scipy.fft.irfft(spectrum * where ** (-power / 2), length).astype(np.float32)
+    return track / track.std()
+
+
+def _clatter(rng, samples):
+    """Dishes, keys, steps: short knocks that ring, a few a second."""
+    track = np.zeros(samples + 8000, np.float32)
+    for _ in range(int(samples / 16000 * rng.uniform(1, 9))):
+        at, decay = int(rng.integers(samples)), int(16000 * np.exp(rng.uniform(-5.3, -2.5)))
+        time = np.arange(6 * decay, dtype=np.float32)[:8000]
+        knock = rng.standard_normal(len(time), dtype=np.float32) * rng.uniform(0.1, 1)
+        for tone_hz in np.exp(rng.uniform(5.5, 8.8, rng.integers(1, 4))):
+            knock += np.sin(time * np.float32(2 * np.pi * tone_hz / 16000))
+        knock *= np.exp(-time / decay) * np.float32(np.exp(rng.normal(0, 0.8)))
+        track[at : at + len(knock)] += knock
+    return track[:samples]
+
+
+def _tones(rng, samples, notes):
+    """A motor that hums, or with `notes` some music: harmonics that change as it goes on."""
+    track = np.zeros(samples, np.float32)
+    for _ in range(rng.integers(1, 4)):
+        at = 0
+        while at < samples:
+            length = int(16000 * rng.uniform(0.12, 0.7)) if notes else samples
+            time = np.arange(min(length, samples - at), dtype=np.float32) / 16000
+            base = np.exp(rng.uniform(4.4, 6.6))
+            wobble = 0.003 * np.sin(2 * np.pi * rng.uniform(0.3, 6) * time)
+            loud = np.exp(-time * rng.uniform(0, 5)) if notes else 1 + 60 * wobble
+            for k in range(1, int(rng.integers(3, 14))):
+                phase = 2 * np.pi * k * base * (time + wobble / (1 if notes else 5))
+                part = np.sin(phase + rng.uniform(0, 6)) * loud / k ** rng.uniform(0.4, 1.6)
+                track[at : at + len(time)] += part if k * base < 7500 else 0
+            at += max(1, length)
+    return track
+
+
+def _babble(rng, samples, voices):
+    """A few people who talk at once; `voices` draws a clip."""
+    track = np.zeros(samples, np.float32)
+    for _ in range(rng.integers(2, 8)):
+        at, level = -int(rng.integers(32000)), np.float32(np.exp(rng.normal(0, 0.5)))
+        while at < samples:
+            audio = voices() * level
+            audio = audio[max(0, -at) : samples - at]
+            track[max(0, at) : max(0, at) + len(audio)] += audio
+            at = max(0, at) + len(audio) + int(rng.integers(8000))
+    return track
+
+
+def made_tracks(rng, voices, samples=16000 * 20):
+    """Tracks of deviation 1 for what few recordings have: knocks, motors, music, talk, gusts."""
+    tracks = [_clatter(rng, samples) for _ in range(5)]
+    tracks += [_tones(rng, samples, notes) for notes in (False, False, False, True, True, True)]
+    tracks += [_babble(rng, samples, voices) for _ in range(5 if voices else 0)]
+    for power in (0.0, 0.5, 1.0, 1.5):
+        gusts = np.exp(1.2 * np.interp(
+            np.arange(samples), np.linspace(0, samples, 60), rng.standard_normal(60)
+        ))
+        tracks.append(coloured(rng, samples, power)[:samples] * gusts)
+    floor = rng.uniform(0.02, 0.3, len(tracks))
+    tracks = [t / t.std() + f * coloured(rng, samples, 0.8)[:samples]
+              for t, f in zip(tracks, floor)]
+    return [(t / t.std()).astype(np.float32) for t in tracks]
+
+
 class NoiseBank:
     """Long stretches of noise, from white to brown, and recorded noise; slices are cheap."""
 
     SAMPLES = 16000 * 20
 
-    def __init__(self, rng, recorded, share=0.5, varied=False):
-        """`share` of the draws is recorded; `varied` plays half of them slower or faster."""
+    def __init__(self, rng, recorded, share=0.5, varied=False, more=()):
+        """`share` of the draws is recorded; `varied` plays half of them slower or faster.
+
+        `more` are further tracks beside the coloured noise, such as `made_tracks`.
+        """
         self.share, self.varied = share, varied
-        self.tracks = []
-        length = smooth_length(self.SAMPLES)
-        for power in np.linspace(0, 1.6, 9):
-            spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
-            where = np.maximum(np.arange(len(spectrum)), 30)
-            track = scipy.fft.irfft(spectrum * where ** (-power / 2), length).astype(np.float32)
-            self.tracks.append(track / track.std())
+        self.tracks = [coloured(rng, self.SAMPLES, power) for power in np.linspace(0, 1.6, 9)]
+        self.tracks += more
         self.recorded = []
         for audio in recorded:
             repeats = max(1, int(np.ceil(self.SAMPLES / 2 / len(audio))))

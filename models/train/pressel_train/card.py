@@ -49,7 +49,8 @@ def collect(work, run, config, out, grammar, manifest):
     """All facts as one dictionary."""
     folder = work / run
     state = torch.load(folder / "state.pt", weights_only=False)
-    training = config["warm" if state["facts"].get("start") else "schedule"]
+    parts = state["facts"].get("parts") or {run: state["facts"]}
+    first = next(iter(parts.values()))
     weights = state["network"].items()
     parameters = sum(v.numel() for k, v in weights if k.startswith("whisper.model"))
     read = lambda name: json.loads((folder / name).read_text()) if (folder / name).exists() else {}
@@ -59,9 +60,15 @@ def collect(work, run, config, out, grammar, manifest):
         "network": config["network"], "parameters": parameters,
         "file_bytes": sum(p.stat().st_size for p in out.glob("*.onnx")) if out.exists() else 0,
         "training": {
-            **{k: state["facts"][k] for k in ("steps", "clips", "starts")},
-            "start": state["facts"].get("start"), "schedule": training,
-            "minutes": round(state["facts"]["seconds"] / 60, 1), "seed": config["seed"],
+            "start": first.get("start"), "mean": state["facts"].get("mean"), "seed": config["seed"],
+            "schedule": config["warm" if first.get("start") else "schedule"],
+            "runs": {
+                name: {
+                    **{k: part[k] for k in ("steps", "clips", "starts", "start")},
+                    "minutes": round(part["seconds"] / 60, 1),
+                }
+                for name, part in parts.items()
+            },
             "machine": "two x86_64 cores shared with other work, no GPU",
             "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
             "python": platform.python_version(), "mix": config["mix"],
@@ -129,7 +136,8 @@ def score_lines(scores):
         noisy = scores["noisy"]
         lines += [
             f"| The single words with recorded noise {noisy['snr_db']:g} dB below: right | "
-            f"{_share(noisy['people'])} |",
+            f"{_share(noisy['people'])}; of these Speech Commands "
+            f"{_share(noisy['speech_commands'])} |",
             "| The rendered commands with such noise: word error | "
             f"{_percent(noisy['rendered']['word_error'])} of {noisy['rendered']['words']} words |",
         ]
@@ -198,9 +206,11 @@ def card_text(facts):
         "first prediction (after `<|startoftranscript|>`) is `<|nospeech|>` and the text ends at "
         "once. The encoder takes any even number of frames up to 3000.", "",
         "## Training", "",
-        f"{train['steps']:,} steps, {train['clips']:,} clips, {train['minutes']:g} minutes on "
-        f"{train['machine']}, stopped and gone on {train['starts'] - 1} times; "
-        f"seed {train['seed']}. "
+        *([f"The weights are a mean: {train['mean']}.", ""] if train["mean"] else []),
+        *[f"- {name}: {run['steps']:,} steps, {run['clips']:,} clips, {run['minutes']:g} minutes, "
+          f"stopped and gone on {run['starts'] - 1} times; from {run['start'] or 'nothing'}"
+          for name, run in train["runs"].items()],
+        "", f"On {train['machine']}; seed {train['seed']}. "
         + ", ".join(f"{k} {v}" for k, v in train["versions"].items())
         + f", Python {train['python']}. The commands are in `models/train/README.md`.", "",
         "| Pool | Clips | Hours | Speakers or voices |", "|---|---|---|---|",

@@ -90,14 +90,18 @@ def noisy_scores(recogniser, tokens, pools, snr_db):
     sets = {"people": ("people_test",), "rendered": RENDERED}
     scores = {"snr_db": snr_db}
     for name, parts in sets.items():
-        expected, heard = [], []
+        expected, heard, asked = [], [], []
         for part in parts:
             if (pools / part).exists():
                 pool = Noisy(Pool(pools / part), noises, snr_db)
                 clips = known_words(pool) if name == "people" else pool.clips
                 heard += transcribe_clips(recogniser, tokens, pool, clips)
                 expected += [c["text"] for c in clips]
+                asked += ["speech_commands" in c["source"] for c in clips]
         scores[name] = summarise(expected, heard)
+        if any(asked):
+            part = [pair for pair, is_asked in zip(zip(expected, heard), asked) if is_asked]
+            scores["speech_commands"] = summarise(*zip(*part))
     return scores
 
 

@@ -119,7 +119,22 @@ class ExampleMaker:
         names = [n for n in mix if n in self.sources or n == "noise"]
         self.names, total = names, sum(mix[n] for n in names)
         self.shares = np.cumsum([mix[n] / total for n in names])
-        self.bank = augment.NoiseBank(self.rng, noise, levels["recorded"], varied=True)
+        more = augment.made_tracks(self.rng, self._voices()) if levels.get("made") else []
+        self.bank = augment.NoiseBank(self.rng, noise, levels["recorded"], True, more)
+
+    def _voices(self):
+        """Draws clips of talk outside the vocabulary, for people who talk behind; or None."""
+        items = [i for k in ("other", "reading") if k in self.sources
+                 for i in self.sources[k].items]
+        if not items:
+            return None
+
+        def voice():
+            pool, clip = items[self.rng.integers(len(items))]
+            audio = pool.samples(clip)
+            return audio * np.float32(0.05 / (np.sqrt((audio**2).mean()) + 1e-5))
+
+        return voice
 
     def draw(self, hardness):
         """Returns one finished example; most are easier than `hardness`, some as hard."""

@@ -48,8 +48,8 @@ _PLAIN = torch.from_numpy(mel_filters())
 def log_mel(audio, filters=None, stretch=1.0):
     """Returns Whisper's features; `filters` is [80, 201] or one set per clip."""
     spectrum = torch.stft(audio, FFT_SAMPLES, HOP_SAMPLES, window=_WINDOW, return_complex=True)
-    parts = torch.view_as_real(spectrum[..., :-1])
-    power = parts.square().sum(-1)
+    spectrum = spectrum[..., :-1]
+    power = spectrum.real.square() + spectrum.imag.square()
     mel = ((_PLAIN if filters is None else filters) @ power).clamp(min=1e-10).log10()
     if stretch != 1.0:
         frames = int(mel.shape[2] * stretch) // 2 * 2

@@ -65,9 +65,12 @@ class Average:
 
 
 class Trainer:
-    """One training run in one folder; `start` names a model to start from, if any."""
+    """One training run in one folder; `start` is a model to start from, if any.
 
-    def __init__(self, config, pools, folder, minutes, grammar, start=None):
+    `rate` is the highest learning rate, if not that of the configuration.
+    """
+
+    def __init__(self, config, pools, folder, minutes, grammar, start=None, rate=None):
         self.config, self.pools, self.folder = config, pools, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         tokenizer = self.folder / "tokenizer.json"
@@ -78,7 +81,11 @@ class Trainer:
         self.tokens = Tokens(tokenizer)
         torch.manual_seed(config["seed"])
         self.network = Network(whisper_config(config["network"], self.tokens))
-        self.schedule = config["warm" if start is not None else "schedule"]
+        self.schedule = dict(config["warm" if start is not None else "schedule"])
+        if rate is not None:
+            self.schedule["peak_rate"] = rate
+        if start is not None and start.whole:
+            self.schedule["fresh_steps"] = 0
         self.fresh = [*self.network.sounds.parameters(),
                       self.network.whisper.model.decoder.embed_tokens.weight]
         if start is not None:

@@ -1,11 +1,13 @@
 """A trained model as the start of another: its weights, its tokens, and room for new words.
 
-In: a model folder (ONNX, int8 or fp32) or a checkpoint (`.safetensors`) with its tokenizer.json.
+In: a model folder (ONNX, int8 or fp32), a checkpoint (`.safetensors`) with its tokenizer.json, or
+several runs, whose mean is better than each where they went different ways.
 Out: a network whose known tokens mean what they meant, and whose new tokens mean nothing yet.
 The int8 weights are multiplied out; what int8 cost, training wins back.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ class Start:
     weights: dict
     tokenizer: Path
     name: str
+    whole: bool = False  # the sounds and all words are known already
 
 
 def read_start(path, tokenizer=None):
@@ -40,6 +43,38 @@ def read_start(path, tokenizer=None):
     tokenizer = Path(tokenizer or path.with_name("tokenizer.json"))
     weights = safetensors.torch.load_file(path)
     return Start({k: v.float() for k, v in weights.items()}, tokenizer, path.stem)
+
+
+def mean_of_runs(work, shares):
+    """The mean of the weights of runs with one tokenizer; `shares` is {run or run/last: share}.
+
+    Of a run the best weights count, or with `/last` the last ones.
+    """
+    total, weights, texts = sum(shares.values()), {}, set()
+    for name, share in shares.items():
+        run, _, which = name.partition("/")
+        texts.add((Path(work) / run / "tokenizer.json").read_text(encoding="utf-8"))
+        for key, value in torch.load(Path(work) / run / f"{which or 'best'}.pt").items():
+            weights[key] = weights.get(key, 0) + value * (share / total)
+    if len(texts) > 1:
+        raise SystemExit(f"{', '.join(shares)}: a mean needs runs with one tokenizer")
+    name = " + ".join(f"{share / total:.0%} {run}" for run, share in shares.items())
+    tokenizer = Path(work) / next(iter(shares)).partition("/")[0] / "tokenizer.json"
+    return Start(weights, tokenizer, name, whole=True)
+
+
+def write_mean(work, shares, folder):
+    """Writes the mean of runs as a run of its own, which `export` and `card` take."""
+    start = mean_of_runs(work, shares)
+    folder.mkdir(parents=True)
+    shutil.copyfile(start.tokenizer, folder / "tokenizer.json")
+    torch.save(start.weights, folder / "best.pt")
+    parts = {}
+    for run in dict.fromkeys(name.partition("/")[0] for name in shares):
+        parts[run] = torch.load(Path(work) / run / "state.pt", weights_only=False)["facts"]
+    torch.save({"network": start.weights, "facts": {"mean": start.name, "parts": parts}},
+               folder / "state.pt")
+    return start.name
 
 
 def write_checkpoint(weights, path):

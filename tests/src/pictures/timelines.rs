@@ -42,6 +42,7 @@ fn view_of(sign: Sign) -> View {
         Sign::NoJournal => view.journal_down = true,
         Sign::OnProcessor => view.on_processor = true,
         Sign::ByLevel => view.by_level = true,
+        Sign::NoWake => view.wake_down = true,
         Sign::Idle => {}
     }
     view
@@ -62,6 +63,7 @@ fn words(sign: Sign) -> &'static str {
         Sign::NoJournal => "3: journal not written",
         Sign::OnProcessor => "4: processor in place of CUDA",
         Sign::ByLevel => "5: speech told by level",
+        Sign::NoWake => "6: no wake word is heard",
         Sign::Idle => "idle",
     }
 }

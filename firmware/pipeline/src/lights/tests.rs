@@ -66,12 +66,13 @@ fn lights_stay_steady_for_as_long_as_promised() {
         ..View::default()
     };
     check_steady(&busy, &usual);
-    let codes: [fn(&mut View); 5] = [
+    let codes: [fn(&mut View); 6] = [
         |view| view.safe_mode = true,
         |view| view.link_lost = true,
         |view| view.journal_down = true,
         |view| view.on_processor = true,
         |view| view.by_level = true,
+        |view| view.wake_down = true,
     ];
     for code in codes {
         let mut view = View::default();
@@ -107,6 +108,7 @@ fn the_error_light_counts_what_is_wrong() {
     assert_eq!(flashes(&with(|view| view.journal_down = true)), 3);
     assert_eq!(flashes(&with(|view| view.on_processor = true)), 4);
     assert_eq!(flashes(&with(|view| view.by_level = true)), 5);
+    assert_eq!(flashes(&with(|view| view.wake_down = true)), 6);
 }
 
 #[test]

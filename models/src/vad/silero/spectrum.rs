@@ -7,11 +7,9 @@
 //! Source: silero-vad 6.2.3: a convolution with `forward_basis_buffer`, a Fourier transform under a
 //! periodic Hann window, which [`check`] holds it to.
 
-use std::{f64::consts::TAU, sync::Arc};
+use std::f64::consts::TAU;
 
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
-
-use crate::mel::hann;
+use crate::mel::{Transform, hann};
 
 /// Samples in one window.
 pub(super) const FRAME_SAMPLES: usize = 256;
@@ -31,25 +29,16 @@ const DIFFERENCE_MAX: f64 = 1e-5;
 
 /// The transform.
 pub(super) struct Spectrum {
-    fft: Arc<dyn RealToComplex<f32>>,
-    hann: [f32; FRAME_SAMPLES],
+    transform: Transform,
     /// The samples with the mirrored ones behind them.
     longer: [f32; SAMPLES + MIRRORED],
-    window: Vec<f32>,
-    bins: Vec<Complex<f32>>,
-    scratch: Vec<Complex<f32>>,
 }
 
 impl Spectrum {
     pub(super) fn new() -> Self {
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(FRAME_SAMPLES);
         Self {
-            hann: std::array::from_fn(|n| hann(n, FRAME_SAMPLES) as f32),
+            transform: Transform::new(FRAME_SAMPLES, 1.0),
             longer: [0.0; SAMPLES + MIRRORED],
-            window: fft.make_input_vec(),
-            bins: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            fft,
         }
     }
 
@@ -63,19 +52,9 @@ impl Spectrum {
         }
         for frame in 0..FRAMES {
             let heard = &self.longer[frame * HOP_SAMPLES..][..FRAME_SAMPLES];
-            for ((to, from), hann) in self.window.iter_mut().zip(heard).zip(&self.hann) {
-                *to = from * hann;
-            }
-            let done =
-                self.fft
-                    .process_with_scratch(&mut self.window, &mut self.bins, &mut self.scratch);
-            assert!(done.is_ok(), "the buffers were made by this transform");
-            for (row, bin) in magnitudes
-                .as_chunks_mut::<FRAMES>()
-                .0
-                .iter_mut()
-                .zip(&self.bins)
-            {
+            self.transform.take(heard.iter().copied());
+            let rows = magnitudes.as_chunks_mut::<FRAMES>().0.iter_mut();
+            for (row, bin) in rows.zip(self.transform.frequencies()) {
                 row[frame] = bin.norm_sqr().sqrt();
             }
         }

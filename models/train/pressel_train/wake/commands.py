@@ -38,9 +38,11 @@ def command_render(args):
                 seed_here = (seed + 1_000 * (args.part - 1)) * 100 + number * 10 + (side == "test")
                 render(config, out, side, max(30, int(count * share)), seed_here)
     for number, (side, share) in enumerate((("test", 0.03), ("train", 0.1))):
-        out, count = pools / f"natural_{side}", max(30, int(args.count * share))
-        if args.natural and not (out / "clips.jsonl").exists():
-            clips.render_natural(config, out, side, count, seed * 10 + number, args.natural)
+        out = pools / (f"natural_{side}" if args.part == 1 else f"natural_{side}_{args.part}")
+        count, there = max(30, int(args.count * share)), (out / "clips.jsonl").exists()
+        if args.natural and not there and (args.part == 1 or side == "train"):
+            seed_here = (seed + 1_000 * (args.part - 1)) * 10 + number
+            clips.render_natural(config, out, side, count, seed_here, args.natural)
 
 
 def command_windows(args):
@@ -55,7 +57,8 @@ def command_train(args):
     from .training import Trainer
 
     folder = _pools(args).parent
-    trainer = Trainer(_config(args), folder / "shards", folder / args.run, args.minutes)
+    run = folder / args.run
+    trainer = Trainer(_config(args), folder / "shards", run, args.minutes, args.rate, args.start)
     facts, _ = trainer.run_all()
     print(facts)
 
@@ -69,7 +72,7 @@ def command_export(args):
     mel = mel.transpose(1, 0, 2).reshape(mel.shape[1], -1).astype("float32")
     done = export.export(config, folder.parent / args.run, out, mel)
     print(done)
-    facts = {k: done[k] for k in ("steps", "windows", "seconds", "starts")}
+    facts = {k: done[k] for k in ("steps", "windows", "seconds", "starts", "before")}
     for word in report.write(config, folder.parent / args.run, folder, out, facts):
         print(json.dumps({k: word[k] for k in ("name", "threshold", "lag_ms")}))
 
@@ -102,6 +105,8 @@ def add_commands(parser):
     one = add("train", command_train, "train, or go on training")
     one.add_argument("--minutes", type=float, default=5, help="of one core")
     one.add_argument("--run", default="run1")
+    one.add_argument("--start", metavar="RUN", help="a new run begins with the weights of this one")
+    one.add_argument("--rate", type=float, help="highest learning rate, instead of the file's")
     one = add("export", command_export, "write NAME.onnx, judge it, write NAME.json and the card")
     one.add_argument("--run", default="run1")
     one.add_argument("--out", required=True, help="for example ../wake/wake.onnx")

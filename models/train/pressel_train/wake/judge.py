@@ -19,6 +19,11 @@ CLIPS_MAX = 100
 THRESHOLDS = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]
 
 
+def smoothing_of(config, word):
+    """How many scores of a word are averaged: its own number, or that of all."""
+    return word.get("smoothing", config["detector"]["smoothing"])
+
+
 class Judge:
     """One network and its settings."""
 
@@ -42,7 +47,8 @@ class Judge:
         # The appliance hears whole numbers.
         audio = np.round(audio * 32_767).astype(np.float32) / 32_768
         mel = network.log_mel(torch.from_numpy(audio)[None], self.filters)[0].numpy()
-        return network.smoothed(self.stepper.scores(mel), self.config["detector"]["smoothing"])
+        counts = [smoothing_of(self.config, word) for word in self.config["words"]]
+        return network.smoothed(self.stepper.scores(mel), counts)
 
     def highest(self, pools, keep, noise_db=None):
         """For each clip: its highest score of its own word, and when it was first above a half."""

@@ -111,9 +111,10 @@ def stream_scores(network, mel):
     return torch.sigmoid(logits).reshape(logits.shape[0], steps, -1).amax(2).numpy()
 
 
-def smoothed(scores, count):
-    """The mean of the last `count` scores, as the appliance takes it."""
-    if count <= 1:
-        return scores
-    padded = np.concatenate([np.zeros((scores.shape[0], count - 1), np.float32), scores], 1)
-    return np.stack([padded[:, i : i + scores.shape[1]] for i in range(count)]).mean(0)
+def smoothed(scores, counts):
+    """The mean of each word's last `counts[word]` scores, as the appliance takes it."""
+    rows = []
+    for row, count in zip(scores, counts):
+        padded = np.concatenate([np.zeros(count - 1, np.float32), row])
+        rows.append(np.stack([padded[i : i + len(row)] for i in range(count)]).mean(0))
+    return np.stack(rows)

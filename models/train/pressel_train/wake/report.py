@@ -11,7 +11,7 @@ import platform
 
 from . import export, judge
 
-THRESHOLD_MIN, THRESHOLD_MAX = 0.3, 0.9
+THRESHOLD_MIN, THRESHOLD_MAX = 0.5, 0.9
 PACKAGES = ["torch", "onnx", "onnxruntime", "numpy", "scipy"]
 
 
@@ -89,11 +89,11 @@ def write(config, run, folder, model, facts):
     judged = judge.Judge(config, export.build(net, judge.FRAMES).SerializeToString(), noises)
     chosen = thresholds(config, judged, folder)
     measured = measure(config, judged, folder, chosen)
-    detector = config["detector"]
     words = [
         {
-            "name": word["name"], "threshold": threshold, "smoothing": detector["smoothing"],
-            "refractory_ms": detector["refractory_ms"], "lag_ms": lag_ms,
+            "name": word["name"], "threshold": threshold,
+            "smoothing": judge.smoothing_of(config, word),
+            "refractory_ms": config["detector"]["refractory_ms"], "lag_ms": lag_ms,
             "measured": {k: row[k] for k in ("misses", "false_accepts") if k in row},
         }
         for word, (threshold, lag_ms), row in zip(config["words"], chosen, measured)
@@ -102,7 +102,8 @@ def write(config, run, folder, model, facts):
     text = json.dumps(beside, indent=1) + "\n"
     model.with_suffix(".json").write_text(text, encoding="utf-8")
     card = {
-        "network": config["network"], "bytes": model.stat().st_size, "seed": config["seed"],
+        "network": config["network"], "remark": config["detector"].get("remark", ""),
+        "bytes": model.stat().st_size, "seed": config["seed"],
         "training": facts, "data": pool_facts(folder), "recordings": origins(folder),
         "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
         "python": platform.python_version(),
@@ -141,6 +142,15 @@ def _percent(share):
     return f"{100 * share:.1f} %"
 
 
+def _before(training):
+    """What came before, when the run began with the weights of another."""
+    before = training["before"]
+    if not before:
+        return ""
+    minutes = before["seconds"] / 60
+    return f", after {before['steps']:,} steps and {minutes:.1f} minutes of the run it began from"
+
+
 def card_text(card, words):
     """The card as a page."""
     training = card["training"]
@@ -150,12 +160,13 @@ def card_text(card, words):
         "large matrices are in int8. Made by `python -m pressel_train wake` "
         "(models/train/wake.toml), "
         f"{training['steps']:,} steps, {training['seconds'] / 60:.1f} minutes of one core, "
-        f"seed {card['seed']}, in {training['starts']} start(s).", "",
+        f"seed {card['seed']}, in {training['starts']} start(s){_before(training)}.", "",
         "Nothing of openWakeWord is in it.", "",
         "## How it was judged", "",
         "Test voices, speakers and clips were never trained on. `people` are clips of unnamed "
         "contributors, split by clip, so a speaker of a test clip may have been heard in training; "
         "`people, other source` are another collection (pcd), split by clip as well. "
+        "Thresholds were chosen on the talk heard in training. " + card["remark"] +
         "Noise at 10 dB is recorded noise that was not trained on, and white to brown noise.", "",
         "| word | threshold | voices | missed | 95 % |", "|---|---|---|---|---|",
     ]

@@ -49,20 +49,55 @@ def loss_of(logits, word, end):
     return positive + negative, positive.detach(), worst.mean().detach()
 
 
+def varied(rng, mel, word, end):
+    """Other windows out of the same ones, so that few recorded people are not learnt by heart.
+
+    Faster or slower, a longer or shorter throat, another tone and level, bands and times missing,
+    other talk behind. mel [n, bins, frames], word [n], end [n] in frames; returns (mel, end).
+    """
+    count, bins, frames = mel.shape
+    pace = rng.uniform(0.88, 1.18, count) ** (rng.random(count) < 0.8)
+    times = np.minimum(np.arange(frames) * pace[:, None], frames - 1).round().astype(int)
+    throat = rng.uniform(-2, 2, (count, 1)) * np.linspace(0.3, 1.0, bins)
+    bands = (np.arange(bins) + throat).round().clip(0, bins - 1).astype(int)
+    mel = mel[np.arange(count)[:, None, None], bands[:, :, None], times[:, None, :]]
+    tilt = rng.normal(0, 0.05, (count, 1)) * np.linspace(-1, 1, bins)
+    mel = mel + (tilt + rng.uniform(-0.15, 0.1, (count, 1))).astype(np.float32)[:, :, None]
+    silent = np.flatnonzero(word < 0)
+    for i, one in enumerate(mel):
+        if rng.random() < 0.3 and len(silent):
+            behind = mel[silent[rng.integers(len(silent))]]
+            lower = np.float32(rng.uniform(0.1, 0.6))  # 4 to 24 dB below the loudest
+            np.maximum(one, behind + (one.max() - behind.max() - lower), out=one)
+        if rng.random() < 0.5:
+            low = rng.integers(0, bins - 7)
+            one[low : low + rng.integers(1, 8)] = one.mean()
+        if rng.random() < 0.3:
+            at = rng.integers(0, frames - 12)
+            one[:, at : at + rng.integers(1, 9)] = one.min()
+    return np.maximum(mel, (network.LOG_FLOOR + 4) / 4), np.round(end / pace).astype(int)
+
+
 class Trainer:
     """One run."""
 
-    def __init__(self, config, shards, run, minutes, threads=1):
+    def __init__(self, config, shards, run, minutes, rate=None, start=None, threads=1):
         torch.set_num_threads(threads)
         torch.manual_seed(config["seed"])
         self.config, self.shards, self.run = config, shards, run
         self.seconds = minutes * 60
+        self.peak_rate = rate or config["schedule"]["rate"]
         run.mkdir(parents=True, exist_ok=True)
         self.network = network.WakeNetwork(config["network"], len(config["words"]))
         self.mean = network.WakeNetwork(config["network"], len(config["words"]))
         self.mean.load_state_dict(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-2)
-        self.facts = {"steps": 0, "windows": 0, "seconds": 0.0, "starts": 0}
+        self.facts = {"steps": 0, "windows": 0, "seconds": 0.0, "starts": 0, "before": None}
+        if start:
+            state = torch.load(run.with_name(start) / "state.pt", weights_only=False)
+            self.network.load_state_dict(state["mean"])
+            self.mean.load_state_dict(state["mean"])
+            self.facts["before"] = state["facts"]
         path = run / "state.pt"
         if path.exists():
             state = torch.load(path, weights_only=False)
@@ -88,7 +123,7 @@ class Trainer:
         schedule = self.config["schedule"]
         warm = min(1.0, (self.facts["steps"] + 1) / schedule["warmup_steps"])
         spent = min(1.0, self.facts["seconds"] / self.seconds)
-        return schedule["rate"] * warm * (0.5 + 0.5 * math.cos(math.pi * spent)) + 1e-6
+        return self.peak_rate * warm * (0.5 + 0.5 * math.cos(math.pi * spent)) + 1e-6
 
     def step(self, mel, word, end):
         for group in self.optimizer.param_groups:
@@ -110,18 +145,6 @@ class Trainer:
         self.facts["windows"] += len(mel)
         return float(loss.detach()), float(positive), float(worst)
 
-    def masked(self, rng, mel):
-        """Bands and times that are missing, and another level."""
-        mel = mel + (rng.uniform(-0.15, 0.1, (len(mel), 1, 1))).astype(np.float32)
-        for one in mel:
-            if rng.random() < 0.4:
-                low = rng.integers(0, self.network.bins - 6)
-                one[low : low + rng.integers(1, 7)] = one.mean()
-            if rng.random() < 0.3:
-                at = rng.integers(0, mel.shape[2] - 12)
-                one[:, at : at + rng.integers(1, 9)] = one.min()
-        return np.maximum(mel, (network.LOG_FLOOR + 4) / 4)
-
     def run_all(self, steps_max=None):
         """Trains until the time is over; returns the facts."""
         rng = np.random.default_rng(self.config["seed"] + self.facts["steps"])
@@ -134,12 +157,14 @@ class Trainer:
             order, mels = rng.permutation(len(data["word"])), data["mel"]
             if len(order) < batch:
                 raise SystemExit(f"{self.shards}: fewer windows in a shard than in a batch")
-            word = torch.from_numpy(data["word"].astype(np.int64))
-            end = torch.from_numpy(data["end"].astype(np.int64)) // network.STRIDE
+            words, ends = data["word"].astype(np.int64), data["end"].astype(np.int64)
             for first in range(0, len(order) - batch + 1, batch):
                 start, some = time.process_time(), order[first : first + batch]
-                mel = torch.from_numpy(self.masked(rng, mels[some].astype(np.float32)))
-                losses.append(self.step(mel, word[some], end[some]))
+                mel, end = varied(rng, mels[some].astype(np.float32), words[some], ends[some])
+                losses.append(self.step(
+                    torch.from_numpy(mel), torch.from_numpy(words[some]),
+                    torch.from_numpy(end // network.STRIDE),
+                ))
                 self.facts["seconds"] += time.process_time() - start
                 if len(losses) % 50 == 0:
                     self.log(losses[-50:])

@@ -81,18 +81,27 @@ class Windows:
                 audio = self._load(self._one(self.clips.near))
             else:
                 audio = self._load(self._one(self.clips.talk))
+            if self.rng.random() < 0.3:  # how recordings end, too
+                audio = audio[-int(self.rng.uniform(0.4, 1.6) * 16_000) :]
             if len(audio) > samples:
                 at = self.rng.integers(len(audio) - samples + 1)
                 audio = audio[at : at + samples]
             audio, _ = self._speed(audio)
-            gap = np.zeros(int(self.rng.uniform(0, 0.4) ** 2 * 40_000), np.float32)
+            gap = self._floor(audio, int(self.rng.uniform(0, 0.4) ** 2 * 40_000))
             parts += [audio, gap]
             have += len(audio) + len(gap)
         return np.concatenate(parts)[:samples]
 
+    def _floor(self, audio, samples):
+        """As much of the noise that is under a recording, or the network hears where it is cut."""
+        power = (audio[: len(audio) // 160 * 160].reshape(-1, 160) ** 2).mean(1)
+        level = np.sqrt(np.percentile(power, 10)) if len(power) else 0.0
+        noise = self.bank.draw(self.rng, samples)[:samples] if samples and level else []
+        return np.pad(noise, (0, samples - len(noise))).astype(np.float32) * np.float32(level)
+
     def _around(self, audio, at):
         """A window with `audio` from sample `at` on; talk or silence before and behind it."""
-        window = np.zeros(SAMPLES, np.float32)
+        window = self._floor(audio, SAMPLES)
         first, last = max(0, at), min(SAMPLES, at + len(audio))
         window[first:last] = audio[first - at : last - at]
         gap = lambda: int(self.rng.uniform(0, 1) ** 2 * 6_400)
