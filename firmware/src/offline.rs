@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use pressel_hal::PollFd;
 use pressel_hal::linux::poll;
-use pressel_pipeline::limits::{
-    BLOCK_SAMPLES, LOAD_MS_MAX, RATE_HZ, RECOGNISE_BASE_MS, RECOGNISE_FACTOR,
-};
+use pressel_models::wake_word::FRAME_SAMPLES;
+use pressel_pipeline::limits::{BLOCK_SAMPLES, LOAD_MS_MAX, RECOGNISE_BASE_MS, RECOGNISE_FACTOR};
 use pressel_pipeline::time::millis;
 use pressel_pipeline::waiting::Utterance;
 use pressel_wire::{DropReason, OutcomeResult};
@@ -30,9 +29,9 @@ use crate::worker::message::{Canary, Excerpt, Fault};
 use crate::worker::socket::Received;
 use crate::worker::{Answer, Request, Setup, WorkerProcess, WorkerSocket};
 
-/// Blocks of silence behind a file in which wake words are listened for: a word is found up to half
-/// a second after its end, and a microphone would have gone on.
-const BEHIND_BLOCKS: usize = RATE_HZ / 2 / BLOCK_SAMPLES;
+/// Frames of silence behind a file in which wake words are listened for, beside those whose scores
+/// are averaged: a word is found a while after its end, and a microphone would have gone on.
+const BEHIND_FRAMES: usize = 4;
 
 /// Mono samples at 16 kHz, in order.
 pub trait Samples {
@@ -62,7 +61,7 @@ pub enum Played {
     },
     /// An utterance has its outcome.
     Outcome(Box<Finished>),
-    /// So many samples of the file have been heard.
+    /// So many samples have been heard, of the file and then of the silence behind it.
     Progress(u64),
 }
 
@@ -125,8 +124,9 @@ impl Offline {
         Err(Failure::new(Kind::Model, failed))
     }
 
-    /// Plays one file. With `held` the push-to-talk is held for all of it. `give` gets what is
-    /// found, and its answer to [`Played::Progress`] tells whether to go on.
+    /// Plays one file, and some silence behind it where wake words are listened for. With `held`
+    /// the push-to-talk is held for all of it. `give` gets what is found, and its answer to
+    /// [`Played::Progress`] tells whether to go on.
     ///
     /// # Errors
     /// [`Kind::Disk`] when the file cannot be read on; what was recognised before has been given
@@ -138,7 +138,11 @@ impl Offline {
         give: &mut dyn FnMut(Played) -> bool,
     ) -> Result<(), Failure> {
         let (ears, slots) = self.ears.take().ok_or_else(no_ears)?;
-        let has_words = !ears.words().is_empty();
+        let smoothings = ears.words().iter().map(|word| word.tuning.smoothing);
+        let behind = match smoothings.max() {
+            Some(count) if !held => BEHIND_FRAMES + count,
+            _ => 0,
+        };
         let mut listener = Listener::new(self.tuning, ears, slots);
         let mut looks = SecondLooks::new(self.confirmed.clone());
         let mut events = Events::new();
@@ -152,7 +156,7 @@ impl Offline {
             );
         }
         let mut read = Ok(());
-        let mut silent_blocks = if has_words && !held { BEHIND_BLOCKS } else { 0 };
+        let mut silent_blocks = behind * FRAME_SAMPLES / BLOCK_SAMPLES;
         loop {
             let mut block = Block {
                 start: listener.heard(),

@@ -194,7 +194,7 @@ pub const PINS_MAX: usize = LEDS_MAX + 2;
 
 /// Times in the rhythm of a light: lit, dark, lit and so on.
 ///
-/// Memory: 2 bytes each, 14 rhythms. Why 10: five flashes can be counted at a glance, six cannot.
+/// Memory: 2 bytes each, 15 rhythms. Why 12: six flashes, the longest code that is still counted.
 /// A board file with more is refused.
 pub const RHYTHM_TIMES_MAX: usize = 12;
 

@@ -35,7 +35,7 @@ impl Transform {
         }
     }
 
-    /// Takes a frame; what `samples` is too short for stays from the frame before.
+    /// Takes a frame; `samples` gives all of its samples.
     pub(crate) fn take(&mut self, samples: impl Iterator<Item = f32>) {
         for ((slot, window), sample) in self.frame.iter_mut().zip(&self.window).zip(samples) {
             *slot = sample * window;

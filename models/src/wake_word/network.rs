@@ -35,6 +35,9 @@ const REACH_SAMPLES: usize = FFT_SAMPLES - HOP_SAMPLES;
 /// Logarithms below this are silence. Source: models/train/pressel_train/wake/network.py.
 const LOG_FLOOR: f32 = -5.0;
 
+/// Steps of silence before a stream, 5 s; the built-in network remembers 28 of them.
+const SILENT_STEPS: usize = 64;
+
 /// What is known about a network, from its JSON file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct NetworkFile {
@@ -124,6 +127,8 @@ pub struct Network {
 struct Remembered {
     now: Tensor<f32>,
     next: Tensor<f32>,
+    /// What is remembered after a long silence, and before the first step.
+    silence: Vec<f32>,
 }
 
 impl Network {
@@ -155,9 +160,7 @@ impl Network {
         }
         let mut network =
             Self::bind(session, &mel, &front, &state, &scores, chosen).map_err(foreign(file))?;
-        let first = network.infer();
-        first.map_err(foreign(file))?;
-        network.reset();
+        network.hear_silence().map_err(foreign(file))?;
         Ok(network)
     }
 
@@ -193,6 +196,19 @@ impl Network {
             audio: [0; REACH_SAMPLES + FRAME_SAMPLES],
             logs: vec![0.0; bins],
         })
+    }
+
+    /// Hears silence, which a stream begins behind: a word at its very start is else misheard.
+    fn hear_silence(&mut self) -> ort::Result<()> {
+        self.transform();
+        for _ in 0..SILENT_STEPS {
+            self.infer()?;
+            self.front.go_on();
+            self.state.go_on();
+        }
+        self.front.keep_as_silence();
+        self.state.keep_as_silence();
+        Ok(())
     }
 
     /// The one call into ONNX Runtime.
@@ -248,8 +264,11 @@ impl WakeWord for Network {
 
 impl Remembered {
     fn new(shape: &[usize]) -> ort::Result<Self> {
-        let (now, next) = (zeros(shape)?, zeros(shape)?);
-        Ok(Self { now, next })
+        Ok(Self {
+            now: zeros(shape)?,
+            next: zeros(shape)?,
+            silence: Vec::new(),
+        })
     }
 
     fn go_on(&mut self) {
@@ -257,8 +276,13 @@ impl Remembered {
         self.now.extract_tensor_mut().1.copy_from_slice(next);
     }
 
+    fn keep_as_silence(&mut self) {
+        self.silence = self.now.extract_tensor().1.to_vec();
+    }
+
     fn reset(&mut self) {
-        self.now.extract_tensor_mut().1.fill(0.0);
+        let (_, now) = self.now.extract_tensor_mut();
+        now.copy_from_slice(&self.silence);
     }
 }
 

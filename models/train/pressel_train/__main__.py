@@ -7,6 +7,8 @@ import time
 import tomllib
 from pathlib import Path
 
+from .shares import run_and_share
+
 HERE = Path(__file__).resolve().parent.parent
 
 
@@ -103,7 +105,8 @@ def command_card(args):
 
     out = Path(args.out)
     write_card(
-        Path(args.work), args.run, _config(args.config), out, _grammar(args), args.recordings
+        Path(args.work), args.run, _config(args.config), out, _grammar(args), args.recordings,
+        args.remark,
     )
 
 
@@ -146,11 +149,6 @@ def command_smoke(args):
     smoke(_config(args.config))
 
 
-def _run_and_share(text):
-    run, _, share = text.partition("=")
-    return run, float(share)
-
-
 def _parser():
     parser = argparse.ArgumentParser(prog="pressel_train", description=__doc__)
     parser.add_argument("--work", default="work", help="folder for pools, runs and exports")
@@ -177,13 +175,14 @@ def _parser():
     one.add_argument("--run", default="run1")
     one.add_argument("--steps", type=int, help="stop after so many steps")
     one.add_argument("--processes", type=int, default=os.cpu_count(), help="one core each")
-    one.add_argument("--start", help="a model folder or a checkpoint to start from")
+    begin = one.add_mutually_exclusive_group()
+    begin.add_argument("--start", help="a model folder or a checkpoint to start from")
     one.add_argument("--tokenizer", help="tokenizer.json of that checkpoint, if not beside it")
-    one.add_argument("--mean", nargs="+", type=_run_and_share, metavar="RUN=SHARE",
-                     help="start from the mean of these runs instead, e.g. run3=0.3 run4=0.7")
+    begin.add_argument("--mean", nargs="+", type=run_and_share, metavar="RUN=SHARE",
+                       help="start from the mean of these runs instead, e.g. run3=0.3 run4=0.7")
     one.add_argument("--rate", type=float, help="highest learning rate, instead of peak_rate")
     one = add("mean", command_mean, "a run that is the mean of others, better than each")
-    one.add_argument("--of", nargs="+", type=_run_and_share, metavar="RUN=SHARE", required=True,
+    one.add_argument("--of", nargs="+", type=run_and_share, metavar="RUN=SHARE", required=True,
                      help="for example run3=0.3 run4=0.7; RUN/last for its last weights")
     one.add_argument("--run", required=True, help="the new run")
     one = add("export", command_export, "write the model folder")
@@ -204,6 +203,7 @@ def _parser():
     one.add_argument("--model", required=True, help="folder of the model")
     one.add_argument("--recordings", required=True, help="folder with manifest.csv")
     one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
+    one.add_argument("--remark", default="", help="what the run does not know, for the card")
     one.add_argument("--run", default="run1")
     one.add_argument("--recordings", help="folder with manifest.csv")
     one.add_argument("--out", required=True)

@@ -35,9 +35,9 @@ LIMITS = [
 ]
 
 
-def write_card(work, run, config, out, grammar, manifest=None):
-    """Collects all facts and writes the three files."""
-    facts = collect(work, run, config, out, grammar, manifest)
+def write_card(work, run, config, out, grammar, manifest=None, remark=""):
+    """Collects all facts and writes the three files; `remark` is what the run does not know."""
+    facts = {**collect(work, run, config, out, grammar, manifest), "remark": remark}
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
     (out / "card.json").write_text(text, encoding="utf-8")
@@ -65,6 +65,7 @@ def collect(work, run, config, out, grammar, manifest):
             "runs": {
                 name: {
                     **{k: part[k] for k in ("steps", "clips", "starts", "start")},
+                    "rate": part.get("rate"), "mix": part.get("mix"),
                     "minutes": round(part["seconds"] / 60, 1),
                 }
                 for name, part in parts.items()
@@ -136,8 +137,9 @@ def score_lines(scores):
         noisy = scores["noisy"]
         lines += [
             f"| The single words with recorded noise {noisy['snr_db']:g} dB below: right | "
-            f"{_share(noisy['people'])}; of these Speech Commands "
-            f"{_share(noisy['speech_commands'])} |",
+            f"{_share(noisy['people'])} |",
+            *([f"| of these Speech Commands | {_share(noisy['speech_commands'])} |"]
+              if "speech_commands" in noisy else []),
             "| The rendered commands with such noise: word error | "
             f"{_percent(noisy['rendered']['word_error'])} of {noisy['rendered']['words']} words |",
         ]
@@ -210,7 +212,8 @@ def card_text(facts):
         *[f"- {name}: {run['steps']:,} steps, {run['clips']:,} clips, {run['minutes']:g} minutes, "
           f"stopped and gone on {run['starts'] - 1} times; from {run['start'] or 'nothing'}"
           for name, run in train["runs"].items()],
-        "", f"On {train['machine']}; seed {train['seed']}. "
+        "", *([facts["remark"], ""] if facts.get("remark") else []),
+        f"On {train['machine']}; seed {train['seed']}. "
         + ", ".join(f"{k} {v}" for k, v in train["versions"].items())
         + f", Python {train['python']}. The commands are in `models/train/README.md`.", "",
         "| Pool | Clips | Hours | Speakers or voices |", "|---|---|---|---|",

@@ -95,7 +95,8 @@ class Trainer:
         self.seconds_planned = minutes * 60
         self.group = together.Group(0, 1)
         self.facts = {"steps": 0, "clips": 0, "seconds": 0.0, "best": -1.0, "starts": 0,
-                      "start": start.name if start is not None else None}
+                      "start": start.name if start is not None else None,
+                      "rate": self.schedule["peak_rate"], "mix": config["mix"]}
         if (self.folder / "state.pt").exists():
             self._load()
         self.facts["starts"] += 1
@@ -111,6 +112,8 @@ class Trainer:
 
     def _load(self):
         state = torch.load(self.folder / "state.pt", weights_only=False)
+        if "optimizer" not in state:
+            raise SystemExit(f"{self.folder} is a mean: train a new run from it, with --mean")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.weights, self.average.count = state["average"], state["average_count"]

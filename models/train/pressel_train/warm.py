@@ -52,26 +52,37 @@ def mean_of_runs(work, shares):
     """
     total, weights, texts = sum(shares.values()), {}, set()
     for name, share in shares.items():
-        run, _, which = name.partition("/")
-        texts.add((Path(work) / run / "tokenizer.json").read_text(encoding="utf-8"))
-        for key, value in torch.load(Path(work) / run / f"{which or 'best'}.pt").items():
+        run, path = _weights_of(work, name)
+        texts.add((run / "tokenizer.json").read_text(encoding="utf-8"))
+        for key, value in torch.load(path).items():
             weights[key] = weights.get(key, 0) + value * (share / total)
     if len(texts) > 1:
         raise SystemExit(f"{', '.join(shares)}: a mean needs runs with one tokenizer")
     name = " + ".join(f"{share / total:.0%} {run}" for run, share in shares.items())
-    tokenizer = Path(work) / next(iter(shares)).partition("/")[0] / "tokenizer.json"
-    return Start(weights, tokenizer, name, whole=True)
+    return Start(weights, run / "tokenizer.json", name, whole=True)
+
+
+def _weights_of(work, name):
+    """The folder of `RUN` or `RUN/last`, and its weights; the last ones may be the best ones."""
+    run, _, which = name.partition("/")
+    folder = Path(work) / run
+    best, last = folder / "best.pt", folder / "last.pt"
+    if which not in ("", "last") or not best.exists():
+        raise SystemExit(f"{name}: no trained run; write RUN or RUN/last of those in {work}")
+    return folder, last if which and last.exists() else best
 
 
 def write_mean(work, shares, folder):
     """Writes the mean of runs as a run of its own, which `export` and `card` take."""
-    start = mean_of_runs(work, shares)
+    if folder.exists():
+        raise SystemExit(f"{folder} is there already: give the mean a name of its own")
+    start, parts = mean_of_runs(work, shares), {}
+    for run in dict.fromkeys(name.partition("/")[0] for name in shares):
+        facts = torch.load(Path(work) / run / "state.pt", weights_only=False)["facts"]
+        parts.update(facts.get("parts") or {run: facts})
     folder.mkdir(parents=True)
     shutil.copyfile(start.tokenizer, folder / "tokenizer.json")
     torch.save(start.weights, folder / "best.pt")
-    parts = {}
-    for run in dict.fromkeys(name.partition("/")[0] for name in shares):
-        parts[run] = torch.load(Path(work) / run / "state.pt", weights_only=False)["facts"]
     torch.save({"network": start.weights, "facts": {"mean": start.name, "parts": parts}},
                folder / "state.pt")
     return start.name

@@ -7,6 +7,8 @@ import json
 import tomllib
 from pathlib import Path
 
+from ..shares import run_and_share
+
 HERE = Path(__file__).resolve().parents[2]
 POOLS = ("words", "near", "talk")
 
@@ -63,6 +65,12 @@ def command_train(args):
     print(facts)
 
 
+def command_mean(args):
+    from .training import write_mean
+
+    write_mean(_pools(args).parent, dict(args.of), args.run)
+
+
 def command_export(args):
     from . import export, report
     from .windows import Windows
@@ -73,6 +81,8 @@ def command_export(args):
     done = export.export(config, folder.parent / args.run, out, mel)
     print(done)
     facts = {k: done[k] for k in ("steps", "windows", "seconds", "starts", "before")}
+    facts["mean"] = done.get("mean")
+    facts["rate"] = done.get("rate", _config(args)["schedule"]["rate"])
     for word in report.write(config, folder.parent / args.run, folder, out, facts):
         print(json.dumps({k: word[k] for k in ("name", "threshold", "lag_ms")}))
 
@@ -107,6 +117,9 @@ def add_commands(parser):
     one.add_argument("--run", default="run1")
     one.add_argument("--start", metavar="RUN", help="a new run begins with the weights of this one")
     one.add_argument("--rate", type=float, help="highest learning rate, instead of the file's")
+    one = add("mean", command_mean, "a run that is the mean of others")
+    one.add_argument("--of", nargs="+", type=run_and_share, metavar="RUN=SHARE", required=True)
+    one.add_argument("--run", required=True, help="the new run")
     one = add("export", command_export, "write NAME.onnx, judge it, write NAME.json and the card")
     one.add_argument("--run", default="run1")
     one.add_argument("--out", required=True, help="for example ../wake/wake.onnx")

@@ -22,7 +22,7 @@ def load(config, run):
     state = torch.load(run / "state.pt", weights_only=False)
     net = network.WakeNetwork(config["network"], len(config["words"]))
     net.load_state_dict(state["mean"])
-    return net.eval(), state["facts"]
+    return net.eval(), {"before": None, **state["facts"]}
 
 
 def _folded(conv, norm):
@@ -128,6 +128,7 @@ class OnnxStepper:
         """[bins, frames] to [words, steps]."""
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
         front, state = (np.zeros(shapes[name], np.float32) for name in ("front", "state"))
+        mel = network.behind_silence(mel)
         chunk, steps = shapes["mel"][2], mel.shape[1] // network.STEP_FRAMES
         missing = -(steps * network.STEP_FRAMES) % chunk
         mel = np.pad(mel[:, : steps * network.STEP_FRAMES], ((0, 0), (0, missing)))
@@ -140,12 +141,12 @@ class OnnxStepper:
             if chunk != network.STEP_FRAMES:
                 scores = scores.reshape(len(scores), -1, per_step).max(2)
             out.append(scores)
-        return np.concatenate(out, 1)[:, :steps]
+        return np.concatenate(out, 1)[:, network.SILENT_STEPS : steps]
 
 
 def compare(net, model, mel):
     """The largest difference between the network as it was trained and the exported steps."""
-    expected = network.stream_scores(net, torch.from_numpy(mel))
+    expected = network.stream_scores(net, mel)
     return float(np.abs(OnnxStepper(model).scores(mel) - expected).max())
 
 

@@ -15,6 +15,7 @@ TAPS = 5
 FRONT_TAPS, STRIDE = 6, 4
 FRONT_MEMORY = FRONT_TAPS - STRIDE
 STEP_FRAMES = 8
+SILENT_STEPS = 64  # before a stream; as in models/src/wake_word/network.rs
 LOG_FLOOR = -5.0  # below it is silence, whatever the microphone: also a recording of zeros
 
 
@@ -101,14 +102,21 @@ class WakeNetwork(nn.Module):
         return scores, front_next, torch.cat(memories, 2)
 
 
+def behind_silence(mel):
+    """A spectrogram with the silence before it that the appliance lets a stream begin behind."""
+    lead = ((0, 0), (SILENT_STEPS * STEP_FRAMES, 0))
+    return np.pad(mel, lead, constant_values=(LOG_FLOOR + 4) / 4)
+
+
 def stream_scores(network, mel):
     """Scores [words, steps] of one recording: the highest of each step, as `step` gives them."""
     with torch.no_grad():
-        logits = network(mel[None])[0]
+        logits = network(torch.from_numpy(behind_silence(mel))[None])[0]
     per_step = STEP_FRAMES // STRIDE
     steps = logits.shape[1] // per_step
     logits = logits[:, : steps * per_step]
-    return torch.sigmoid(logits).reshape(logits.shape[0], steps, -1).amax(2).numpy()
+    scores = torch.sigmoid(logits).reshape(logits.shape[0], steps, -1).amax(2).numpy()
+    return scores[:, SILENT_STEPS:]
 
 
 def smoothed(scores, counts):

@@ -17,6 +17,7 @@ from . import network
 
 EARLY, LATE = 2, 6           # steps of 40 ms around the end of a word in which it may be found
 DEAF_BEFORE, DEAF_BEHIND = 5, 14
+PAST_FRAMES = 160            # with what is in a window as much as the network remembers
 MEAN_DECAY = 0.998
 SAVE_SECONDS = 60
 
@@ -78,33 +79,75 @@ def varied(rng, mel, word, end):
     return np.maximum(mel, (network.LOG_FLOOR + 4) / 4), np.round(end / pace).astype(int)
 
 
+def behind_something(rng, mel, word, end):
+    """Windows with a past, as in a stream: silence, the window's own noise, or other talk.
+
+    Without it the network would only know words that almost begin what it ever heard.
+    """
+    count, bins, _ = mel.shape
+    lead = np.full((count, bins, PAST_FRAMES), (network.LOG_FLOOR + 4) / 4, np.float32)
+    silent = np.flatnonzero(word < 0)
+    for one, past in zip(mel, lead):
+        pick = rng.random()
+        if pick < 0.4:
+            quiet = one[:, np.argsort(one.mean(0))[: one.shape[1] // 8]]
+            past[:] = quiet[:, rng.integers(quiet.shape[1], size=PAST_FRAMES)]
+        elif pick < 0.7 and len(silent):
+            past[:] = mel[silent[rng.integers(len(silent))]][:, -PAST_FRAMES:]
+    return np.concatenate([lead, mel], 2), end + PAST_FRAMES
+
+
+def _state(run, start):
+    """What a run left behind that another one begins from."""
+    path = run.parent / start / "state.pt"
+    if not path.exists():
+        raise SystemExit(f"--start {start}: {path} is not there: name a run that was trained")
+    return torch.load(path, weights_only=False)
+
+
+def write_mean(folder, shares, run):
+    """Writes the mean of the weights of runs, {run: share}, as a run that `export` takes."""
+    states = {name: _state(folder / "new", name) for name in shares}
+    if (folder / run).exists():
+        raise SystemExit(f"{folder / run} is there already: give the mean a name of its own")
+    total, weights = sum(shares.values()), {}
+    for name, share in shares.items():
+        for key, value in states[name]["mean"].items():
+            part = value * (share / total) if value.dtype.is_floating_point else value
+            old = weights.get(key, 0) if value.dtype.is_floating_point else 0
+            weights[key] = old + part
+    (folder / run).mkdir(parents=True)
+    facts = {**states[list(shares)[-1]]["facts"], "mean": shares}
+    torch.save({"mean": weights, "facts": facts}, folder / run / "state.pt")
+
+
 class Trainer:
-    """One run."""
+    """One run; with `start` it begins with the weights of another one in the same folder."""
 
     def __init__(self, config, shards, run, minutes, rate=None, start=None, threads=1):
         torch.set_num_threads(threads)
         torch.manual_seed(config["seed"])
         self.config, self.shards, self.run = config, shards, run
         self.seconds = minutes * 60
-        self.peak_rate = rate or config["schedule"]["rate"]
+        before = None if start is None or (run / "state.pt").exists() else _state(run, start)
         run.mkdir(parents=True, exist_ok=True)
         self.network = network.WakeNetwork(config["network"], len(config["words"]))
         self.mean = network.WakeNetwork(config["network"], len(config["words"]))
         self.mean.load_state_dict(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-2)
-        self.facts = {"steps": 0, "windows": 0, "seconds": 0.0, "starts": 0, "before": None}
-        if start:
-            state = torch.load(run.with_name(start) / "state.pt", weights_only=False)
-            self.network.load_state_dict(state["mean"])
-            self.mean.load_state_dict(state["mean"])
-            self.facts["before"] = state["facts"]
+        self.facts = {"steps": 0, "windows": 0, "seconds": 0.0, "starts": 0, "before": None,
+                      "rate": rate or config["schedule"]["rate"]}
+        if before:
+            self.network.load_state_dict(before["mean"])
+            self.mean.load_state_dict(before["mean"])
+            self.facts["before"] = {"run": start, **before["facts"]}
         path = run / "state.pt"
         if path.exists():
             state = torch.load(path, weights_only=False)
             self.network.load_state_dict(state["network"])
             self.mean.load_state_dict(state["mean"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.facts = state["facts"]
+            self.facts |= state["facts"]
         self.facts["starts"] += 1
 
     def save(self):
@@ -123,7 +166,7 @@ class Trainer:
         schedule = self.config["schedule"]
         warm = min(1.0, (self.facts["steps"] + 1) / schedule["warmup_steps"])
         spent = min(1.0, self.facts["seconds"] / self.seconds)
-        return self.peak_rate * warm * (0.5 + 0.5 * math.cos(math.pi * spent)) + 1e-6
+        return self.facts["rate"] * warm * (0.5 + 0.5 * math.cos(math.pi * spent)) + 1e-6
 
     def step(self, mel, word, end):
         for group in self.optimizer.param_groups:
@@ -161,6 +204,7 @@ class Trainer:
             for first in range(0, len(order) - batch + 1, batch):
                 start, some = time.process_time(), order[first : first + batch]
                 mel, end = varied(rng, mels[some].astype(np.float32), words[some], ends[some])
+                mel, end = behind_something(rng, mel, words[some], end)
                 losses.append(self.step(
                     torch.from_numpy(mel), torch.from_numpy(words[some]),
                     torch.from_numpy(end // network.STRIDE),
