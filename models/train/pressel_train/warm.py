@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from onnx import numpy_helper
 
+from .shares import mean_of
 from .tokens import SPECIAL, Tokens
 
 _LINEAR = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
@@ -50,16 +51,15 @@ def mean_of_runs(work, shares):
 
     Of a run the best weights count, or with `/last` the last ones.
     """
-    total, weights, texts = sum(shares.values()), {}, set()
+    total, parts, texts = sum(shares.values()), [], set()
     for name, share in shares.items():
         run, path = _weights_of(work, name)
         texts.add((run / "tokenizer.json").read_text(encoding="utf-8"))
-        for key, value in torch.load(path).items():
-            weights[key] = weights.get(key, 0) + value * (share / total)
+        parts.append((torch.load(path), share))
     if len(texts) > 1:
         raise SystemExit(f"{', '.join(shares)}: a mean needs runs with one tokenizer")
     name = " + ".join(f"{share / total:.0%} {run}" for run, share in shares.items())
-    return Start(weights, run / "tokenizer.json", name, whole=True)
+    return Start(mean_of(parts), run / "tokenizer.json", name, whole=True)
 
 
 def _weights_of(work, name):

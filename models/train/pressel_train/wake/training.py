@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+from ..shares import mean_of
 from . import network
 
 EARLY, LATE = 2, 6           # steps of 40 ms around the end of a word in which it may be found
@@ -110,12 +111,7 @@ def write_mean(folder, shares, run):
     states = {name: _state(folder / "new", name) for name in shares}
     if (folder / run).exists():
         raise SystemExit(f"{folder / run} is there already: give the mean a name of its own")
-    total, weights = sum(shares.values()), {}
-    for name, share in shares.items():
-        for key, value in states[name]["mean"].items():
-            part = value * (share / total) if value.dtype.is_floating_point else value
-            old = weights.get(key, 0) if value.dtype.is_floating_point else 0
-            weights[key] = old + part
+    weights = mean_of([(states[name]["mean"], share) for name, share in shares.items()])
     (folder / run).mkdir(parents=True)
     facts = {**states[list(shares)[-1]]["facts"], "mean": shares}
     torch.save({"mean": weights, "facts": facts}, folder / run / "state.pt")
