@@ -17,6 +17,7 @@ FRONT_MEMORY = FRONT_TAPS - STRIDE
 STEP_FRAMES = 8
 SILENT_STEPS = 64  # before a stream; as in models/src/wake_word/network.rs
 LOG_FLOOR = -5.0  # below it is silence, whatever the microphone: also a recording of zeros
+SILENCE = (LOG_FLOOR + 4.0) / 4.0  # as `log_mel` scales it
 
 
 def filters(bins, warp=1.0):
@@ -105,7 +106,7 @@ class WakeNetwork(nn.Module):
 def behind_silence(mel):
     """A spectrogram with the silence before it that the appliance lets a stream begin behind."""
     lead = ((0, 0), (SILENT_STEPS * STEP_FRAMES, 0))
-    return np.pad(mel, lead, constant_values=(LOG_FLOOR + 4) / 4)
+    return np.pad(mel, lead, constant_values=SILENCE)
 
 
 def stream_scores(network, mel):

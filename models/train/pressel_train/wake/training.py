@@ -77,7 +77,7 @@ def varied(rng, mel, word, end):
         if rng.random() < 0.3:
             at = rng.integers(0, frames - 12)
             one[:, at : at + rng.integers(1, 9)] = one.min()
-    return np.maximum(mel, (network.LOG_FLOOR + 4) / 4), np.round(end / pace).astype(int)
+    return np.maximum(mel, network.SILENCE), np.round(end / pace).astype(int)
 
 
 def behind_something(rng, mel, word, end):
@@ -86,7 +86,7 @@ def behind_something(rng, mel, word, end):
     Without it the network would only know words that almost begin what it ever heard.
     """
     count, bins, _ = mel.shape
-    lead = np.full((count, bins, PAST_FRAMES), (network.LOG_FLOOR + 4) / 4, np.float32)
+    lead = np.full((count, bins, PAST_FRAMES), network.SILENCE, np.float32)
     silent = np.flatnonzero(word < 0)
     for one, past in zip(mel, lead):
         pick = rng.random()
@@ -98,17 +98,17 @@ def behind_something(rng, mel, word, end):
     return np.concatenate([lead, mel], 2), end + PAST_FRAMES
 
 
-def _state(run, start):
+def _state(folder, run):
     """What a run left behind that another one begins from."""
-    path = run.parent / start / "state.pt"
+    path = folder / run / "state.pt"
     if not path.exists():
-        raise SystemExit(f"--start {start}: {path} is not there: name a run that was trained")
+        raise SystemExit(f"{run}: {path} is not there: name a run that was trained")
     return torch.load(path, weights_only=False)
 
 
 def write_mean(folder, shares, run):
     """Writes the mean of the weights of runs, {run: share}, as a run that `export` takes."""
-    states = {name: _state(folder / "new", name) for name in shares}
+    states = {name: _state(folder, name) for name in shares}
     if (folder / run).exists():
         raise SystemExit(f"{folder / run} is there already: give the mean a name of its own")
     weights = mean_of([(states[name]["mean"], share) for name, share in shares.items()])
@@ -125,7 +125,7 @@ class Trainer:
         torch.manual_seed(config["seed"])
         self.config, self.shards, self.run = config, shards, run
         self.seconds = minutes * 60
-        before = None if start is None or (run / "state.pt").exists() else _state(run, start)
+        before = None if start is None or (run / "state.pt").exists() else _state(run.parent, start)
         run.mkdir(parents=True, exist_ok=True)
         self.network = network.WakeNetwork(config["network"], len(config["words"]))
         self.mean = network.WakeNetwork(config["network"], len(config["words"]))
