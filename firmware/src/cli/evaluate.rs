@@ -338,7 +338,7 @@ fn wake(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure>
     let mut ears = load_listening_ears(config)?;
     let mut curves = wake::curves(&ears);
     while let Some((row, clip, _)) = player.next() {
-        if !wake::hear(&mut ears, &clip.samples, &row.text, &mut curves) {
+        if !wake::hear(&mut ears, &clip, &row.text, &mut curves) {
             let why = "the model of the wake words failed: `pressel models verify` checks its file";
             return Err(Failure::new(Kind::Model, why));
         }

@@ -45,7 +45,7 @@ def settings(margin):
 
 
 def outcomes(program, model, trigger, files, configuration):
-    """The outcomes of each file, in the order of the files."""
+    """The outcomes of each file, in the order of the files; the program's own model without one."""
     found = {str(file): [] for file in files}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAME
@@ -53,7 +53,7 @@ def outcomes(program, model, trigger, files, configuration):
         start = [program, "replay", "--json", "--trigger", trigger, "--config", str(path)]
         for at in range(0, len(files), FILES_PER_CALL):
             part = [str(file) for file in files[at : at + FILES_PER_CALL]]
-            command = [*start, "--model", str(model), *part]
+            command = [*start, *(["--model", str(model)] if model else []), *part]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             for line in map(json.loads, done.stdout.splitlines()):
                 if line["event"] == "outcome":

@@ -22,7 +22,19 @@ const SOUNDING_DB: f64 = 30.0;
 /// Samples that are played once.
 pub(super) struct Clip {
     pub(super) samples: Vec<i16>,
+    /// How many of them are the recording itself, without the silence around it.
+    pub(super) recorded: usize,
     at: usize,
+}
+
+impl Clip {
+    pub(super) fn of(samples: Vec<i16>, recorded: usize) -> Self {
+        Self {
+            samples,
+            recorded,
+            at: 0,
+        }
+    }
 }
 
 impl Samples for Clip {
@@ -120,14 +132,14 @@ pub(super) fn make(
     noise: Option<&Noise>,
     number: u64,
 ) -> Result<(Clip, usize), String> {
-    let recorded = read(path)?;
     let mut samples = vec![0; AROUND];
-    samples.extend_from_slice(&recorded);
+    samples.extend(read(path)?);
+    let recorded = samples.len() - AROUND;
     samples.resize(samples.len() + AROUND, 0);
     if let Some(noise) = noise {
         noise.add(&mut samples, number);
     }
-    Ok((Clip { samples, at: 0 }, AROUND))
+    Ok((Clip::of(samples, recorded), AROUND))
 }
 
 #[cfg(test)]

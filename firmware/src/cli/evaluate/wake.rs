@@ -8,6 +8,7 @@ use pressel_models::wake_word::FRAME_SAMPLES;
 use pressel_pipeline::limits::{RATE_HZ, WAKE_WORDS_MAX};
 use pressel_pipeline::wake::{self, State, Tuning};
 
+use super::clip::Clip;
 use super::score::{Share, count_interval, share};
 use crate::listen::Ears;
 use crate::listen::words::Word;
@@ -100,7 +101,7 @@ pub(super) fn curves(ears: &Ears) -> Vec<Curve> {
 }
 
 /// Plays one recording in which `text` is said. False when the model has failed.
-pub(super) fn hear(ears: &mut Ears, samples: &[i16], text: &str, curves: &mut [Curve]) -> bool {
+pub(super) fn hear(ears: &mut Ears, clip: &Clip, text: &str, curves: &mut [Curve]) -> bool {
     ears.reset();
     let mut states: Vec<Vec<State>> = curves
         .iter()
@@ -108,7 +109,13 @@ pub(super) fn hear(ears: &mut Ears, samples: &[i16], text: &str, curves: &mut [C
         .collect();
     let mut found: Vec<Vec<usize>> = states.iter().map(|states| vec![0; states.len()]).collect();
     let mut scores = [0.0; WAKE_WORDS_MAX];
-    for (number, frame) in samples.as_chunks::<FRAME_SAMPLES>().0.iter().enumerate() {
+    for (number, frame) in clip
+        .samples
+        .as_chunks::<FRAME_SAMPLES>()
+        .0
+        .iter()
+        .enumerate()
+    {
         if !ears.wake_scores(frame, &mut scores) {
             return false;
         }
@@ -127,7 +134,7 @@ pub(super) fn hear(ears: &mut Ears, samples: &[i16], text: &str, curves: &mut [C
     }
     for (curve, found) in curves.iter_mut().zip(&found) {
         let says_it = contains(text, &curve.name);
-        curve.count(found, says_it, samples.len() as u64);
+        curve.count(found, says_it, clip.recorded as u64);
     }
     true
 }
@@ -151,9 +158,14 @@ mod tests {
             let words = one_word(Box::new(ScriptedWakeWord::new(fires)));
             let mut ears = Ears::by_level().with_words(words);
             let mut found = curves(&ears);
-            assert!(hear(&mut ears, &[0; 16_000], text, &mut found));
+            let clip = Clip::of(vec![0; 16_000], 8_000);
+            assert!(hear(&mut ears, &clip, text, &mut found));
             let curve = &found[0];
-            assert_eq!(curve.hours() == 0.0, expected.0 == 1);
+            let hours = if expected.0 == 1 { 0.0 } else { 0.5 / 3_600.0 };
+            assert!(
+                (curve.hours() - hours).abs() < 1e-9,
+                "silence around counts"
+            );
             for point in curve.points() {
                 let counted = (curve.sayings, point.missed.count, point.false_accepts);
                 assert_eq!(counted, expected, "{text} at {}", point.threshold);

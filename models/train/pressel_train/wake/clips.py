@@ -20,6 +20,7 @@ PCD_TEST_SHARE = 0.5
 TALK_TEST_SHARE = 0.5
 SECONDS_MAX = 40.0
 FLITE_SHARE = 0.15
+PAUSE_FRAMES = 25            # 10 ms each: a longer pause is not within a phrase
 
 
 class Voices:
@@ -62,18 +63,37 @@ class Voices:
         return speaker, trimmed(audio)
 
 
-def sounding(audio, below_db=35.0):
-    """The samples from the first to the last 10 ms that are not far below the loudest ones."""
+def _above_floor(audio, below_db, smooth):
+    """How far each 10 ms are above what is far below the loudest ones, in dB."""
     frames = len(audio) // 160
-    if frames == 0:
-        return 0, len(audio)
     power = (audio[: frames * 160].reshape(frames, 160) ** 2).mean(1) + 1e-10
-    level = 10 * np.log10(power)
+    level = 10 * np.log10(np.convolve(power, np.ones(smooth) / smooth, mode="same"))
     # Above the noise of the recording, too: its quietest tenth.
     floor = max(level.max() - below_db, np.percentile(level, 10) + 8)
-    floor = min(floor, level.max() - 12)
-    loud = np.flatnonzero(level > floor)
+    return level - min(floor, level.max() - 12)
+
+
+def sounding(audio, below_db=35.0):
+    """The samples from the first to the last 10 ms that are not far below the loudest ones."""
+    if len(audio) < 160:
+        return 0, len(audio)
+    loud = np.flatnonzero(_above_floor(audio, below_db, 1) > 0)
     return int(loud[0]) * 160, int(loud[-1] + 1) * 160
+
+
+def spoken(audio):
+    """First and last sample of what is said in a recording of one phrase.
+
+    It is the piece with most sound: a knock before or behind it is not taken for the end of a word.
+    """
+    if len(audio) < 160:
+        return 0, len(audio)
+    above = np.maximum(_above_floor(audio, 35.0, 3), 0)
+    loud = np.flatnonzero(above)
+    pauses = np.flatnonzero(np.diff(loud) > PAUSE_FRAMES)
+    pieces = zip(loud[np.r_[0, pauses + 1]], loud[np.r_[pauses, len(loud) - 1]])
+    first, last = max(pieces, key=lambda piece: above[piece[0] : piece[1] + 1].sum())
+    return int(first) * 160, int(last + 1) * 160
 
 
 def trimmed(audio):
@@ -205,7 +225,7 @@ def import_recordings(config, folder, out):
         extra = {"licence": row["licence"], "file": row["file"]}
         word = word_of(config, row)
         if word is not None:
-            extra |= {"word": word, "end": sounding(audio)[1]}
+            extra |= {"word": word, "end": spoken(audio)[1]}
         if name not in writers:
             writers[name] = PoolWriter(out / name)
         speaker = row["speaker"] or "clip " + Path(row["file"]).stem

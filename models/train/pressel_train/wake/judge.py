@@ -50,18 +50,17 @@ class Judge:
         counts = [smoothing_of(self.config, word) for word in self.config["words"]]
         return network.smoothed(self.stepper.scores(mel), counts)
 
-    def highest(self, pools, keep, noise_db=None):
-        """For each clip: its highest score of its own word, and when it was first above a half."""
+    def highest(self, pools, keep, noise_db=None, threshold=0.5):
+        """For each clip: its highest score of its own word, and how late the threshold is met."""
         out = []
         for pool in pools:
             for clip in [clip for clip in pool.clips if keep(clip)][:CLIPS_MAX]:
                 around = np.zeros(16_000, np.float32)
                 audio = np.concatenate([around[:8_000], pool.samples(clip), around])
                 scores = self.scores(audio, noise_db)[clip["word"]]
-                first = int(np.argmax(scores >= 0.5)) if (scores >= 0.5).any() else None
-                lag = None
-                if first is not None:
-                    lag = (first + 1) * STEP_SECONDS - (clip["end"] + 8_000) / 16_000
+                found, lag = scores >= threshold, None
+                if found.any():
+                    lag = (np.argmax(found) + 1) * STEP_SECONDS - (clip["end"] + 8_000) / 16_000
                 out.append((float(scores.max()), lag))
         return out
 

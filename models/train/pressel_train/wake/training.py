@@ -19,6 +19,10 @@ from . import network
 EARLY, LATE = 2, 6           # steps of 40 ms around the end of a word in which it may be found
 DEAF_BEFORE, DEAF_BEHIND = 5, 14
 PAST_FRAMES = 160            # with what is in a window as much as the network remembers
+HARDEST = 16                 # one of so many, of words times windows, counts several times
+CUT_SHARE = 0.2              # windows that end in nothing: where a file is cut no word ends
+QUIET_SHARE = 0.15           # windows as from somebody far away
+GATED_SHARE = 0.2            # windows without noise, as many microphones and all synthesisers give
 MEAN_DECAY = 0.998
 SAVE_SECONDS = 60
 
@@ -47,7 +51,8 @@ def loss_of(logits, word, end):
     positive = (softplus(-best) * mine).sum() / mine.sum().clamp(min=1)
     silent = logits.masked_fill(doubtful, -1e4)
     worst = softplus(silent.amax(2))
-    negative = worst.mean() * 3 + softplus(silent).mean() * 2
+    hardest = worst.flatten().topk(max(1, worst.numel() // HARDEST)).values
+    negative = worst.mean() * 3 + softplus(silent).mean() * 2 + hardest.mean() * 0.3
     return positive + negative, positive.detach(), worst.mean().detach()
 
 
@@ -55,7 +60,8 @@ def varied(rng, mel, word, end):
     """Other windows out of the same ones, so that few recorded people are not learnt by heart.
 
     Faster or slower, a longer or shorter throat, another tone and level, bands and times missing,
-    other talk behind. mel [n, bins, frames], word [n], end [n] in frames; returns (mel, end).
+    other talk behind, cut off. mel [n, bins, frames], word [n], end [n] in frames; returns
+    (mel, end).
     """
     count, bins, frames = mel.shape
     pace = rng.uniform(0.88, 1.18, count) ** (rng.random(count) < 0.8)
@@ -64,7 +70,9 @@ def varied(rng, mel, word, end):
     bands = (np.arange(bins) + throat).round().clip(0, bins - 1).astype(int)
     mel = mel[np.arange(count)[:, None, None], bands[:, :, None], times[:, None, :]]
     tilt = rng.normal(0, 0.05, (count, 1)) * np.linspace(-1, 1, bins)
-    mel = mel + (tilt + rng.uniform(-0.15, 0.1, (count, 1))).astype(np.float32)[:, :, None]
+    level = np.where(rng.random(count) < QUIET_SHARE, rng.uniform(-0.6, 0, count),
+                     rng.uniform(-0.15, 0.1, count))  # 0.1 is 4 dB
+    mel = mel + (tilt + level[:, None]).astype(np.float32)[:, :, None]
     silent = np.flatnonzero(word < 0)
     for i, one in enumerate(mel):
         if rng.random() < 0.3 and len(silent):
@@ -77,7 +85,14 @@ def varied(rng, mel, word, end):
         if rng.random() < 0.3:
             at = rng.integers(0, frames - 12)
             one[:, at : at + rng.integers(1, 9)] = one.min()
-    return np.maximum(mel, network.SILENCE), np.round(end / pace).astype(int)
+        if rng.random() < GATED_SHARE:
+            one[one < one.max() - rng.uniform(0.6, 1.3)] = network.SILENCE  # 24 to 52 dB
+    end = np.round(end / pace).astype(int)
+    for i in np.flatnonzero(rng.random(count) < CUT_SHARE):
+        # As recordings are: wake words behind their end, anything else in the middle of a word.
+        at = end[i] + rng.integers(0, 40) if word[i] >= 0 else rng.integers(20, frames)
+        mel[i, :, at:] = network.SILENCE
+    return np.maximum(mel, network.SILENCE), end
 
 
 def behind_something(rng, mel, word, end):

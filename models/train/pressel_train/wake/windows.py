@@ -11,6 +11,7 @@ import torch
 from .. import augment
 from ..pool import Pool
 from . import export, network, training
+from .clips import spoken
 
 SAMPLES = 38_400
 FRAMES = SAMPLES // 160
@@ -134,7 +135,7 @@ class Windows:
         pick -= mix["near"]
         if pick < mix["partial"]:
             _, audio, end = self._word()
-            first = network_sounding(audio)
+            first = spoken(audio)[0]
             cut = first + int((end - first) * self.rng.uniform(0.25, 0.62))
             audio = audio[:cut].copy() if self.rng.random() < 0.6 else audio[cut:end].copy()
             fade = min(len(audio), 240)
@@ -173,13 +174,6 @@ class Windows:
         word = np.array([d[1] for d in drawn], np.int8)
         end = np.array([d[2] for d in drawn], np.int16)
         return {"mel": np.concatenate(mels), "word": word, "end": end}
-
-
-def network_sounding(audio):
-    """The sample at which a clip begins to sound."""
-    from .clips import sounding
-
-    return sounding(audio)[0]
 
 
 def hard_shard(windows, net, count):
