@@ -354,18 +354,20 @@ fn wake(player: &mut Player<'_>, config: &mut Config) -> Result<Report, Failure>
             } else {
                 " "
             };
+            let rate = point.per_hour.map_or_else(String::new, |(low, high)| {
+                format!(", {low:.1} to {high:.1} an hour")
+            });
             lines.push(format!(
-                " {mark} threshold {:.2}: missed {}; false accepts {}, {:.1} to {:.1} an hour",
+                " {mark} threshold {:.2}: missed {}; false accepts {}{rate}",
                 point.threshold,
                 percent(&point.missed),
                 point.false_accepts,
-                point.per_hour.0,
-                point.per_hour.1
             ));
             points.push(json!({
                 "threshold": point.threshold, "missed": share_object(&point.missed),
-                "false_accepts": point.false_accepts, "per_hour_low": point.per_hour.0,
-                "per_hour_high": point.per_hour.1,
+                "false_accepts": point.false_accepts,
+                "per_hour_low": point.per_hour.map(|rate| rate.0),
+                "per_hour_high": point.per_hour.map(|rate| rate.1),
             }));
         }
         objects.push(json!({

@@ -194,7 +194,7 @@ def _parser():
     one.add_argument("--model", required=True)
     one.add_argument("--windows", type=float, nargs="*", default=[], help="seconds")
     one.add_argument("--noise-db", type=float, help="once more with noise, so far below the speech")
-    one = add("appliance", command_appliance, "judge a model through `pressel transcribe`")
+    one = add("appliance", command_appliance, "judge a model through the program itself")
     one.add_argument("--program", required=True, help="the pressel program")
     one.add_argument("--model", help="folder of the model; the built-in one if left away")
     one.add_argument("--noise-db", type=float, help="once more with noise, so far below the speech")

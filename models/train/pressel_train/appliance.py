@@ -1,4 +1,4 @@
-"""Judges the built-in model through the program itself: `pressel transcribe` on the test pools.
+"""Judges the built-in model through `pressel transcribe` and `pressel replay` on the test pools.
 
 In: the program, the pools. Out: the same scores as `evaluate`, with voice activity, cutting, levels
 and decoding of the program in between; rendered commands with the button held, too, where voice

@@ -22,16 +22,16 @@ const SOUNDING_DB: f64 = 30.0;
 /// Samples that are played once.
 pub(super) struct Clip {
     pub(super) samples: Vec<i16>,
-    /// How many of them are the recording itself, without the silence around it.
-    pub(super) recorded: usize,
+    /// How many of them sound: all where noise lies under it, else without the silence around it.
+    pub(super) sounding: usize,
     at: usize,
 }
 
 impl Clip {
-    pub(super) fn of(samples: Vec<i16>, recorded: usize) -> Self {
+    pub(super) fn of(samples: Vec<i16>, sounding: usize) -> Self {
         Self {
             samples,
-            recorded,
+            sounding,
             at: 0,
         }
     }
@@ -134,12 +134,13 @@ pub(super) fn make(
 ) -> Result<(Clip, usize), String> {
     let mut samples = vec![0; AROUND];
     samples.extend(read(path)?);
-    let recorded = samples.len() - AROUND;
+    let mut sounding = samples.len() - AROUND;
     samples.resize(samples.len() + AROUND, 0);
     if let Some(noise) = noise {
         noise.add(&mut samples, number);
+        sounding = samples.len();
     }
-    Ok((Clip::of(samples, recorded), AROUND))
+    Ok((Clip::of(samples, sounding), AROUND))
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ pub(super) struct Point {
     pub(super) threshold: f32,
     pub(super) missed: Share,
     pub(super) false_accepts: usize,
-    /// False accepts an hour, at 95 %.
-    pub(super) per_hour: (f64, f64),
+    /// False accepts an hour, at 95 %; nothing where only sayings of the word were played.
+    pub(super) per_hour: Option<(f64, f64)>,
 }
 
 /// One word over all recordings.
@@ -74,7 +74,7 @@ impl Curve {
             threshold,
             missed: share(self.missed[at], self.sayings),
             false_accepts: self.accepted[at],
-            per_hour: count_interval(self.accepted[at], self.hours().max(1e-6)),
+            per_hour: (0 < self.without).then(|| count_interval(self.accepted[at], self.hours())),
         };
         self.thresholds.iter().enumerate().map(point).collect()
     }
@@ -134,7 +134,7 @@ pub(super) fn hear(ears: &mut Ears, clip: &Clip, text: &str, curves: &mut [Curve
     }
     for (curve, found) in curves.iter_mut().zip(&found) {
         let says_it = contains(text, &curve.name);
-        curve.count(found, says_it, clip.recorded as u64);
+        curve.count(found, says_it, clip.sounding as u64);
     }
     true
 }
@@ -169,6 +169,7 @@ mod tests {
             for point in curve.points() {
                 let counted = (curve.sayings, point.missed.count, point.false_accepts);
                 assert_eq!(counted, expected, "{text} at {}", point.threshold);
+                assert_eq!(point.per_hour.is_none(), expected.0 == 1);
             }
         }
     }

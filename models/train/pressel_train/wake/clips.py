@@ -20,7 +20,8 @@ PCD_TEST_SHARE = 0.5
 TALK_TEST_SHARE = 0.5
 SECONDS_MAX = 40.0
 FLITE_SHARE = 0.15
-PAUSE_FRAMES = 25            # 10 ms each: a longer pause is not within a phrase
+PAUSE_FRAMES = 25            # 10 ms each: a longer pause parts two pieces of sound
+SAID_SHARE = 0.5             # of the sound of the loudest piece: less is no part of a phrase
 
 
 class Voices:
@@ -84,16 +85,17 @@ def sounding(audio, below_db=35.0):
 def spoken(audio):
     """First and last sample of what is said in a recording of one phrase.
 
-    It is the piece with most sound: a knock before or behind it is not taken for the end of a word.
+    A knock before or behind it is a piece with little sound: it is not taken for the end of a word.
     """
-    if len(audio) < 160:
+    if len(audio) < 480:
         return 0, len(audio)
     above = np.maximum(_above_floor(audio, 35.0, 3), 0)
     loud = np.flatnonzero(above)
     pauses = np.flatnonzero(np.diff(loud) > PAUSE_FRAMES)
-    pieces = zip(loud[np.r_[0, pauses + 1]], loud[np.r_[pauses, len(loud) - 1]])
-    first, last = max(pieces, key=lambda piece: above[piece[0] : piece[1] + 1].sum())
-    return int(first) * 160, int(last + 1) * 160
+    pieces = list(zip(loud[np.r_[0, pauses + 1]], loud[np.r_[pauses, len(loud) - 1]]))
+    sound = np.array([above[first : last + 1].sum() for first, last in pieces])
+    said = np.flatnonzero(sound >= sound.max() * SAID_SHARE)
+    return int(pieces[said[0]][0]) * 160, int(pieces[said[-1]][1] + 1) * 160
 
 
 def trimmed(audio):

@@ -104,6 +104,7 @@ def write(config, run, folder, model, facts):
     model.with_suffix(".json").write_text(text, encoding="utf-8")
     card = {
         "network": config["network"], "remark": config["detector"].get("remark", ""),
+        "by_rule": [word["name"] for word in config["words"] if "threshold" not in word],
         "bytes": model.stat().st_size, "seed": config["seed"],
         "training": facts, "data": pool_facts(folder), "recordings": origins(folder),
         "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
@@ -144,12 +145,12 @@ def _percent(share):
 
 
 def _mean(training):
-    """Which runs the weights are a mean of, if they are; what else is told is of the last one."""
+    """Which runs the weights are a mean of, if they are; what else is told is of the largest."""
     shares = training.get("mean")
     if not shares:
         return []
     names = ", ".join(f"{share:.0%} {run}" for run, share in shares.items())
-    return [f"The weights are the mean of {names}; what is told above is of the last one.", ""]
+    return [f"The weights are the mean of {names}; what is told above is of the largest share.", ""]
 
 
 def _before(training):
@@ -160,6 +161,14 @@ def _before(training):
     minutes = before["seconds"] / 60
     return (f", after {before['steps']:,} steps and {minutes:.1f} minutes of the run it began from"
             + _before(before))
+
+
+def _rule(names):
+    """How the thresholds were chosen that the configuration does not name."""
+    if not names:
+        return ""
+    return (f"The threshold of {', '.join(names)} was chosen on the talk heard in training: at "
+            f"most one false accept an hour, {THRESHOLD_MIN:g} at least. ")
 
 
 def card_text(card, words):
@@ -178,9 +187,7 @@ def card_text(card, words):
         "Test voices, speakers and clips were never trained on. `people` are clips of unnamed "
         "contributors, split by clip, so a speaker of a test clip may have been heard in training; "
         "`people, other source` are another collection (pcd), split by clip as well. "
-        "A threshold that `wake.toml` does not name follows from the talk heard in training: at "
-        f"most one false accept an hour, {THRESHOLD_MIN:g} at least. Every clip begins behind "
-        "5.5 s of silence. "
+        + _rule(card["by_rule"]) + "Every clip begins behind 5.5 s of silence. "
         + (card["remark"].strip() + " ").lstrip() +
         "Noise at 10 dB is recorded noise that was not trained on, and white to brown noise.", "",
         "| word | threshold | voices | missed | 95 % |", "|---|---|---|---|---|",

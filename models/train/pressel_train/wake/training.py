@@ -128,7 +128,7 @@ def write_mean(folder, shares, run):
         raise SystemExit(f"{folder / run} is there already: give the mean a name of its own")
     weights = mean_of([(states[name]["mean"], share) for name, share in shares.items()])
     (folder / run).mkdir(parents=True)
-    facts = {**states[list(shares)[-1]]["facts"], "mean": shares}
+    facts = {**states[max(shares, key=shares.get)]["facts"], "mean": shares}
     torch.save({"mean": weights, "facts": facts}, folder / run / "state.pt")
 
 
