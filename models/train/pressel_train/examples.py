@@ -59,11 +59,16 @@ def _distrust_tail(sounds):
     return out
 
 
-def speech_bounds(audio):
-    """First and last sample of the loud part of a recording, by 10 ms energies."""
+def frame_levels(audio, smooth=3):
+    """The level of each 10 ms in dB, the mean of `smooth` neighbours."""
     count = len(audio) // 160
     energy = (audio[: count * 160].reshape(count, 160) ** 2).mean(1) + 1e-10
-    level = 10 * np.log10(np.convolve(energy, np.ones(3) / 3, mode="same"))
+    return 10 * np.log10(np.convolve(energy, np.ones(smooth) / smooth, mode="same"))
+
+
+def speech_bounds(audio):
+    """First and last sample of the loud part of a recording, by 10 ms energies."""
+    level = frame_levels(audio)
     loud = np.flatnonzero(level > max(level.max() - TRIM_DB, np.percentile(level, 10) + 5))
     if len(loud) == 0:
         return 0, len(audio)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import espeak, recordings, render, splits
+from ..examples import frame_levels
 from ..grammar import Grammar
 from ..pool import PoolWriter
 
@@ -66,9 +67,7 @@ class Voices:
 
 def _above_floor(audio, below_db, smooth):
     """How far each 10 ms are above what is far below the loudest ones, in dB."""
-    frames = len(audio) // 160
-    power = (audio[: frames * 160].reshape(frames, 160) ** 2).mean(1) + 1e-10
-    level = 10 * np.log10(np.convolve(power, np.ones(smooth) / smooth, mode="same"))
+    level = frame_levels(audio, smooth)
     # Above the noise of the recording, too: its quietest tenth.
     floor = max(level.max() - below_db, np.percentile(level, 10) + 8)
     return level - min(floor, level.max() - 12)

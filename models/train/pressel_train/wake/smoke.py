@@ -12,7 +12,7 @@ import numpy as np
 
 from . import clips, export, report, training, windows
 
-STEPS, CLIPS = 60, 45
+STEPS, CLIPS = 120, 45
 
 
 def smoke(config):
