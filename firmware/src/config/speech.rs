@@ -35,7 +35,7 @@ impl Default for Speech {
             end_padding_ms: 300,
             endpoint: Endpoint::default(),
             minimum_ms: 96,
-            threshold: 0.5,
+            threshold: 0.35,
             guess: true,
         }
     }

@@ -37,6 +37,8 @@ def command_render(args):
     what = (out, side, args.count, args.seed, _grammar(args))
     if kind == "natural":
         render.render_natural(*what, args.natural, args.core)
+    elif kind == "talk":
+        render.render_natural(*what, args.natural, talk=True)
     elif kind == "espeak":
         render.render_espeak(*what)
     elif kind == "flite":
@@ -44,7 +46,7 @@ def command_render(args):
     elif kind == "other":
         render.render_other(*what)
     else:
-        raise SystemExit("the name of a pool begins with natural_, espeak_, flite_ or other_")
+        raise SystemExit("the name of a pool: natural_…, espeak_…, flite_…, other_… or talk_…")
 
 
 def command_train(args):
@@ -98,6 +100,14 @@ def command_closed(args):
     from .closed import judge
 
     print(json.dumps(judge(args.program, args.model, args.recordings), indent=1))
+
+
+def command_marked(args):
+    from .marked import write_marked
+
+    count = write_marked(Path(args.work) / "pools", args.out)
+    print(f"{count} recordings with marked speech: pressel evaluate vad --manifest "
+          f"{Path(args.out) / 'list.csv'}")
 
 
 def command_card(args):
@@ -202,6 +212,8 @@ def _parser():
     one.add_argument("--program", required=True, help="the pressel program")
     one.add_argument("--model", required=True, help="folder of the model")
     one.add_argument("--recordings", required=True, help="folder with manifest.csv")
+    one = add("marked", command_marked, "recordings with marked speech for `pressel evaluate vad`")
+    one.add_argument("--out", required=True)
     one = add("card", command_card, "write CARD.md, card.json and LICENSES.md")
     one.add_argument("--remark", default="", help="what the run does not know, for the card")
     one.add_argument("--run", default="run1")

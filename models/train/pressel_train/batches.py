@@ -23,7 +23,7 @@ def open_sources(folder):
     """Finds the training pools of a folder by their names."""
     folder = Path(folder)
     found = {"natural": [], "espeak": [], "flite": [], "people": [], "reading": [],
-             "other": []}
+             "other": [], "talk": []}
     for path in sorted(p for p in folder.iterdir() if (p / "clips.jsonl").exists()):
         kind, _, side = path.name.partition("_")
         if kind in found and side not in ("test", "choose"):

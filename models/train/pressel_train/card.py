@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from . import recordings, render
+from .network import UNKNOWN_BELOW
 
 PACKAGES = ["torch", "transformers", "tokenizers", "onnxruntime", "onnx", "optimum-onnx", "numpy"]
 
@@ -30,8 +31,9 @@ LIMITS = [
     "It hears what fits in one window; it was trained on clips of up to about 8 seconds. A window "
     "much longer than the speech costs accuracy (see the windows of 10 s and 30 s); "
     "`pressel.json` keeps it short.",
-    "What it takes for talk outside the vocabulary gives no text. A voice unlike all it has heard "
-    "can meet this too (see how many commands of each kind of voice were refused).",
+    "What it takes for talk outside the vocabulary gives no text, for its words are too unlikely. "
+    "A voice unlike all it has heard can meet this too (see how many commands of each kind of "
+    "voice were refused).",
 ]
 
 
@@ -183,7 +185,8 @@ def card_text(facts):
         "nothing else. This file "
         "was written by `pressel_train card` from the recorded facts of the run (`card.json`).",
         "", "## How well it hears", "",
-        "Measured on the int8 files in this folder, one clip at a time, greedy. No speaker and "
+        "Measured on the int8 files in this folder, one clip at a time, greedy; a text whose "
+        f"tokens have a mean probability below {UNKNOWN_BELOW} counts as none. No speaker and "
         "no voice (of espeak-ng: no voice variant) below was heard in training.", "",
         *score_lines(facts["scores"]), "",
     ]
@@ -204,9 +207,9 @@ def card_text(facts):
         f"{network['heads']} heads, {network['mel_bins']} mel bins, byte-level BPE; "
         f"{facts['file_bytes'] / 1e6:.1f} MB of ONNX. English only: the prefix is "
         "`<|startoftranscript|><|notimestamps|>`, or the first timestamp. "
-        "Where there is nothing to transcribe, the "
-        "first prediction (after `<|startoftranscript|>`) is `<|nospeech|>` and the text ends at "
-        "once. The encoder takes any even number of frames up to 3000.", "",
+        "Behind the prefix it does not end at once (`begin_suppress_tokens`): what is no speech of "
+        "its vocabulary shows in how unlikely its words are (`unknown_below`). With timestamps, "
+        "the text may be empty. The encoder takes any even number of frames up to 3000.", "",
         "## Training", "",
         *([f"The weights are a mean: {train['mean']}.", ""] if train["mean"] else []),
         *[f"- {name}: {run['steps']:,} steps, {run['clips']:,} clips, {run['minutes']:g} minutes, "

@@ -22,7 +22,7 @@ LIST = (
     "zero one two three four five six seven eight nine"
 ).split()
 MARGINS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0)
-LEASTS = (0, 40, 50, 60, 70, 80, 90)
+LEASTS = (0, 40, 50, 60, 62, 70, 80, 90)
 FILES_PER_CALL = 100
 NAME = "pressel.toml"
 

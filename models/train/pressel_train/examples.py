@@ -129,7 +129,7 @@ class ExampleMaker:
 
     def _voices(self):
         """Draws clips of talk outside the vocabulary, for people who talk behind; or None."""
-        items = [i for k in ("other", "reading") if k in self.sources
+        items = [i for k in ("other", "reading", "talk") if k in self.sources
                  for i in self.sources[k].items]
         if not items:
             return None
@@ -163,7 +163,7 @@ class ExampleMaker:
         source = self.sources[name]
         pool, clip = source.items[source.draw(self.rng)]
         sounds = clip["sounds"]
-        if name == "natural":
+        if name in ("natural", "talk"):
             sounds = _distrust_tail(sounds)
         sounds = np.array(sounds)
         ends = np.maximum.accumulate(sounds[:, 1]) / 1000

@@ -16,7 +16,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import PreTrainedTokenizerFast
 
-from .network import Network, whisper_config
+from .network import UNKNOWN_BELOW, Network, whisper_config
 from .tokens import TIMESTAMP_S, Tokens
 
 OPSET = 18
@@ -123,10 +123,9 @@ def generation_config(config, tokens):
         "max_length": config["network"]["target_positions"],
         "no_timestamps_token_id": tokens.no_timestamps,
         "return_timestamps": False,
-        "begin_suppress_tokens": [],
-        "suppress_tokens": [
-            i for i in range(tokens.end + 1, tokens.no_timestamps + 1)
-        ],
+        # It never ends at once: words that were not said are told by how unlikely they are.
+        "begin_suppress_tokens": [tokens.end],
+        "suppress_tokens": tokens.never,
     }
 
 
@@ -148,7 +147,7 @@ def pressel_file():
     """
     return {
         "window_floor_frames": 128, "window_margin_frames": 40, "speech_frames_max": 700,
-        "unknown_below": 0.5,
+        "unknown_below": UNKNOWN_BELOW,
         "canary": CANARY,
     }
 
@@ -168,26 +167,30 @@ class OnnxRecogniser:
         self.encoder = open_one("encoder_model.onnx")
         self.decoder = open_one("decoder_model_merged.onnx")
         self.outputs = [o.name for o in self.decoder.get_outputs()]
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        read = lambda name: json.loads((Path(folder) / name).read_text(encoding="utf-8"))
+        config, rules = read("config.json"), read("generation_config.json")
+        self.never, self.not_first = rules["suppress_tokens"], rules["begin_suppress_tokens"]
+        self.unknown_below = read("pressel.json")["unknown_below"]
         self.layers, self.heads = config["decoder_layers"], config["decoder_attention_heads"]
         self.head = config["d_model"] // self.heads
 
     def transcribe(self, mel, tokens, length_max=24):
-        """Greedy texts, clip by clip, with caches."""
-        return [tokens.decode(self._one(one[None], tokens, tokens.prefix, length_max))
-                for one in mel.numpy()]
+        """Greedy texts, clip by clip, with caches; nothing where the text is not believed."""
+        heard = [self._one(one[None], tokens, tokens.prefix, length_max) for one in mel.numpy()]
+        return [tokens.decode(ids) if likely >= self.unknown_below else "" for ids, likely in heard]
 
     def times(self, mel, tokens, length_max=24):
         """(begin, end) of the text in seconds, clip by clip; None where the model gives none."""
         found = []
         for one in mel.numpy():
-            heard = self._one(one[None], tokens, [tokens.start], length_max, timed=True)
+            heard, _ = self._one(one[None], tokens, [tokens.start], length_max, timed=True)
             moments = [i - tokens.first_timestamp for i in heard if i >= tokens.first_timestamp]
             whole = len(moments) == 2 and heard[-1] >= tokens.first_timestamp
             found.append(tuple(m * TIMESTAMP_S for m in moments) if whole else None)
         return found
 
     def _one(self, mel, tokens, prefix, length_max, timed=False):
+        """The tokens, and the mean probability (geometric) of all choices, the end included."""
         states = self.encoder.run(None, {"input_features": mel})[0]
         empty = np.zeros((1, self.heads, 0, self.head), np.float32)
         past = {
@@ -196,7 +199,7 @@ class OnnxRecogniser:
             for side in ("decoder", "encoder")
             for part in ("key", "value")
         }
-        ids, heard, first = list(prefix), [], True
+        ids, heard, first, logprobs = list(prefix), [], True, []
         for _ in range(length_max):
             found = dict(zip(self.outputs, self.decoder.run(None, {
                 "input_ids": np.array([ids], np.int64), "encoder_hidden_states": states,
@@ -205,15 +208,19 @@ class OnnxRecogniser:
             for name in past:
                 if first or ".decoder." in name:
                     past[name] = found[name.replace("past_key_values", "present")]
-            logits = found["logits"][0, -1]
+            logits = found["logits"][0, -1].copy()
+            logits[self.never] = -np.inf
+            if first and not timed:
+                logits[self.not_first] = -np.inf
             moments = logits[tokens.first_timestamp:] if timed else logits[:0]
             # Whisper's rule: a timestamp where all of them together are likelier than any text.
             if len(moments) and (first or np.logaddexp.reduce(moments) > logits.max()):
                 best = tokens.first_timestamp + int(moments.argmax())
             else:
                 best = int(logits.argmax())
+            logprobs.append(logits[best] - np.logaddexp.reduce(logits))
             if best == tokens.end:
                 break
             heard.append(best)
             ids, first = [best], False
-        return heard
+        return heard, float(np.exp(np.mean(logprobs)))

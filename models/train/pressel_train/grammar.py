@@ -16,6 +16,7 @@ TEENS = (
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 DEFAULT_PATH = Path(__file__).resolve().parent.parent / "grammar.toml"
+LITTLE_SHARE = 0.4
 OWN_SHARE = 0.5  # of what is drawn, when there are phrases of a user's own
 OWN_SALAD_SHARE = 0.2
 OWN_WORDS_MAX = 5
@@ -109,6 +110,13 @@ class Grammar:
     def draw_other(self, random):
         """Draws talk from outside the vocabulary."""
         return self._loose(random, self.other, self.other_words)
+
+    def draw_talk(self, random):
+        """The same, with the little words of sentences between them."""
+        words = self.draw_other(random).split()
+        little = self.salad["unstressed"]
+        some = lambda: [random.choice(little)] if random.random() < LITTLE_SHARE else []
+        return " ".join(word for one in words for word in [*some(), one])
 
     def draw_own(self, random):
         """Draws a phrase of the user's own, or its words in any order."""

@@ -13,6 +13,7 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 from . import phones
 
 POSITION_SCALE = 0.3
+UNKNOWN_BELOW = 0.62  # a text of less mean probability is not believed; README.md says why this
 
 
 def whisper_config(settings, tokens):
@@ -99,19 +100,27 @@ class Network(nn.Module):
         return _norm(decoder.layer_norm, x) @ decoder.embed_tokens.weight.T
 
     @torch.no_grad()
-    def transcribe(self, mel, tokens, length_max=24):
-        """Greedy texts of a batch."""
+    def transcribe(self, mel, tokens, length_max=24, unknown_below=UNKNOWN_BELOW):
+        """Greedy texts of a batch, by the rules of the device; nothing where not believed."""
         states = self.encode(mel)
         ids = torch.tensor([tokens.prefix] * len(mel))
         done = torch.zeros(len(mel), dtype=torch.bool)
-        for _ in range(length_max):
-            best = self.decode(ids, states)[:, -1].argmax(-1)
+        logprob, choices = torch.zeros(len(mel)), torch.zeros(len(mel))
+        for step in range(length_max):
+            logits = self.decode(ids, states)[:, -1]
+            logits[:, tokens.never] = float("-inf")
+            if step == 0:
+                logits[:, tokens.end] = float("-inf")
+            likely, best = logits.log_softmax(-1).max(-1)
+            logprob, choices = logprob + likely * ~done, choices + ~done
             best[done] = tokens.end
             done |= best == tokens.end
             ids = torch.cat([ids, best[:, None]], 1)
             if done.all():
                 break
-        return [tokens.decode(row[len(tokens.prefix) :]) for row in ids.tolist()]
+        believed = (logprob / choices).exp() >= unknown_below
+        texts = [tokens.decode(row[len(tokens.prefix) :]) for row in ids.tolist()]
+        return [text if sure else "" for text, sure in zip(texts, believed.tolist())]
 
 
 def _norm(module, x):

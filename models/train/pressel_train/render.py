@@ -61,10 +61,11 @@ def render_espeak(out, side, count, seed, grammar):
     pool.flush()
 
 
-def render_natural(out, side, count, seed, grammar, folder, core=False):
+def render_natural(out, side, count, seed, grammar, folder, core=False, talk=False):
     """Renders with Kokoro; in training two voices are often mixed into a new one.
 
-    With `core`, only the core words and digits are said, mostly one at a time.
+    With `core`, only the core words and digits are said, mostly one at a time. With `talk`, what
+    is said is from outside the vocabulary and its text is empty.
     """
     from .natural import Kokoro
 
@@ -75,7 +76,9 @@ def render_natural(out, side, count, seed, grammar, folder, core=False):
     if side == "train":
         voices = voices * 3 + [n for n in network.styles if n[0] not in "ab"]
     draw = grammar.draw_core if core else grammar.draw
-    if side != "train":
+    if talk:
+        draw = grammar.draw_talk
+    elif side != "train":
         draw = grammar.draw_command
     done = 0
     while done < count:
@@ -96,7 +99,10 @@ def render_natural(out, side, count, seed, grammar, folder, core=False):
                 continue
             if np.abs(one[0]).max(initial=0) < 0.01:
                 continue
-            pool.add(one[0], text, speaker, "natural", one[1])
+            if talk:
+                pool.add(one[0], "", speaker, "talk", one[1], said=text)
+            else:
+                pool.add(one[0], text, speaker, "natural", one[1])
             done += 1
         pool.flush()
 

@@ -71,6 +71,7 @@ class Tokens:
         self.no_speech, self.no_timestamps = number(NO_SPEECH), number(NO_TIMESTAMPS)
         self.first_timestamp = number(TIMESTAMPS[0])
         self.count = self.tokenizer.get_vocab_size()
+        self.never = list(range(self.end + 1, self.no_timestamps + 1))  # not said by a decoder
         self.prefix = [self.start, self.no_timestamps]
 
     def encode(self, text):
