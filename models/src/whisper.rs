@@ -181,7 +181,7 @@ impl Whisper {
 
     /// Returns the mean probability of tokens below which a text is not believed, by the key
     /// `unknown_below` of its `pressel.json`: a model that knows a vocabulary only has it, and
-    /// makes nothing, or unlikely words, of speech outside it. `None` is a model for all words.
+    /// makes unlikely words, or nothing, of speech outside it. `None` is a model for all words.
     #[must_use]
     pub fn unknown_below(&self) -> Option<f32> {
         self.unknown_below

@@ -378,9 +378,10 @@ const COMMAND_LOGPROB_MIN: f32 = -1.0;
 /// Says what became of the words of an utterance, or of a window of a recording. `margin` is that
 /// of the closed list, if there is one.
 ///
-/// What is near is measured against what was heard freely. So nothing is near where a model hears
-/// silence and its words were made up (one that knows a vocabulary only has silence among its
-/// answers), or where the words were drawn at a temperature.
+/// What is near is measured against what was heard freely. So nothing is near where a model for all
+/// words hears silence and its words were made up, or where the words were drawn at a temperature.
+/// What a model that knows a vocabulary only makes up is unlikely: [`COMMAND_LOGPROB_MIN`] keeps it
+/// out.
 fn sense(
     transcription: &Transcription,
     margin: Option<f32>,

@@ -169,8 +169,9 @@ class OnnxRecogniser:
         self.outputs = [o.name for o in self.decoder.get_outputs()]
         read = lambda name: json.loads((Path(folder) / name).read_text(encoding="utf-8"))
         config, rules = read("config.json"), read("generation_config.json")
-        self.never, self.not_first = rules["suppress_tokens"], rules["begin_suppress_tokens"]
-        self.unknown_below = read("pressel.json")["unknown_below"]
+        self.never = rules.get("suppress_tokens") or []
+        self.not_first = rules.get("begin_suppress_tokens") or []
+        self.unknown_below = read("pressel.json").get("unknown_below", 0.0)
         self.layers, self.heads = config["decoder_layers"], config["decoder_attention_heads"]
         self.head = config["d_model"] // self.heads
 

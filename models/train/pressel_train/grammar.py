@@ -112,7 +112,7 @@ class Grammar:
         return self._loose(random, self.other, self.other_words)
 
     def draw_talk(self, random):
-        """The same, with the little words of sentences between them."""
+        """The same with little words between, which may be of the vocabulary, as in sentences."""
         words = self.draw_other(random).split()
         little = self.salad["unstressed"]
         some = lambda: [random.choice(little)] if random.random() < LITTLE_SHARE else []

@@ -1,8 +1,8 @@
 """Recordings with marked speech, for `pressel evaluate vad`: clips of the test pools in silence.
 
 In: the test pools. Out: a folder with WAV files of ten clips each, noise, and `list.csv`, whose
-column `note` says from when to when there is speech: from the first sound to the last where the
-synthesiser told, else by the level of the clip, which is clean (`speech_bounds`).
+column `note` says from when to when there is speech: from the first sound to the last where
+espeak-ng told, else by the level of the clip, which is clean (`speech_bounds`).
 """
 
 import csv
@@ -18,7 +18,7 @@ from .pool import Pool
 
 CLIPS_PER_FILE = 10
 GAP_S = (1.2, 3.0)
-PEAK, FLOOR = 0.3, 1e-4  # of full scale: speech 10 dB below, hiss at -80 dB
+PEAK, FLOOR = 0.3, 1e-4  # of full scale: peaks of speech at -10 dB, hiss at -80 dB
 EXACT = ("espeak",)      # synthesisers whose times of sounds are exact
 
 

@@ -65,7 +65,7 @@ def render_natural(out, side, count, seed, grammar, folder, core=False, talk=Fal
     """Renders with Kokoro; in training two voices are often mixed into a new one.
 
     With `core`, only the core words and digits are said, mostly one at a time. With `talk`, what
-    is said is from outside the vocabulary and its text is empty.
+    is said is talk from outside the vocabulary, and its text is empty.
     """
     from .natural import Kokoro
 
