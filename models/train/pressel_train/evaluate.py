@@ -105,13 +105,18 @@ def noisy_scores(recogniser, tokens, pools, snr_db):
     return scores
 
 
+def span_of_sounds(clip):
+    """When the first sound of a rendered clip begins and its last one ends, in seconds."""
+    ends = [0.0, *(end / 1000 for _, end in clip["sounds"])]
+    sounding = [i for i, (sound, _) in enumerate(clip["sounds"]) if sound > SILENCE]
+    return ends[sounding[0]], ends[sounding[-1] + 1]
+
+
 def time_errors(recogniser, tokens, pool):
     """How far the two timestamps of a clip are from its first and its last sound."""
     errors, missing = [], 0
     for clip in pool.clips:
-        spoken = [i for i, (sound, _) in enumerate(clip["sounds"]) if sound > SILENCE]
-        ends = [end / 1000 for _, end in clip["sounds"]]
-        expected = (ends[spoken[0] - 1] if spoken[0] else 0.0, ends[spoken[-1]])
+        expected = span_of_sounds(clip)
         heard = recogniser.times(features_of(pool.samples(clip)), tokens)[0]
         missing += heard is None
         if heard is not None:

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from .evaluate import RENDERED, known_words
+from .evaluate import RENDERED, known_words, span_of_sounds
 from .examples import speech_bounds
-from .phones import SILENCE
 from .pool import Pool
 
 CLIPS_PER_FILE = 10
@@ -25,9 +24,7 @@ EXACT = ("espeak",)      # synthesisers whose times of sounds are exact
 def _bounds(clip, audio):
     """First and last sample of the speech of a clip."""
     if clip["source"] in EXACT:
-        ends = [0, *(end * 16 for _, end in clip["sounds"])]
-        sounding = [i for i, (sound, _) in enumerate(clip["sounds"]) if sound > SILENCE]
-        return ends[sounding[0]], ends[sounding[-1] + 1]
+        return tuple(round(second * 16000) for second in span_of_sounds(clip))
     return speech_bounds(audio)
 
 
