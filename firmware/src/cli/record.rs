@@ -206,6 +206,7 @@ impl Session<'_> {
         studio: &mut Studio,
     ) -> Result<Option<bool>, Failure> {
         for _ in 0..TRIES_MAX {
+            studio.catch_up()?;
             self.teller.ask(wish)?;
             let show = &mut |peak| self.teller.level(peak);
             let heard = if wish.phrase.is_empty() {

@@ -32,8 +32,6 @@ use crate::{
 const FRAMES: usize = FRAME_SAMPLES / HOP_SAMPLES;
 /// Samples before a step that its first frame reaches back to.
 const REACH_SAMPLES: usize = FFT_SAMPLES - HOP_SAMPLES;
-/// Logarithms below this are silence. Source: models/train/pressel_train/wake/network.py.
-const LOG_FLOOR: f32 = -5.0;
 
 /// Steps of silence before a stream, 5 s; the built-in network remembers 28 of them.
 const SILENT_STEPS: usize = 64;
@@ -43,6 +41,8 @@ const SILENT_STEPS: usize = 64;
 pub struct NetworkFile {
     /// Bins of the spectrogram.
     pub mel_bins: usize,
+    /// Decimal logarithm of the power below which all is silence, -20 to 0.
+    pub log_floor: f32,
     /// The words, in the order of the scores.
     pub words: Vec<NetworkWord>,
 }
@@ -86,10 +86,13 @@ impl NetworkFile {
         let is_right = |word: &NetworkWord| {
             (0.0..=1.0).contains(&word.threshold) && !word.name.trim().is_empty()
         };
-        if !(1..=128).contains(&known.mel_bins) || !known.words.iter().all(is_right) {
+        if !(1..=128).contains(&known.mel_bins)
+            || !(-20.0..=0.0).contains(&known.log_floor)
+            || !known.words.iter().all(is_right)
+        {
             return Err(LoadError::Config {
                 file,
-                key: "mel_bins or words",
+                key: "mel_bins, log_floor or words",
                 problem: "is out of range".into(),
             });
         }
@@ -108,6 +111,8 @@ pub struct Network {
     session: Session,
     binding: IoBinding,
     mel: MelFrame,
+    /// See [`NetworkFile::log_floor`].
+    log_floor: f32,
     /// Shape: `[1, bins, 8]`.
     input: Tensor<f32>,
     /// Frames and steps that the network remembers.
@@ -159,21 +164,21 @@ impl Network {
             });
         }
         let mut network =
-            Self::bind(session, &mel, &front, &state, &scores, chosen).map_err(foreign(file))?;
+            Self::bind(session, known, &front, &state, chosen).map_err(foreign(file))?;
         network.hear_silence().map_err(foreign(file))?;
         Ok(network)
     }
 
     fn bind(
         session: Session,
-        mel: &[usize],
+        known: &NetworkFile,
         front: &[usize],
         state: &[usize],
-        scores: &[usize],
         chosen: Vec<usize>,
     ) -> ort::Result<Self> {
-        let input = zeros(mel)?;
-        let mut scores = zeros(scores)?;
+        let bins = known.mel_bins;
+        let input = zeros(&[1, bins, FRAMES])?;
+        let mut scores = zeros(&[1, known.words.len()])?;
         let mut front = Remembered::new(front)?;
         let mut state = Remembered::new(state)?;
         let mut binding = session.create_binding()?;
@@ -183,11 +188,11 @@ impl Network {
         binding.bind_output("scores", &mut scores)?;
         binding.bind_output("front_next", &mut front.next)?;
         binding.bind_output("state_next", &mut state.next)?;
-        let bins = mel[1];
         Ok(Self {
             session,
             binding,
             mel: MelFrame::new(bins),
+            log_floor: known.log_floor,
             input,
             front,
             state,
@@ -224,7 +229,7 @@ impl Network {
             let Some(samples) = samples else { return };
             self.mel.logs(samples, &mut self.logs);
             for (bin, log) in self.logs.iter().enumerate() {
-                input[bin * FRAMES + at] = (log.max(LOG_FLOOR) + 4.0) / 4.0;
+                input[bin * FRAMES + at] = (log.max(self.log_floor) + 4.0) / 4.0;
             }
         }
     }

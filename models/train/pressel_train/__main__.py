@@ -35,6 +35,8 @@ def command_render(args):
     kind, _, part = args.name.partition("_")
     side = part if part in ("test", "choose") else "train"
     what = (out, side, args.count, args.seed, _grammar(args))
+    if args.core and kind != "natural":
+        raise SystemExit("--core is for natural_… only")
     if kind == "natural":
         render.render_natural(*what, args.natural, args.core)
     elif kind == "talk":
@@ -179,7 +181,7 @@ def _parser():
     one.add_argument("--count", type=int, required=True)
     one.add_argument("--seed", type=int, required=True)
     one.add_argument("--natural", help="folder of the natural voices")
-    one.add_argument("--core", action="store_true", help="core words and digits only")
+    one.add_argument("--core", action="store_true", help="natural_…: core words and digits only")
     one = add("train", command_train, "train, or go on training")
     one.add_argument("--minutes", type=float, required=True)
     one.add_argument("--run", default="run1")

@@ -18,7 +18,7 @@ from .tokens import Tokens
 
 TWENTY = set("yes no up down left right on off stop go".split()) | set(ONES)
 RENDERED = ("natural_test", "espeak_test", "flite_test")
-TIMED = "espeak_test"  # its sounds have exact times
+EXACT = "espeak"  # the synthesiser that tells exact times of its sounds
 STRING_GAP_S = (0.05, 0.25)
 PIECE_S = 3.0
 
@@ -173,8 +173,9 @@ def evaluate(exported, pools, windows=(), noise_db=None):
         expected += [c["text"] for c in pool.clips]
         heard += texts
     scores["rendered"]["all"] = summarise(expected, heard)
-    if tokens.first_timestamp is not None and (pools / TIMED).exists():
-        scores["timestamps"] = time_errors(recogniser, tokens, Pool(pools / TIMED))
+    if tokens.first_timestamp is not None and (pools / f"{EXACT}_test").exists():
+        pool = Pool(pools / f"{EXACT}_test")
+        scores["timestamps"] = time_errors(recogniser, tokens, pool)
     for name in ("reading_test", "other_test", "noise_test"):
         if (pools / name).exists():
             pool = Pool(pools / name)

@@ -11,19 +11,18 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from .evaluate import RENDERED, known_words, span_of_sounds
+from .evaluate import EXACT, RENDERED, known_words, span_of_sounds
 from .examples import speech_bounds
 from .pool import Pool
 
 CLIPS_PER_FILE = 10
 GAP_S = (1.2, 3.0)
 PEAK, FLOOR = 0.3, 1e-4  # of full scale: peaks of speech at -10 dB, hiss at -80 dB
-EXACT = ("espeak",)      # synthesisers whose times of sounds are exact
 
 
 def _bounds(clip, audio):
     """First and last sample of the speech of a clip."""
-    if clip["source"] in EXACT:
+    if clip["source"] == EXACT:
         return tuple(round(second * 16000) for second in span_of_sounds(clip))
     return speech_bounds(audio)
 

@@ -80,6 +80,8 @@ pub(super) struct Studio {
     /// When the last block came, and how long none may come.
     block_at: Millis,
     no_block_ms: Millis,
+    /// Where a stretch of the room ends.
+    release_at: Option<SampleTime>,
     /// An utterance is being recorded.
     is_open: bool,
     /// The gate is open.
@@ -137,6 +139,7 @@ impl Studio {
             block_at: clock.now_ms(),
             no_block_ms: NO_BLOCK_MS,
             clock,
+            release_at: None,
             is_open: false,
             is_speech: false,
             speech_at: 0,
@@ -150,12 +153,12 @@ impl Studio {
         &self.device
     }
 
-    /// Waits for the next utterance; `show` gets the loudest sample of each turn.
+    /// Waits for the next utterance behind what was heard; `show` gets the loudest sample of each
+    /// turn. All that is said counts from the last [`Studio::catch_up`] on.
     ///
     /// # Errors
     /// [`Kind::Device`] when the microphone is gone or gives nothing.
     pub(super) fn utterance(&mut self, show: &mut dyn FnMut(i16)) -> Result<Heard, Failure> {
-        self.catch_up()?;
         let from = self.listener.heard();
         let mut loudest = 0;
         self.block_at = self.clock.now_ms();
@@ -185,11 +188,10 @@ impl Studio {
     /// # Errors
     /// As [`Studio::utterance`].
     pub(super) fn room(&mut self, count: u64, show: &mut dyn FnMut(i16)) -> Result<Heard, Failure> {
-        self.catch_up()?;
         let from = self.listener.heard();
         self.block_at = self.clock.now_ms();
         self.obey(Control::TalkStart);
-        let mut is_held = true;
+        self.release_at = Some(from + count);
         let mut spoke = self.is_speech;
         loop {
             while let Some(event) = self.next_event() {
@@ -199,14 +201,12 @@ impl Studio {
                         return Ok(Heard::Take(self.stretch(&closed, from, count, spoke)));
                     }
                     ListenEvent::Closed(closed) => self.listener.slots().give_back(closed.slot),
-                    ListenEvent::Lost(_) => return Ok(Heard::Take(self.lost())),
+                    ListenEvent::Lost(_) => {
+                        self.release_at = None;
+                        return Ok(Heard::Take(self.lost()));
+                    }
                     _ => {}
                 }
-            }
-            if is_held && from + count <= self.listener.heard() {
-                is_held = false;
-                self.obey(Control::TalkStop);
-                continue;
             }
             let Some(peak) = self.turn(SLEEP_MS)? else {
                 return Ok(Heard::Stopped);
@@ -240,9 +240,12 @@ impl Studio {
         Some(event)
     }
 
-    /// Hears what came while the last take was written: it was said before the next one is asked
-    /// for.
-    fn catch_up(&mut self) -> Result<(), Failure> {
+    /// Hears what came while the last take was written, to be called before the next one is asked
+    /// for: that was not said for it.
+    ///
+    /// # Errors
+    /// As [`Studio::utterance`].
+    pub(super) fn catch_up(&mut self) -> Result<(), Failure> {
         let behind = self.clock.now_ms().saturating_sub(self.block_at);
         let until = self.listener.heard() + samples(behind);
         let mut heard = 0;
@@ -289,6 +292,13 @@ impl Studio {
             let mut events = Events::new();
             self.listener.hear(&block, &mut events);
             self.events.extend(events);
+            if self
+                .release_at
+                .is_some_and(|at| at <= self.listener.heard())
+            {
+                self.release_at = None;
+                self.obey(Control::TalkStop);
+            }
         }
         if let Some(MicError::Lost { errno }) = error {
             return Err(self.gone(errno));

@@ -104,15 +104,17 @@ fn files_that_are_missing_or_do_not_fit_are_named() {
     read("is missing");
     std::fs::write(NetworkFile::beside(&file), "{").unwrap();
     read("is not usable");
-    let json = |bins: usize| {
+    let json = |bins: usize, floor: f32| {
         format!(
-            "{{\"mel_bins\": {bins}, \"words\": [{{\"name\": \"box\", \"threshold\": 0.5, \
-             \"smoothing\": 1, \"refractory_ms\": 1000, \"lag_ms\": 0}}]}}"
+            "{{\"mel_bins\": {bins}, \"log_floor\": {floor}, \"words\": [{{\"name\": \"box\", \
+             \"threshold\": 0.5, \"smoothing\": 1, \"refractory_ms\": 1000, \"lag_ms\": 0}}]}}"
         )
     };
-    std::fs::write(NetworkFile::beside(&file), json(0)).unwrap();
+    std::fs::write(NetworkFile::beside(&file), json(0, -7.0)).unwrap();
     read("is out of range");
-    std::fs::write(NetworkFile::beside(&file), json(40)).unwrap();
+    std::fs::write(NetworkFile::beside(&file), json(40, 1.0)).unwrap();
+    read("is out of range");
+    std::fs::write(NetworkFile::beside(&file), json(40, -7.0)).unwrap();
     let known = NetworkFile::read(&file).unwrap();
     let check = |expected: &str| {
         let loaded = Network::load(&runtime, &file, &known, vec![0]);

@@ -16,7 +16,7 @@ FRONT_TAPS, STRIDE = 6, 4
 FRONT_MEMORY = FRONT_TAPS - STRIDE
 STEP_FRAMES = 8
 SILENT_STEPS = 64  # before a stream; as in models/src/wake_word/network.rs
-LOG_FLOOR = -5.0  # below it is silence, whatever the microphone: also a recording of zeros
+LOG_FLOOR = -7.0  # below it is silence, whatever the microphone: also a recording of zeros
 SILENCE = (LOG_FLOOR + 4.0) / 4.0  # as `log_mel` scales it
 
 

@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import platform
 
-from . import export, judge
+from . import export, judge, network
 
 THRESHOLD_MIN, THRESHOLD_MAX = 0.6, 0.9
 PACKAGES = ["torch", "onnx", "onnxruntime", "numpy", "scipy"]
@@ -99,7 +99,9 @@ def write(config, run, folder, model, facts):
         }
         for word, (threshold, lag_ms), row in zip(config["words"], chosen, measured)
     ]
-    beside = {"mel_bins": config["network"]["mel_bins"], "words": words}
+    beside = {
+        "mel_bins": config["network"]["mel_bins"], "log_floor": network.LOG_FLOOR, "words": words,
+    }
     text = json.dumps(beside, indent=1) + "\n"
     model.with_suffix(".json").write_text(text, encoding="utf-8")
     card = {

@@ -21,7 +21,7 @@ DEAF_BEFORE, DEAF_BEHIND = 5, 14
 PAST_FRAMES = 160            # with what is in a window as much as the network remembers
 HARDEST = 16                 # one of so many, of words times windows, counts several times
 CUT_SHARE = 0.2              # windows that end in nothing: where a file is cut no word ends
-QUIET_SHARE = 0.15           # windows as from somebody far away
+QUIET_SHARE = 0.22           # windows as from somebody far away
 GATED_SHARE = 0.2            # windows without noise, as many microphones and all synthesisers give
 MEAN_DECAY = 0.998
 SAVE_SECONDS = 60
@@ -70,7 +70,7 @@ def varied(rng, mel, word, end):
     bands = (np.arange(bins) + throat).round().clip(0, bins - 1).astype(int)
     mel = mel[np.arange(count)[:, None, None], bands[:, :, None], times[:, None, :]]
     tilt = rng.normal(0, 0.05, (count, 1)) * np.linspace(-1, 1, bins)
-    level = np.where(rng.random(count) < QUIET_SHARE, rng.uniform(-0.6, 0, count),
+    level = np.where(rng.random(count) < QUIET_SHARE, rng.uniform(-0.9, 0, count),
                      rng.uniform(-0.15, 0.1, count))  # 0.1 is 4 dB
     mel = mel + (tilt + level[:, None]).astype(np.float32)[:, :, None]
     silent = np.flatnonzero(word < 0)

@@ -1,5 +1,7 @@
 //! Tests of the studio: a scripted microphone, and an ear that takes loud frames for speech.
 
+use std::time::Duration;
+
 use pressel_hal::sim::ScriptedMicrophone;
 use pressel_models::{ModelError, Vad, vad};
 
@@ -168,6 +170,23 @@ fn the_room_has_exactly_its_length_and_tells_of_speech_in_it() {
     let mut broken = studio(&[40], Some((20, overrun)));
     let room = taken(broken.room(count, &mut |_| ()).unwrap());
     assert_eq!(judge::room(&room), Err(Fault::Lost { lost_ms: 1 }));
+}
+
+#[test]
+fn what_came_before_is_not_counted_and_what_came_since_is_however_late_it_is_read() {
+    let late = || std::thread::sleep(Duration::from_millis(400));
+    let mut studio = studio(&[40], None);
+    studio.turn(SLEEP_MS).unwrap();
+    let first = studio.listener.heard();
+    late();
+    studio.catch_up().unwrap();
+    let before = studio.listener.heard();
+    assert!(first + samples(400) <= before);
+    late();
+    // What is held behind it, as with a button, and a block.
+    let left = samples(4_000 - 220).saturating_sub(before);
+    let room = taken(studio.room(left, &mut |_| ()).unwrap());
+    assert_eq!(room.samples.len() as u64, left);
 }
 
 #[test]
