@@ -64,7 +64,8 @@ def varied(rng, mel, word, end):
     (mel, end).
     """
     count, bins, frames = mel.shape
-    pace = rng.uniform(0.88, 1.18, count) ** (rng.random(count) < 0.8)
+    pace = rng.uniform(0.78, 1.22, count) ** (rng.random(count) < 0.8)
+    pace = np.maximum(pace, end / (frames - network.STRIDE * LATE))  # its word stays in the window
     times = np.minimum(np.arange(frames) * pace[:, None], frames - 1).round().astype(int)
     throat = rng.uniform(-2, 2, (count, 1)) * np.linspace(0.3, 1.0, bins)
     bands = (np.arange(bins) + throat).round().clip(0, bins - 1).astype(int)

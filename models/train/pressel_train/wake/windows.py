@@ -152,8 +152,9 @@ class Windows:
         if rng.random() < 0.6:
             audio = augment.colour(rng, audio, 1.0)[:SAMPLES]
         power = float(np.sqrt((audio**2).mean())) or 0.02
-        quiet = rng.random() < 0.2
-        snr_db = rng.uniform(30, 50) if quiet else rng.uniform(-1, 28)
+        # No noise at all, too, as synthesisers have it.
+        quiet = rng.random() < 0.3
+        snr_db = rng.uniform(30, 90) if quiet else rng.uniform(-1, 28)
         noise = self.bank.draw(rng, SAMPLES)[:SAMPLES]
         noise = np.pad(noise, (0, SAMPLES - len(noise)))
         audio = audio + noise * np.float32(power * 10 ** (-snr_db / 20))
