@@ -18,7 +18,7 @@ use crate::yielding::tiny_en;
 
 /// Time between two looks at the memory.
 const LOOK: Duration = Duration::from_millis(10);
-/// Runs of the short recording; the median counts.
+/// Runs of the short recording: their median time counts, and the highest of their peaks.
 const RUNS: usize = 5;
 /// How much longer a second of the long recording may take than one of the short.
 const SLOWER_MAX: f64 = 1.10;

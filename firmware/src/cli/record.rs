@@ -206,7 +206,9 @@ impl Session<'_> {
         studio: &mut Studio,
     ) -> Result<Option<bool>, Failure> {
         for _ in 0..TRIES_MAX {
-            studio.catch_up()?;
+            if !studio.catch_up()? {
+                return Ok(None);
+            }
             self.teller.ask(wish)?;
             let show = &mut |peak| self.teller.level(peak);
             let heard = if wish.phrase.is_empty() {

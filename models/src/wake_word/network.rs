@@ -5,8 +5,8 @@
 //! once; our own code does not allocate in [`WakeWord::hear`], the ONNX Runtime call inside it
 //! does.
 //!
-//! Beside `NAME.onnx` lies `NAME.json`: the words, and for each the threshold and the times that it
-//! was judged with.
+//! Beside `NAME.onnx` lies `NAME.json`: the spectrogram's bins and floor, and the words, for each
+//! the threshold and the times that it was judged with.
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,9 @@ const SILENT_STEPS: usize = 64;
 pub struct NetworkFile {
     /// Bins of the spectrogram.
     pub mel_bins: usize,
-    /// Decimal logarithm of the power below which all is silence, -20 to 0.
+    /// Decimal logarithm of the power below which all is silence, -20 to 0. Files that do not tell
+    /// it are from when it was -5.
+    #[serde(default = "first_log_floor")]
     pub log_floor: f32,
     /// The words, in the order of the scores.
     pub words: Vec<NetworkWord>,
@@ -60,6 +62,10 @@ pub struct NetworkWord {
     pub refractory_ms: u64,
     /// Milliseconds from the end of the phrase to the end of the frame that finds it.
     pub lag_ms: u64,
+}
+
+fn first_log_floor() -> f32 {
+    -5.0
 }
 
 impl NetworkFile {

@@ -111,12 +111,13 @@ impl Studio {
         let margin = samples(MARGIN_MS);
         utterance.start_padding = utterance.start_padding.max(margin);
         utterance.end_padding = utterance.end_padding.max(margin);
+        let ears = ears(); // first: the microphone begins when it is opened
         let opened = BoardOpener::new(board, &config, place).microphone();
         let microphone = opened.map_err(|why| Failure::new(Kind::Device, why))?;
         let Some(ends) = rings::claim() else {
             return Err(Failure::new(Kind::Usage, "one process has one microphone"));
         };
-        Self::of(microphone, ears(), tuning, ends, asked)
+        Self::of(microphone, ears, tuning, ends, asked)
             .map_err(|error| Failure::new(Kind::Device, format!("cannot start: {error}")))
     }
 
@@ -190,6 +191,12 @@ impl Studio {
     pub(super) fn room(&mut self, count: u64, show: &mut dyn FnMut(i16)) -> Result<Heard, Failure> {
         let from = self.listener.heard();
         self.block_at = self.clock.now_ms();
+        // What was said before is no part of the room.
+        while let Some(event) = self.next_event() {
+            if let ListenEvent::Closed(closed) = event {
+                self.listener.slots().give_back(closed.slot);
+            }
+        }
         self.obey(Control::TalkStart);
         self.release_at = Some(from + count);
         let mut spoke = self.is_speech;
@@ -241,21 +248,21 @@ impl Studio {
     }
 
     /// Hears what came while the last take was written, to be called before the next one is asked
-    /// for: that was not said for it.
+    /// for: that was not said for it. Returns false when a signal asks to end.
     ///
     /// # Errors
     /// As [`Studio::utterance`].
-    pub(super) fn catch_up(&mut self) -> Result<(), Failure> {
+    pub(super) fn catch_up(&mut self) -> Result<bool, Failure> {
         let behind = self.clock.now_ms().saturating_sub(self.block_at);
         let until = self.listener.heard() + samples(behind);
-        let mut heard = 0;
-        while heard < self.listener.heard() && self.listener.heard() < until {
-            heard = self.listener.heard();
+        let mut before = None;
+        while before != Some(self.listener.heard()) && self.listener.heard() < until {
+            before = Some(self.listener.heard());
             if self.turn(0)?.is_none() {
-                break;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Waits so long for the microphone and hears what came. Returns the loudest sample, or none

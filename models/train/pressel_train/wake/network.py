@@ -20,6 +20,11 @@ LOG_FLOOR = -7.0  # below it is silence, whatever the microphone: also a recordi
 SILENCE = (LOG_FLOOR + 4.0) / 4.0  # as `log_mel` scales it
 
 
+def floor_of(facts):
+    """The floor that a run was trained with; it was -5 when runs did not tell."""
+    return facts.get("log_floor", -5.0)
+
+
 def filters(bins, warp=1.0):
     """Slaney filters as in models/src/mel.rs, for any number of bins."""
     before = features.MEL_BINS

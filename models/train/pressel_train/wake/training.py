@@ -65,7 +65,7 @@ def varied(rng, mel, word, end):
     """
     count, bins, frames = mel.shape
     pace = rng.uniform(0.78, 1.22, count) ** (rng.random(count) < 0.8)
-    pace = np.maximum(pace, end / (frames - network.STRIDE * LATE))  # its word stays in the window
+    pace = np.maximum(pace, end / (frames - network.STRIDE * (LATE + 1)))  # words stay inside
     times = np.minimum(np.arange(frames) * pace[:, None], frames - 1).round().astype(int)
     throat = rng.uniform(-2, 2, (count, 1)) * np.linspace(0.3, 1.0, bins)
     bands = (np.arange(bins) + throat).round().clip(0, bins - 1).astype(int)
@@ -125,6 +125,8 @@ def _state(folder, run):
 def write_mean(folder, shares, run):
     """Writes the mean of the weights of runs, {run: share}, as a run that `export` takes."""
     states = {name: _state(folder, name) for name in shares}
+    if len({network.floor_of(state["facts"]) for state in states.values()}) > 1:
+        raise SystemExit("these runs have different floors: their mean hears nothing")
     if (folder / run).exists():
         raise SystemExit(f"{folder / run} is there already: give the mean a name of its own")
     weights = mean_of([(states[name]["mean"], share) for name, share in shares.items()])
@@ -148,7 +150,8 @@ class Trainer:
         self.mean.load_state_dict(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-2)
         self.facts = {"steps": 0, "windows": 0, "seconds": 0.0, "starts": 0, "before": None,
-                      "rate": rate or config["schedule"]["rate"]}
+                      "rate": rate or config["schedule"]["rate"],
+                      "log_floor": network.LOG_FLOOR}
         if before:
             self.network.load_state_dict(before["mean"])
             self.mean.load_state_dict(before["mean"])
@@ -156,6 +159,8 @@ class Trainer:
         path = run / "state.pt"
         if path.exists():
             state = torch.load(path, weights_only=False)
+            if network.floor_of(state["facts"]) != network.LOG_FLOOR:
+                raise SystemExit(f"{run} has another floor: begin anew with --start {run.name}")
             self.network.load_state_dict(state["network"])
             self.mean.load_state_dict(state["mean"])
             self.optimizer.load_state_dict(state["optimizer"])

@@ -152,7 +152,7 @@ class Windows:
         if rng.random() < 0.6:
             audio = augment.colour(rng, audio, 1.0)[:SAMPLES]
         power = float(np.sqrt((audio**2).mean())) or 0.02
-        # No noise at all, too, as synthesisers have it.
+        # Hardly any noise, too, as synthesisers have none.
         quiet = rng.random() < 0.3
         snr_db = rng.uniform(30, 90) if quiet else rng.uniform(-1, 28)
         noise = self.bank.draw(rng, SAMPLES)[:SAMPLES]
