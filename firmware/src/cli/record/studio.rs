@@ -191,12 +191,6 @@ impl Studio {
     pub(super) fn room(&mut self, count: u64, show: &mut dyn FnMut(i16)) -> Result<Heard, Failure> {
         let from = self.listener.heard();
         self.block_at = self.clock.now_ms();
-        // What was said before is no part of the room.
-        while let Some(event) = self.next_event() {
-            if let ListenEvent::Closed(closed) = event {
-                self.listener.slots().give_back(closed.slot);
-            }
-        }
         self.obey(Control::TalkStart);
         self.release_at = Some(from + count);
         let mut spoke = self.is_speech;
@@ -260,6 +254,11 @@ impl Studio {
             before = Some(self.listener.heard());
             if self.turn(0)?.is_none() {
                 return Ok(false);
+            }
+        }
+        while let Some(event) = self.next_event() {
+            if let ListenEvent::Closed(closed) = event {
+                self.listener.slots().give_back(closed.slot);
             }
         }
         Ok(true)

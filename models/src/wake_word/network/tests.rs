@@ -114,6 +114,9 @@ fn files_that_are_missing_or_do_not_fit_are_named() {
     read("is out of range");
     std::fs::write(NetworkFile::beside(&file), json(40, 1.0)).unwrap();
     read("is out of range");
+    let first = json(40, -7.0).replace("\"log_floor\": -7, ", "");
+    std::fs::write(NetworkFile::beside(&file), first).unwrap();
+    assert_eq!(NetworkFile::read(&file).unwrap().log_floor, -5.0);
     std::fs::write(NetworkFile::beside(&file), json(40, -7.0)).unwrap();
     let known = NetworkFile::read(&file).unwrap();
     let check = |expected: &str| {

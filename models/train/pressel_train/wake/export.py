@@ -1,10 +1,10 @@
 """Writes the network as one small ONNX graph of a single step, its large matrices in int8.
 
-In: the run's state. Out: `NAME.onnx` with inputs `mel` [1, bins, 8], `front` [frames, bins],
+In: the run's state. Out: `NAME.onnx` with inputs `mel` [1, bins, 8], `front` [2, bins],
 `state` [steps, width] and outputs `scores` [1, words], `front_next`, `state_next`. Norms are folded
-into the convolutions, and these are written as products of rows: time comes first, so that what is
-remembered is moved in one piece. What comes out is compared with the network before the file gets
-its name.
+into the weights, and the convolutions are written as products of rows: time comes first, so that
+what is remembered is moved in one piece. What comes out is compared with the network before the
+file gets its name.
 """
 
 import numpy as np
@@ -102,7 +102,8 @@ def _block(graph, n, block, x, steps):
     longer = graph.node("Concat", [f"past_{n}", x], [f"longer_{n}"], axis=0)
     memory = graph.slice(f"next_{n}", longer, steps, steps + block.memory)
     depth, depth_bias = _folded(block.depth, block.depth_norm)
-    mix, bias = (array.squeeze() for array in _folded(block.mix, block.mix_norm))
+    mix, bias = _folded(block.mix, block.mix_norm)
+    mix = mix.squeeze(2)
     at = np.arange(network.TAPS)[:, None] * block.depth.dilation[0] + np.arange(steps)
     taps = graph.rows(f"taps_{n}", longer, at)
     weight = graph.constant(f"depth_{n}", depth.transpose(2, 1, 0))

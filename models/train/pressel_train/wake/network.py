@@ -1,8 +1,8 @@
 """The streaming network: log-mel frames in, a score of each word for every 40 ms out.
 
 One convolution makes steps of four frames, then residual blocks of a depthwise dilated convolution
-and a mixing of channels, all causal. `step` does the same for 8 frames (80 ms) with a
-state: all that the blocks remember, side by side in one tensor. `step` is what is exported.
+and a mixing of channels, all causal. `export.build` writes the same for 8 frames (80 ms) with a
+state: all that the convolutions remember.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ SILENCE = (LOG_FLOOR + 4.0) / 4.0  # as `log_mel` scales it
 
 
 def floor_of(facts):
-    """The floor that a run was trained with; it was -5 when runs did not tell."""
+    """The floor that a run was trained with; those that do not tell are from when it was -5."""
     return facts.get("log_floor", -5.0)
 
 
@@ -60,12 +60,10 @@ class Block(nn.Module):
         self.mix_norm = nn.BatchNorm1d(width)
         self.dropout = nn.Dropout1d(dropout)
 
-    def forward(self, x, past=None):
-        """Returns the output, and what the next call must know."""
-        past = x.new_zeros(x.shape[0], x.shape[1], self.memory) if past is None else past
-        longer = torch.cat([past, x], 2)
+    def forward(self, x):
+        longer = torch.nn.functional.pad(x, (self.memory, 0))
         mixed = self.mix_norm(self.mix(self.depth_norm(self.depth(longer))))
-        return torch.relu(x + self.dropout(mixed)), longer[:, :, longer.shape[2] - self.memory :]
+        return torch.relu(x + self.dropout(mixed))
 
 
 class WakeNetwork(nn.Module):
@@ -82,30 +80,13 @@ class WakeNetwork(nn.Module):
         self.head = nn.Conv1d(width, words, 1)
         nn.init.constant_(self.head.bias, -3.0)
 
-    def state_frames(self):
-        """Steps of 40 ms that all blocks remember together."""
-        return sum(block.memory for block in self.blocks)
-
     def forward(self, mel):
         """[clips, bins, frames] to logits [clips, words, frames / 4]."""
         x = torch.nn.functional.pad(mel, (FRONT_MEMORY, 0))
         x = torch.relu(self.front_norm(self.front(x)))
         for block in self.blocks:
-            x, _ = block(x)
+            x = block(x)
         return self.head(x)
-
-    def step(self, mel, front, state):
-        """One step: (scores [1, words], front_next, state_next)."""
-        x = torch.cat([front, mel], 2)
-        front_next = x[:, :, x.shape[2] - FRONT_MEMORY :]
-        x = torch.relu(self.front_norm(self.front(x)))
-        at, memories = 0, []
-        for block in self.blocks:
-            x, memory = block(x, state[:, :, at : at + block.memory])
-            at += block.memory
-            memories.append(memory)
-        scores = torch.sigmoid(self.head(x)).amax(2)
-        return scores, front_next, torch.cat(memories, 2)
 
 
 def behind_silence(mel):
@@ -115,7 +96,7 @@ def behind_silence(mel):
 
 
 def stream_scores(network, mel):
-    """Scores [words, steps] of one recording: the highest of each step, as `step` gives them."""
+    """Scores [words, steps] of one recording: the highest of each step of 80 ms."""
     with torch.no_grad():
         logits = network(torch.from_numpy(behind_silence(mel))[None])[0]
     per_step = STEP_FRAMES // STRIDE

@@ -160,7 +160,7 @@ class Trainer:
         if path.exists():
             state = torch.load(path, weights_only=False)
             if network.floor_of(state["facts"]) != network.LOG_FLOOR:
-                raise SystemExit(f"{run} has another floor: begin anew with --start {run.name}")
+                raise SystemExit(f"{run} has another floor: --start a new --run from it")
             self.network.load_state_dict(state["network"])
             self.mean.load_state_dict(state["mean"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -214,6 +214,8 @@ class Trainer:
             if not there:
                 raise SystemExit(f"{self.shards}: no shards; `wake windows` writes them")
             data = np.load(there[rng.integers(len(there))])
+            if network.floor_of(data) != network.LOG_FLOOR:
+                raise SystemExit(f"{self.shards}: from before the floor changed; remove them")
             order, mels = rng.permutation(len(data["word"])), data["mel"]
             if len(order) < batch:
                 raise SystemExit(f"{self.shards}: fewer windows in a shard than in a batch")

@@ -210,5 +210,5 @@ def write_shards(config, folder, out, count, run=None):
         size = config["windows"]["shard"]
         shard = hard_shard(windows, net, size) if net else windows.shard(size)
         with open(part, "wb") as file:
-            np.savez(file, **shard)
+            np.savez(file, log_floor=network.LOG_FLOOR, **shard)
         part.rename(path)

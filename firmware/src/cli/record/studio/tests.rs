@@ -177,7 +177,7 @@ fn what_came_before_is_not_counted_and_what_came_since_is_however_late_it_is_rea
     let late = || std::thread::sleep(Duration::from_millis(400));
     let mut studio = studio(&[40], None);
     late();
-    assert!(studio.catch_up().unwrap());
+    assert!(studio.catch_up().unwrap(), "no signal came");
     let before = studio.listener.heard();
     assert!(samples(400) <= before);
     late();
@@ -185,6 +185,19 @@ fn what_came_before_is_not_counted_and_what_came_since_is_however_late_it_is_rea
     let left = samples(4_000 - 220).saturating_sub(before);
     let room = taken(studio.room(left, &mut |_| ()).unwrap());
     assert_eq!(room.samples.len() as u64, left);
+}
+
+#[test]
+fn what_was_said_before_it_was_asked_for_is_heard_and_forgotten() {
+    let mut studio = studio(&[2, 3, 80, 5, 15], None);
+    std::thread::sleep(Duration::from_millis(2_000));
+    assert!(studio.catch_up().unwrap());
+    assert!(!studio.is_open && studio.events.is_empty());
+    let take = utterance(&mut studio);
+    assert!(!take.is_early && judge::phrase(&take, "go").is_ok());
+    studio.asked.store(true, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!studio.catch_up().unwrap(), "a signal came");
 }
 
 #[test]
